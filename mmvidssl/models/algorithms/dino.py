@@ -1,0 +1,47 @@
+"""DINO on the frames of clips: the baseline of DoRA."""
+
+import torch
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+from ..utils import clip_to_frames
+from .self_distillation import SelfDistillation
+
+
+@MODELS.register_module()
+class DINO(SelfDistillation):
+    """Self-distillation with no labels (ICCV 2021), applied to each frame of a clip.
+
+    With one global view the student sees the local crops alone; with two or more it sees them all,
+    and no view is compared with itself.
+
+    Args:
+        See :class:`SelfDistillation`; ``head`` is a ``DINOHead``.
+    """
+
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            inputs: ``global_clip`` ``(B, C, T, H, W)``, optionally ``extra_global_clips`` (a list of
+                the same shape) and ``local_clips`` (a list of ``(B, C, T, h, w)``); normalised.
+            data_samples: Unused.
+        """
+        global_clips, local_clips = self.unpack_views(inputs)
+        if len(global_clips) + len(local_clips) < 2:
+            raise ValueError(
+                'DINO compares different views of a clip and got one global view and no local '
+                'crops. Set num_local_views or num_global_views of ClipMultiCrop.')
+        views = torch.stack(global_clips)
+        targets = self.target_generator(self.forward_teacher(views))
+        student_views = self.forward_student(views) if len(views) > 1 else None
+        student_locals = self.forward_student_locals(local_clips)
+        return self.head.loss(student_views, student_locals, targets)
+
+    @torch.no_grad()
+    def forward_teacher(self, views: Tensor) -> Tensor:
+        """Logits ``(G, T, B, K)`` of global views ``(G, B, C, T, H, W)``."""
+        num_views, batch_size, _, clip_len = views.shape[:4]
+        logits = self.teacher.neck(self.teacher.backbone(clip_to_frames(views))[-1])
+        return logits.unflatten(0, (num_views, clip_len, batch_size))

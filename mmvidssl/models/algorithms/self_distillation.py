@@ -1,0 +1,143 @@
+"""Student and teacher: what DINO and DoRA share."""
+
+from abc import abstractmethod
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import clip_to_frames, ema_update_
+
+
+class SelfDistillation(BaseModel):
+    """A student that learns from the moving average of itself.
+
+    The student lives at ``backbone.`` and ``neck.``, the teacher at ``teacher.backbone.`` and
+    ``teacher.neck.``; a downstream config picks with ``prefix=``. The teacher starts as a copy, has
+    no drop path, takes no gradient, stays in evaluation mode, and moves only when somebody calls
+    :meth:`update_teacher` (the ``TeacherMomentumHook`` does, after each real optimizer step).
+
+    Args:
+        backbone: Config of the student's backbone.
+        neck: Config of the student's projection.
+        target_generator: Config of what turns the teacher's logits into targets.
+        head: Config of the owner of the loss.
+        data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
+        init_cfg: As in MMEngine.
+    """
+
+    def __init__(
+            self,
+            backbone: dict,
+            neck: dict,
+            target_generator: dict,
+            head: dict,
+            data_preprocessor: dict | nn.Module | None = None,
+            init_cfg: dict | None = None) -> None:
+        super().__init__(
+            data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
+            init_cfg=init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.teacher = nn.ModuleDict(
+            dict(backbone=MODELS.build(self._teacher_cfg(backbone)), neck=MODELS.build(neck)))
+        self.teacher.requires_grad_(False)
+        self.target_generator = MODELS.build(target_generator)
+        self.head = MODELS.build(head)
+        self.update_teacher(momentum=1.0)
+        self.train(self.training)
+
+    @staticmethod
+    def _teacher_cfg(backbone: dict) -> dict:
+        """The student's config without stochastic depth and without loading weights twice."""
+        cfg = {key: value for key, value in backbone.items() if key != 'init_cfg'}
+        if 'drop_path_rate' in cfg:
+            cfg['drop_path_rate'] = 0.0
+        return cfg
+
+    def init_weights(self) -> None:
+        """Initialise the student, and make the teacher a copy of it."""
+        super().init_weights()
+        self.update_teacher(momentum=1.0)
+
+    def train(self, mode: bool = True) -> 'SelfDistillation':
+        """Switch the student; the teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def update_teacher(self, momentum: float) -> None:
+        """Move the teacher towards the student; ``momentum`` is the student's weight."""
+        ema_update_(self.teacher.backbone, self.backbone, momentum)
+        ema_update_(self.teacher.neck, self.neck, momentum)
+
+    def set_teacher_temp(self, teacher_temp: float) -> None:
+        """Set the temperature of the teacher's distribution."""
+        self.target_generator.teacher_temp = teacher_temp
+
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
+        """MMEngine's entry point.
+
+        Args:
+            inputs: As :meth:`loss` takes; for the other modes ``clip`` or ``global_clip``,
+                ``(B, C, T, H, W)``.
+            data_samples: Metadata, unused by the loss.
+            mode: ``'loss'``, ``'tensor'`` (features) or ``'predict'``.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        clip = inputs['clip'] if 'clip' in inputs else inputs['global_clip']
+        if mode == 'tensor':
+            return self.extract_feat(clip)
+        if mode == 'predict':
+            return self.predict(clip)
+        raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
+
+    @abstractmethod
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """Losses of a batch, by name."""
+
+    @torch.no_grad()
+    def extract_feat(self, clip: Tensor) -> Tensor:
+        """Class tokens ``(B, T, D)`` of the teacher for clips ``(B, C, T, H, W)``."""
+        features = self.teacher.backbone(clip_to_frames(clip))[-1]
+        return features.unflatten(0, (clip.shape[2], clip.shape[0])).transpose(0, 1)
+
+    def predict(self, clip: Tensor):
+        """What the method says about clips ``(B, C, T, H, W)``: features unless overridden."""
+        return self.extract_feat(clip)
+
+    def forward_student(self, views: Tensor) -> Tensor:
+        """Logits ``(V, T, B, K)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
+        num_views, batch_size, _, clip_len = views.shape[:4]
+        logits = self.neck(self.backbone(clip_to_frames(views))[-1])
+        return logits.unflatten(0, (num_views, clip_len, batch_size))
+
+    def forward_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:
+        """Logits ``(V, T, B, K)`` of ``V`` local clips ``(B, C, T, h, w)``, or None of none."""
+        return self.forward_student(torch.stack(local_clips)) if local_clips else None
+
+    @staticmethod
+    def unpack_views(inputs: dict) -> tuple[list[Tensor], list[Tensor]]:
+        """The global clips (one or more) and the local clips of ``inputs``, checked.
+
+        Raises:
+            ValueError: names the view whose shape does not fit.
+        """
+        if 'global_clip' not in inputs:
+            raise ValueError(
+                "inputs needs 'global_clip' (and, as a rule, 'local_clips'), got "
+                f'{sorted(inputs)}. Does the pipeline have ClipMultiCrop?')
+        global_clips = [inputs['global_clip'], *inputs.get('extra_global_clips', ())]
+        local_clips = list(inputs.get('local_clips', ()))
+        expected = global_clips[0].shape[:3]
+        for kind, clips in (('global', global_clips), ('local', local_clips)):
+            for index, clip in enumerate(clips):
+                if clip.ndim != 5 or clip.shape[:3] != expected or clip.shape != clips[0].shape:
+                    raise ValueError(
+                        f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
+                        f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
+                        f'one H and W for all {kind} clips.')
+        return global_clips, local_clips

@@ -1,0 +1,143 @@
+"""The ViT of DINO and DoRA."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model.weight_init import trunc_normal_init
+from mmpretrain.models import VisionTransformer
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import FrameTokens, clip_to_frames, resize_pos_embed
+
+
+@MODELS.register_module()
+class DINOViT(VisionTransformer):
+    """mmpretrain's ``VisionTransformer``, which also hands out what a tracker needs.
+
+    Parameter names are mmpretrain's, so that any of its ViTs loads the weights. Initialisation is
+    DINO's (truncated normal, 0.02).
+
+    Args:
+        arch: As in mmpretrain: a name (``'deit-tiny'``, ``'deit-small'``, ...) or a dict with
+            ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``.
+        interpolate_offset: See :func:`mmvidssl.models.utils.resize_pos_embed`. The released DINO
+            and DoRA use 0.1.
+        **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size`` and ``img_size`` among
+            them.
+    """
+
+    def __init__(
+            self, arch: str | dict = 'deit-small', interpolate_offset: float = 0.0,
+            **kwargs) -> None:
+        super().__init__(arch=arch, **kwargs)
+        self.interpolate_offset = interpolate_offset
+
+    @property
+    def num_heads(self) -> int:
+        """Number of attention heads of every block."""
+        return self.arch_settings['num_heads']
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """Height and width of a patch, in pixels."""
+        return tuple(self.patch_embed.projection.stride)
+
+    def init_weights(self) -> None:
+        """Truncated normal for positions, class token and linear layers (DINO, section 4)."""
+        super().init_weights()
+        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+            return
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_init(module, std=0.02)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """Features of single frames.
+
+        Args:
+            frames: ``(N, C, H, W)``, normalised.
+
+        Returns:
+            One entry for each of ``out_indices``, in the form of ``out_type``: ``(N, D)`` class
+            tokens by default.
+
+        Raises:
+            ValueError: if the patch size does not divide ``H`` and ``W``.
+        """
+        tokens, grid = self._embed(frames)
+        outputs = []
+        for index, layer in enumerate(self.layers):
+            tokens = layer(tokens)
+            if index == self.num_layers - 1 and self.final_norm:
+                tokens = self.ln1(tokens)
+            if index in self.out_indices:
+                outputs.append(self._format_output(tokens, grid))
+        return tuple(outputs)
+
+    def forward_tokens(self, clip: Tensor, block: int = -1) -> FrameTokens:
+        """Class tokens of all frames, and the query, keys and attention that a tracker needs.
+
+        Attention maps are never built whole: only the row of the first frame's class token is.
+
+        Args:
+            clip: ``(B, C, T, H, W)``, normalised.
+            block: The block whose self-attention provides query and key; negative counts from the
+                end. DoRA's released code uses the last.
+        """
+        batch_size, clip_len = clip.shape[0], clip.shape[2]
+        block = range(self.num_layers)[block]
+        tokens, grid = self._embed(clip_to_frames(clip))
+        for index, layer in enumerate(self.layers):
+            if index == block:
+                query, key = self._query_and_key(layer, tokens, batch_size)
+            tokens = layer(tokens)
+        if self.final_norm:
+            tokens = self.ln1(tokens)
+        class_row = query[:, :, :1] @ key[:batch_size].transpose(-2, -1)
+        class_row = (class_row * query.shape[-1]**-0.5).softmax(dim=-1)
+        return FrameTokens(
+            class_token=tokens[:, 0].unflatten(0, (clip_len, batch_size)),
+            patches=tokens[:batch_size, 1:],
+            class_attention=class_row[:, :, 0, 1:],
+            query=query,
+            key=key.unflatten(0, (clip_len, batch_size)),
+            grid=grid)
+
+    @staticmethod
+    def _query_and_key(layer: nn.Module, tokens: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+        """Query of the first ``batch_size`` frames and keys of all, ``(frames, heads, 1 + N, d)``.
+
+        The block computes them once more for itself; they are 1 / 36 of a ViT's work.
+        """
+        attn, dims = layer.attn, layer.attn.embed_dims
+        normed = layer.ln1(tokens)
+        bias: Sequence = (None, None)
+        if attn.qkv.bias is not None:
+            bias = attn.qkv.bias[:dims], attn.qkv.bias[dims:2 * dims]
+        query = nn.functional.linear(normed[:batch_size], attn.qkv.weight[:dims], bias[0])
+        key = nn.functional.linear(normed, attn.qkv.weight[dims:2 * dims], bias[1])
+        split = (attn.num_heads, attn.head_dims)
+        return query.unflatten(-1, split).transpose(1, 2), key.unflatten(-1, split).transpose(1, 2)
+
+    def _embed(self, frames: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """``(N, C, H, W)`` -> tokens ``(N, 1 + h * w, D)`` and the grid ``(h, w)``."""
+        self._check_size(frames)
+        tokens, grid = self.patch_embed(frames)
+        tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
+        tokens = tokens + resize_pos_embed(
+            self.pos_embed, self.patch_resolution, grid, self.num_extra_tokens,
+            self.interpolate_mode, self.interpolate_offset)
+        return self.pre_norm(self.drop_after_pos(tokens)), grid
+
+    def _check_size(self, frames: Tensor) -> None:
+        height, width = frames.shape[-2:]
+        patch_h, patch_w = self.patch_size
+        if height % patch_h or width % patch_w:
+            near = (max(height // patch_h, 1) * patch_h, max(width // patch_w, 1) * patch_w)
+            raise ValueError(
+                f'the backbone cuts frames into patches of {patch_h}x{patch_w} pixels, which do not '
+                f'divide a frame of {height}x{width}. Set the crop size to {near[0]}x{near[1]}, or '
+                'the patch_size of the backbone to a divisor of the crop size.')

@@ -1,0 +1,50 @@
+"""The loss of DINO on clips."""
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+
+@MODELS.register_module()
+class DINOHead(BaseModule):
+    """Distil every view of the student towards every *other* global view of the teacher.
+
+    Args:
+        loss: Config of the loss that compares views ``(V, T, B, K)`` with a target ``(T, B, K)``.
+
+    Source: DINO, equation 3, frame by frame (the baseline of DoRA's ablation).
+    """
+
+    def __init__(self, loss: dict) -> None:
+        super().__init__()
+        self.loss_module = MODELS.build(loss)
+
+    def loss(self, student_views: Tensor | None, student_locals: Tensor | None,
+             targets: Tensor) -> dict[str, Tensor]:
+        """Average over all pairs of a target and a view that is not the same.
+
+        Args:
+            student_views: Logits ``(G, T, B, K)`` of the global views, in the order of ``targets``;
+                None if there is but one, which has nothing to be compared with.
+            student_locals: Logits ``(V, T, B, K)`` of the local crops, or None without any.
+            targets: ``(G, T, B, K)`` probabilities.
+
+        Returns:
+            ``loss_global`` (with two global views or more) and ``loss_local`` (with local crops),
+            weighted by their numbers of pairs; their sum is DINO's loss.
+        """
+        num_views = len(targets)
+        num_locals = 0 if student_locals is None else len(student_locals)
+        num_pairs = num_views * (num_views - 1 + num_locals)
+        losses = {}
+        if student_views is not None:
+            others = [[v for v in range(num_views) if v != g] for g in range(num_views)]
+            losses['loss_global'] = sum(
+                self.loss_module(student_views[others[g]], targets[g]).mean(dim=1).sum()
+                for g in range(num_views)) / num_pairs
+        if student_locals is not None:
+            losses['loss_local'] = sum(
+                self.loss_module(student_locals, target).mean(dim=1).sum()
+                for target in targets) / num_pairs
+        return losses

@@ -1,0 +1,5 @@
+"""Stateless losses."""
+
+from .dino_loss import DINOLoss
+
+__all__ = ['DINOLoss']

@@ -1,0 +1,46 @@
+"""Cross-entropy between the teacher's and the student's prototypes."""
+
+import torch
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+
+@MODELS.register_module()
+class DINOLoss(nn.Module):
+    """``-sum_k target_k log softmax(logits / student_temp)_k``, one number a view.
+
+    Stateless: centering and sharpening belong to the target generator.
+
+    Args:
+        student_temp: Temperature of the student.
+
+    Source: DINO, equation 2. The naive loop is: for each view, frame and clip, the cross-entropy of
+    that clip's frame in that view against the target of the same frame; then the mean over clips.
+    """
+
+    def __init__(self, student_temp: float = 0.1) -> None:
+        super().__init__()
+        if student_temp <= 0:
+            raise ValueError(f'student_temp must be positive, got {student_temp}')
+        self.student_temp = student_temp
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compare views with a target.
+
+        Args:
+            logits: ``(V, T, B, K)`` of the student.
+            target: ``(T, B, K)`` probabilities.
+
+        Returns:
+            ``(V, T)`` float32, mean over the batch.
+
+        Raises:
+            ValueError: if the shapes do not correspond.
+        """
+        if logits.shape[1:] != target.shape:
+            raise ValueError(
+                'DINOLoss compares logits (V, T, B, K) with a target (T, B, K), got '
+                f'{tuple(logits.shape)} and {tuple(target.shape)}')
+        log_probs = (logits.float() / self.student_temp).log_softmax(dim=-1)
+        return -torch.einsum('tbk,vtbk->vt', target, log_probs) / target.shape[1]

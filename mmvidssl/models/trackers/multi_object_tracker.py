@@ -1,0 +1,153 @@
+"""Finding objects in the first frame of a clip and following them through it."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+from ..utils import FrameTokens, TrackResult, sinkhorn_knopp
+
+MASK_TYPES = ('hard', 'soft')
+THRESHOLDS = ('map', 'batch')
+
+
+@MODELS.register_module()
+class MultiObjectTracker(BaseModule):
+    """Discover objects by attention heads, separate them, and track them by cross-attention.
+
+    One head of the class token's attention in the first frame stands for one object. Its
+    attention-weighted mean query is the object's prototype; Sinkhorn-Knopp shares the patches out
+    among the prototypes; the refined prototypes attend to the keys of every frame.
+
+    Args:
+        num_objects: Number ``O`` of objects, at most the number of heads.
+        heads: The heads to use, ``num_objects`` different indices, or None to draw them anew at
+            every call in training. The draw depends on ``seed`` and the number of earlier draws
+            only, so all ranks draw alike and a resumed run goes on as it would have. In evaluation
+            mode, None takes the first heads.
+        seed: Seed of that draw.
+        use_sinkhorn: Whether prototypes are refined. Off in one row of the paper's ablation.
+        epsilon: Of :func:`mmvidssl.models.utils.sinkhorn_knopp`.
+        num_iters: Likewise.
+        mask_type: ``'hard'`` thresholds each map at its mean; ``'soft'`` divides it by its maximum.
+        threshold: What the mean of a hard mask runs over: each ``'map'``, or the maps of a whole
+            ``'batch'`` for the same object and frame (scaled to unit length first), where a
+            sample's mask depends on its batch mates.
+
+    Source: DoRA, section 3.2, equations 3 to 7. Differs from the released code: the heads are drawn
+    from a seed, and ``threshold='batch'`` gives its masks.
+    """
+
+    num_draws: Tensor
+
+    def __init__(
+            self,
+            num_objects: int = 3,
+            heads: Sequence[int] | None = None,
+            seed: int = 0,
+            use_sinkhorn: bool = True,
+            epsilon: float = 0.05,
+            num_iters: int = 30,
+            mask_type: str = 'hard',
+            threshold: str = 'map') -> None:
+        super().__init__()
+        if num_objects < 1:
+            raise ValueError(f'num_objects must be at least 1, got {num_objects}')
+        if heads is not None and (len(heads) != num_objects or len(set(heads)) != num_objects):
+            raise ValueError(
+                f'heads must name {num_objects} different attention heads (one for each of '
+                f'num_objects={num_objects}), got {list(heads)}')
+        if mask_type not in MASK_TYPES:
+            raise ValueError(f'mask_type must be one of {MASK_TYPES}, got {mask_type!r}')
+        if threshold not in THRESHOLDS:
+            raise ValueError(f'threshold must be one of {THRESHOLDS}, got {threshold!r}')
+        self.num_objects = num_objects
+        self.heads = None if heads is None else tuple(heads)
+        self.seed = seed
+        self.use_sinkhorn = use_sinkhorn
+        self.epsilon = epsilon
+        self.num_iters = num_iters
+        self.mask_type = mask_type
+        self.threshold = threshold
+        self.register_buffer('num_draws', torch.zeros((), dtype=torch.long))
+
+    def check_heads(self, num_heads: int) -> None:
+        """Refuse a backbone whose heads do not suffice.
+
+        Raises:
+            ValueError: says how many heads are needed and there are.
+        """
+        needed = max(self.heads) + 1 if self.heads else 0
+        if max(needed, self.num_objects) > num_heads:
+            asked = f'heads={list(self.heads)}' if self.heads else f'num_objects={self.num_objects}'
+            raise ValueError(
+                f'the tracker has {asked}, but the backbone has {num_heads} attention heads, and '
+                'each object is found by a head of its own. Use fewer objects or a backbone with '
+                'more heads.')
+
+    @torch.no_grad()
+    def forward(self, tokens: FrameTokens) -> TrackResult:
+        """Track the objects of a batch of clips; see :class:`TrackResult`.
+
+        Raises:
+            ValueError: if there are fewer heads than objects.
+        """
+        heads = self.select_heads(tokens.class_attention.shape[1])
+        prototypes = self.discover(tokens, heads)
+        assignment = None
+        refined = prototypes
+        if self.use_sinkhorn:
+            features = F.normalize(tokens.patches.float(), dim=-1)
+            scores = torch.einsum('bnd,bod->bno', features, prototypes)
+            assignment = sinkhorn_knopp(scores, self.epsilon, self.num_iters)
+            refined = torch.einsum('bno,bnd->bod', assignment, features)
+        maps = self.attend(refined, tokens)
+        masks = self.threshold_maps(maps)
+        return TrackResult(
+            masks=masks.unflatten(-1, tokens.grid),
+            maps=maps.unflatten(-1, tokens.grid),
+            prototypes=prototypes,
+            assignment=assignment,
+            heads=heads)
+
+    def select_heads(self, num_heads: int) -> tuple[int, ...]:
+        """The heads of this call; a random draw counts as one."""
+        self.check_heads(num_heads)
+        if self.heads is not None:
+            return self.heads
+        if not self.training:
+            return tuple(range(self.num_objects))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.num_draws))
+        self.num_draws += 1
+        order = torch.randperm(num_heads, generator=generator)
+        return tuple(order[:self.num_objects].tolist())
+
+    @staticmethod
+    def discover(tokens: FrameTokens, heads: Sequence[int]) -> Tensor:
+        """Prototypes ``(B, O, D)``: queries averaged by the attention of each head (equation 4).
+
+        The query is taken over all heads side by side, ``D = heads * d``.
+        """
+        query = tokens.query[:, :, 1:].transpose(1, 2).flatten(2).float()
+        attention = tokens.class_attention[:, list(heads)].float()
+        return torch.einsum('bon,bnd->bod', attention, query)
+
+    @staticmethod
+    def attend(prototypes: Tensor, tokens: FrameTokens) -> Tensor:
+        """Cross-attention maps ``(O, B, T, N)`` of prototypes to all frames (equation 5)."""
+        key = tokens.key[:, :, :, 1:].transpose(2, 3).flatten(3).float()
+        scores = torch.einsum('bod,tbnd->obtn', prototypes, key)
+        return (scores * key.shape[-1]**-0.5).softmax(dim=-1)
+
+    def threshold_maps(self, maps: Tensor) -> Tensor:
+        """Maps ``(O, B, T, N)`` -> masks of the same shape, bool or soft."""
+        if self.mask_type == 'soft':
+            return maps / maps.amax(dim=-1, keepdim=True)
+        if self.threshold == 'map':
+            return maps > maps.mean(dim=-1, keepdim=True)
+        unit = F.normalize(maps, dim=-1)
+        return unit > unit.mean(dim=(1, 3), keepdim=True)

@@ -1,0 +1,70 @@
+"""Pure functions between clips, frames, patch tokens and masks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def clip_to_frames(clips: Tensor) -> Tensor:
+    """Fold clips into a batch of frames, frame-major.
+
+    Args:
+        clips: ``(..., B, C, T, H, W)``; leading axes are objects or views.
+
+    Returns:
+        ``(prod(...) * T * B, C, H, W)``.
+    """
+    return clips.movedim(-3, -5).flatten(0, -4)
+
+
+def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
+    """Keep each object of a normalised clip and paint the rest in the mean colour (zero).
+
+    Args:
+        clip: ``(B, C, T, H, W)``.
+        masks: ``(O, B, T, h, w)``, bool (kept where an object is) or soft weights in [0, 1]; ``h``
+            and ``w`` divide ``H`` and ``W``.
+
+    Returns:
+        ``(O, B, C, T, H, W)``.
+
+    Source: DoRA, equation 7.
+    """
+    patch_h, patch_w = clip.shape[-2] // masks.shape[-2], clip.shape[-1] // masks.shape[-1]
+    pixels = masks.to(clip.dtype).repeat_interleave(patch_h, -2).repeat_interleave(patch_w, -1)
+    return clip.unsqueeze(0) * pixels.unsqueeze(2)
+
+
+def resize_pos_embed(
+        pos_embed: Tensor,
+        source: tuple[int, int],
+        target: tuple[int, int],
+        num_extra_tokens: int = 1,
+        mode: str = 'bicubic',
+        offset: float = 0.0) -> Tensor:
+    """Interpolate learned positions to another token grid.
+
+    Args:
+        pos_embed: ``(1, num_extra_tokens + h * w, D)``.
+        source: Token grid ``(h, w)`` that the positions were learned on.
+        target: Token grid wanted.
+        num_extra_tokens: Leading tokens (the class token) that are left as they are.
+        mode: As in ``torch.nn.functional.interpolate``.
+        offset: Added to the target grid when the scale factor is computed. DINO's code adds 0.1
+            against rounding, which shifts every sampling position a little; weights trained with it
+            want it at inference as well.
+
+    Returns:
+        ``(1, num_extra_tokens + target_h * target_w, D)``.
+    """
+    if tuple(source) == tuple(target):
+        return pos_embed
+    extra, grid = pos_embed[:, :num_extra_tokens], pos_embed[:, num_extra_tokens:]
+    grid = grid.unflatten(1, source).permute(0, 3, 1, 2).float()
+    if offset:
+        scale = [(wanted + offset) / have for wanted, have in zip(target, source)]
+        grid = F.interpolate(grid, scale_factor=scale, mode=mode, align_corners=False)
+    else:
+        grid = F.interpolate(grid, size=target, mode=mode, align_corners=False)
+    grid = grid.flatten(2).transpose(1, 2).to(pos_embed.dtype)
+    return torch.cat((extra, grid), dim=1)

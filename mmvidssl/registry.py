@@ -1,0 +1,67 @@
+"""Registries of mmvidssl: children of MMEngine's, all in the scope ``mmvidssl``.
+
+Each imports the modules in its ``locations`` when something is first built from it, so that
+importing this file is quick and pulls in none of the sibling OpenMMLab packages.
+"""
+
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine.registry import Registry
+
+# Pillar 1: from disk to a batch
+DATASETS = Registry(
+    'dataset', parent=MMENGINE_DATASETS, scope='mmvidssl', locations=['mmvidssl.datasets'])
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope='mmvidssl',
+    locations=['mmvidssl.datasets.samplers'])
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope='mmvidssl',
+    locations=['mmvidssl.datasets.transforms'])
+VIDEO_READERS = Registry(
+    'video reader', scope='mmvidssl', locations=['mmvidssl.datasets.readers'])
+
+# Pillar 2: functions of inputs and state
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='mmvidssl', locations=['mmvidssl.models'])
+
+# Pillar 3: time
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='mmvidssl', locations=['mmvidssl.engine.hooks'])
+OPTIM_WRAPPERS = Registry(
+    'optim wrapper',
+    parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='mmvidssl',
+    locations=['mmvidssl.engine.optimizers'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optim wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='mmvidssl',
+    locations=['mmvidssl.engine.optimizers'])
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler',
+    parent=MMENGINE_PARAM_SCHEDULERS,
+    scope='mmvidssl',
+    locations=['mmvidssl.engine.schedulers'])
+
+# Pillar 4: numbers
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='mmvidssl', locations=['mmvidssl.evaluation'])
+
+# Pillar 5: pictures
+VISUALIZERS = Registry(
+    'visualizer',
+    parent=MMENGINE_VISUALIZERS,
+    scope='mmvidssl',
+    locations=['mmvidssl.visualization'])

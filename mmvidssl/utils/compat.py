@@ -1,0 +1,107 @@
+"""Everything that differs between versions, and nothing else. No other module asks for a version.
+
+Each workaround names the release it is for, applies only where that release's fault is present,
+and has a test in ``tests/test_utils/test_compat.py``.
+"""
+
+import importlib.util
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from packaging.specifiers import SpecifierSet
+
+
+class Requirement(NamedTuple):
+    """A distribution, the releases that work, and whether mmvidssl runs without it."""
+
+    name: str
+    specifier: str
+    optional: bool = False
+
+
+REQUIREMENTS = (
+    Requirement('torch', '>=2.1'),
+    Requirement('mmengine', '>=0.10.3,<1.0'),
+    Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),
+    Requirement('mmpretrain', '>=1.2.0,<1.3', optional=True),
+    Requirement('mmdet', '>=3.3.0,<3.4', optional=True),
+    Requirement('mmsegmentation', '>=1.2.2,<1.3', optional=True),
+    Requirement('mmaction2', '>=1.2.0,<1.3', optional=True),
+)
+
+
+def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None:
+    """Refuse a version that cannot work.
+
+    Raises:
+        ImportError: names what was found, what is needed and the command that fixes it.
+    """
+    for name, specifier, optional in requirements:
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            if optional:
+                continue
+            found = None
+        if found is None or not SpecifierSet(specifier).contains(found, prereleases=True):
+            state = 'is not installed' if found is None else f'{found} is installed'
+            raise ImportError(
+                f'mmvidssl needs {name}{specifier}, but {name} {state}. '
+                f"Fix it with: pip install '{name}{specifier}'")
+    _check_pkg_resources()
+
+
+def _check_pkg_resources() -> None:
+    """mmengine 0.10 imports ``pkg_resources``, which setuptools 82 removed (mmengine 0.11 does not)."""
+    needs_it = SpecifierSet('<0.11.0.dev0').contains(version('mmengine'), prereleases=True)
+    if needs_it and importlib.util.find_spec('pkg_resources') is None:
+        try:
+            found = f'setuptools {version("setuptools")} is installed'
+        except PackageNotFoundError:
+            found = 'setuptools is not installed'
+        raise ImportError(
+            f'mmengine {version("mmengine")} needs setuptools<82 (it imports pkg_resources), but '
+            f"{found}. Fix it with: pip install 'setuptools<81'")
+
+
+def register_package() -> None:
+    """Make ``_base_ = 'mmvidssl::...'`` resolve, and the mmaction2 1.2.0 wheel importable.
+
+    mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl')
+    if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
+        sys.meta_path.append(_MissingDRNFinder())
+
+
+class _MissingDRNFinder(MetaPathFinder, Loader):
+    """Stand-in for ``mmaction.models.localizers.drn``, left out of the mmaction2 1.2.0 wheel.
+
+    ``mmaction.models`` imports a class ``DRN`` from it unconditionally (mmaction2#2714). The finder
+    stands last in ``sys.meta_path``: where the real package exists, it is never asked.
+    """
+
+    package = 'mmaction.models.localizers.drn'
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname not in (self.package, f'{self.package}.drn'):
+            return None
+        return ModuleSpec(fullname, self, is_package=fullname == self.package)
+
+    def exec_module(self, module) -> None:
+        if module.__name__ != self.package:
+            module.DRN = _MissingDRN
+
+
+class _MissingDRN:
+    """Refuses to be built: the localizer's code is absent."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        raise ImportError(
+            'the mmaction2 1.2.0 wheel was published without mmaction/models/localizers/drn; '
+            'install mmaction2 from source to use DRN')
