@@ -18,50 +18,57 @@ from mmengine.registry import Registry
 
 # Pillar 1: from disk to a batch
 DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope='mmvidssl', locations=['mmvidssl.datasets'])
+    'dataset', parent=MMENGINE_DATASETS, scope='mmvidssl', locations=['mmvidssl.datasets']
+)
 DATA_SAMPLERS = Registry(
     'data sampler',
     parent=MMENGINE_DATA_SAMPLERS,
     scope='mmvidssl',
-    locations=['mmvidssl.datasets.samplers'])
+    locations=['mmvidssl.datasets.samplers'],
+)
 TRANSFORMS = Registry(
     'transform',
     parent=MMENGINE_TRANSFORMS,
     scope='mmvidssl',
-    locations=['mmvidssl.datasets.transforms'])
-VIDEO_READERS = Registry(
-    'video reader', scope='mmvidssl', locations=['mmvidssl.datasets.readers'])
+    locations=['mmvidssl.datasets.transforms'],
+)
+VIDEO_READERS = Registry('video reader', scope='mmvidssl', locations=['mmvidssl.datasets.readers'])
 
 # Pillar 2: functions of inputs and state
-MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='mmvidssl', locations=['mmvidssl.models'])
+MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmvidssl', locations=['mmvidssl.models'])
 
 # Pillar 3: time
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='mmvidssl', locations=['mmvidssl.engine.hooks'])
+    'hook', parent=MMENGINE_HOOKS, scope='mmvidssl', locations=['mmvidssl.engine.hooks']
+)
 OPTIM_WRAPPERS = Registry(
     'optim wrapper',
     parent=MMENGINE_OPTIM_WRAPPERS,
     scope='mmvidssl',
-    locations=['mmvidssl.engine.optimizers'])
+    locations=['mmvidssl.engine.optimizers'],
+)
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optim wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope='mmvidssl',
-    locations=['mmvidssl.engine.optimizers'])
+    locations=['mmvidssl.engine.optimizers'],
+)
 PARAM_SCHEDULERS = Registry(
     'parameter scheduler',
     parent=MMENGINE_PARAM_SCHEDULERS,
     scope='mmvidssl',
-    locations=['mmvidssl.engine.schedulers'])
+    locations=['mmvidssl.engine.schedulers'],
+)
 
 # Pillar 4: numbers
 METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='mmvidssl', locations=['mmvidssl.evaluation'])
+    'metric', parent=MMENGINE_METRICS, scope='mmvidssl', locations=['mmvidssl.evaluation']
+)
 
 # Pillar 5: pictures
 VISUALIZERS = Registry(
     'visualizer',
     parent=MMENGINE_VISUALIZERS,
     scope='mmvidssl',
-    locations=['mmvidssl.visualization'])
+    locations=['mmvidssl.visualization'],
+)

@@ -50,12 +50,16 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
             state = 'is not installed' if found is None else f'{found} is installed'
             raise ImportError(
                 f'mmvidssl needs {name}{specifier}, but {name} {state}. '
-                f"Fix it with: pip install '{name}{specifier}'")
+                f"Fix it with: pip install '{name}{specifier}'"
+            )
     _check_pkg_resources()
 
 
 def _check_pkg_resources() -> None:
-    """mmengine 0.10 imports ``pkg_resources``, which setuptools 82 removed (mmengine 0.11 does not)."""
+    """mmengine 0.10 (not 0.11) imports ``pkg_resources``, which setuptools 82 removed.
+
+    The remedy names 80.9 because from there on each import of ``pkg_resources`` prints a warning.
+    """
     needs_it = SpecifierSet('<0.11.0.dev0').contains(version('mmengine'), prereleases=True)
     if needs_it and importlib.util.find_spec('pkg_resources') is None:
         try:
@@ -64,17 +68,21 @@ def _check_pkg_resources() -> None:
             found = 'setuptools is not installed'
         raise ImportError(
             f'mmengine {version("mmengine")} needs setuptools<82 (it imports pkg_resources), but '
-            f"{found}. Fix it with: pip install 'setuptools<81'")
+            f"{found}. Fix it with: pip install 'setuptools<80.9'"
+        )
 
 
 def register_package() -> None:
     """Make ``_base_ = 'mmvidssl::...'`` resolve, and the mmaction2 1.2.0 wheel importable.
 
     mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
+    It looks for ``.mim`` where pip put the distribution, which for an editable install is not where
+    the package is. For a name that is no distribution it asks the import system instead, so it gets
+    the name of a module of ours.
     """
     from mmengine.config.utils import MODULE2PACKAGE
 
-    MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl')
+    MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
     if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
         sys.meta_path.append(_MissingDRNFinder())
 
@@ -104,4 +112,5 @@ class _MissingDRN:
     def __init__(self, *args, **kwargs) -> None:
         raise ImportError(
             'the mmaction2 1.2.0 wheel was published without mmaction/models/localizers/drn; '
-            'install mmaction2 from source to use DRN')
+            'install mmaction2 from source to use DRN'
+        )

@@ -24,15 +24,16 @@ class DINO(SelfDistillation):
         """Losses of a batch.
 
         Args:
-            inputs: ``global_clip`` ``(B, C, T, H, W)``, optionally ``extra_global_clips`` (a list of
-                the same shape) and ``local_clips`` (a list of ``(B, C, T, h, w)``); normalised.
+            inputs: ``global_clip`` ``(B, C, T, H, W)``, optionally ``extra_global_clips`` (a list
+                of the same shape) and ``local_clips`` (a list of ``(B, C, T, h, w)``); normalised.
             data_samples: Unused.
         """
         global_clips, local_clips = self.unpack_views(inputs)
         if len(global_clips) + len(local_clips) < 2:
             raise ValueError(
                 'DINO compares different views of a clip and got one global view and no local '
-                'crops. Set num_local_views or num_global_views of ClipMultiCrop.')
+                'crops. Set num_local_views or num_global_views of ClipMultiCrop.'
+            )
         views = torch.stack(global_clips)
         targets = self.target_generator(self.forward_teacher(views))
         student_views = self.forward_student(views) if len(views) > 1 else None

@@ -43,15 +43,16 @@ class DoRA(SelfDistillation):
     """
 
     def __init__(
-            self,
-            backbone: dict,
-            neck: dict,
-            tracker: dict,
-            target_generator: dict,
-            head: dict,
-            preset: str | None = None,
-            data_preprocessor: dict | nn.Module | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        backbone: dict,
+        neck: dict,
+        tracker: dict,
+        target_generator: dict,
+        head: dict,
+        preset: str | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         parts = apply_preset(preset, dict(backbone=backbone, tracker=tracker, head=head))
         super().__init__(
             backbone=parts['backbone'],
@@ -59,7 +60,8 @@ class DoRA(SelfDistillation):
             target_generator=target_generator,
             head=parts['head'],
             data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg)
+            init_cfg=init_cfg,
+        )
         self.tracker = MODELS.build(parts['tracker'])
         self.tracker.check_heads(self.backbone.num_heads)
 
@@ -78,7 +80,8 @@ class DoRA(SelfDistillation):
         if len(global_clips) > 1:
             raise ValueError(
                 f'DoRA tracks objects through one global clip, got {len(global_clips)}. Set '
-                'num_global_views=1 in ClipMultiCrop.')
+                'num_global_views=1 in ClipMultiCrop.'
+            )
         tokens, logits = self.forward_teacher(global_clips[0])
         target = self.target_generator(logits)  # (T, B, K)
         masks = self.tracker(tokens).masks  # (O, B, T, h, w)

@@ -1,16 +1,16 @@
 """What the DoRA paper says and what its released code does, as options of our parts."""
 
 PRESETS: dict[str, dict[str, dict]] = {
-    'paper':
-    dict(
+    'paper': dict(
         backbone=dict(interpolate_offset=0.0),
         tracker=dict(threshold='map'),
-        head=dict(skip_first_local=False, carry_over=False)),
-    'official':
-    dict(
+        head=dict(skip_first_local=False, carry_over=False),
+    ),
+    'official': dict(
         backbone=dict(interpolate_offset=0.1),
         tracker=dict(threshold='batch'),
-        head=dict(skip_first_local=True, carry_over=True)),
+        head=dict(skip_first_local=True, carry_over=True),
+    ),
 }
 
 
@@ -38,6 +38,7 @@ def apply_preset(preset: str | None, parts: dict[str, dict]) -> dict[str, dict]:
             if given != value:
                 raise ValueError(
                     f'preset={preset!r} sets {name}.{key}={value!r}, but the config states '
-                    f'{given!r}. Leave one of the two out (preset=None uses what is stated).')
+                    f'{given!r}. Leave one of the two out (preset=None uses what is stated).'
+                )
         filled[name] = {**parts[name], **options}
     return filled

@@ -29,20 +29,23 @@ class SelfDistillation(BaseModel):
     """
 
     def __init__(
-            self,
-            backbone: dict,
-            neck: dict,
-            target_generator: dict,
-            head: dict,
-            data_preprocessor: dict | nn.Module | None = None,
-            init_cfg: dict | None = None) -> None:
+        self,
+        backbone: dict,
+        neck: dict,
+        target_generator: dict,
+        head: dict,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(
             data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
-            init_cfg=init_cfg)
+            init_cfg=init_cfg,
+        )
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.teacher = nn.ModuleDict(
-            dict(backbone=MODELS.build(self._teacher_cfg(backbone)), neck=MODELS.build(neck)))
+            dict(backbone=MODELS.build(self._teacher_cfg(backbone)), neck=MODELS.build(neck))
+        )
         self.teacher.requires_grad_(False)
         self.target_generator = MODELS.build(target_generator)
         self.head = MODELS.build(head)
@@ -129,7 +132,8 @@ class SelfDistillation(BaseModel):
         if 'global_clip' not in inputs:
             raise ValueError(
                 "inputs needs 'global_clip' (and, as a rule, 'local_clips'), got "
-                f'{sorted(inputs)}. Does the pipeline have ClipMultiCrop?')
+                f'{sorted(inputs)}. Does the pipeline have ClipMultiCrop?'
+            )
         global_clips = [inputs['global_clip'], *inputs.get('extra_global_clips', ())]
         local_clips = list(inputs.get('local_clips', ()))
         expected = global_clips[0].shape[:3]
@@ -139,5 +143,6 @@ class SelfDistillation(BaseModel):
                     raise ValueError(
                         f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
                         f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
-                        f'one H and W for all {kind} clips.')
+                        f'one H and W for all {kind} clips.'
+                    )
         return global_clips, local_clips

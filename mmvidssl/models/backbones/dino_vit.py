@@ -29,8 +29,8 @@ class DINOViT(VisionTransformer):
     """
 
     def __init__(
-            self, arch: str | dict = 'deit-small', interpolate_offset: float = 0.0,
-            **kwargs) -> None:
+        self, arch: str | dict = 'deit-small', interpolate_offset: float = 0.0, **kwargs
+    ) -> None:
         super().__init__(arch=arch, **kwargs)
         self.interpolate_offset = interpolate_offset
 
@@ -97,14 +97,15 @@ class DINOViT(VisionTransformer):
         if self.final_norm:
             tokens = self.ln1(tokens)
         class_row = query[:, :, :1] @ key[:batch_size].transpose(-2, -1)
-        class_row = (class_row * query.shape[-1]**-0.5).softmax(dim=-1)
+        class_row = (class_row * query.shape[-1] ** -0.5).softmax(dim=-1)
         return FrameTokens(
             class_token=tokens[:, 0].unflatten(0, (clip_len, batch_size)),
             patches=tokens[:batch_size, 1:],
             class_attention=class_row[:, :, 0, 1:],
             query=query,
             key=key.unflatten(0, (clip_len, batch_size)),
-            grid=grid)
+            grid=grid,
+        )
 
     @staticmethod
     def _query_and_key(layer: nn.Module, tokens: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
@@ -116,9 +117,9 @@ class DINOViT(VisionTransformer):
         normed = layer.ln1(tokens)
         bias: Sequence = (None, None)
         if attn.qkv.bias is not None:
-            bias = attn.qkv.bias[:dims], attn.qkv.bias[dims:2 * dims]
+            bias = attn.qkv.bias[:dims], attn.qkv.bias[dims : 2 * dims]
         query = nn.functional.linear(normed[:batch_size], attn.qkv.weight[:dims], bias[0])
-        key = nn.functional.linear(normed, attn.qkv.weight[dims:2 * dims], bias[1])
+        key = nn.functional.linear(normed, attn.qkv.weight[dims : 2 * dims], bias[1])
         split = (attn.num_heads, attn.head_dims)
         return query.unflatten(-1, split).transpose(1, 2), key.unflatten(-1, split).transpose(1, 2)
 
@@ -128,8 +129,13 @@ class DINOViT(VisionTransformer):
         tokens, grid = self.patch_embed(frames)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
         tokens = tokens + resize_pos_embed(
-            self.pos_embed, self.patch_resolution, grid, self.num_extra_tokens,
-            self.interpolate_mode, self.interpolate_offset)
+            self.pos_embed,
+            self.patch_resolution,
+            grid,
+            self.num_extra_tokens,
+            self.interpolate_mode,
+            self.interpolate_offset,
+        )
         return self.pre_norm(self.drop_after_pos(tokens)), grid
 
     def _check_size(self, frames: Tensor) -> None:
@@ -138,6 +144,7 @@ class DINOViT(VisionTransformer):
         if height % patch_h or width % patch_w:
             near = (max(height // patch_h, 1) * patch_h, max(width // patch_w, 1) * patch_w)
             raise ValueError(
-                f'the backbone cuts frames into patches of {patch_h}x{patch_w} pixels, which do not '
-                f'divide a frame of {height}x{width}. Set the crop size to {near[0]}x{near[1]}, or '
-                'the patch_size of the backbone to a divisor of the crop size.')
+                f'the backbone cuts frames into patches of {patch_h}x{patch_w} pixels, which do '
+                f'not divide a frame of {height}x{width}. Set the crop size to {near[0]}x{near[1]}, or '
+                'the patch_size of the backbone to a divisor of the crop size.'
+            )

@@ -27,10 +27,11 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     """
 
     def __init__(
-            self,
-            mean: Sequence[float] = (123.675, 116.28, 103.53),
-            std: Sequence[float] = (58.395, 57.12, 57.375),
-            non_blocking: bool = True) -> None:
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        non_blocking: bool = True,
+    ) -> None:
         super().__init__(non_blocking=non_blocking)
         if len(mean) != len(std):
             raise ValueError(f'mean and std need one value a channel each, got {mean} and {std}')
@@ -44,7 +45,8 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
 
     def _views(self, value, name: str):
         is_one_view = isinstance(value, Tensor) or (
-            len(value) > 0 and isinstance(value[0], Tensor) and value[0].ndim == 4)
+            len(value) > 0 and isinstance(value[0], Tensor) and value[0].ndim == 4
+        )
         if is_one_view:
             return self._normalize(self._stack(value, name))
         return [self._normalize(self._stack(view, name)) for view in value]
@@ -56,10 +58,11 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         if len(shapes) != 1:
             raise ValueError(
                 f'the clips of one view must have one shape; {name!r} holds {sorted(shapes)}. '
-                'Resize or crop them to one size in the pipeline.')
+                'Resize or crop them to one size in the pipeline.'
+            )
         return torch.stack(list(value))
 
     def _normalize(self, clips: Tensor) -> Tensor:
-        shape = (1, -1) + (1, ) * (clips.ndim - 2)
+        shape = (1, -1) + (1,) * (clips.ndim - 2)
         clips = self.cast_data(clips).float()
         return (clips - self.mean.view(shape)) / self.std.view(shape)

@@ -20,8 +20,9 @@ class DINOHead(BaseModule):
         super().__init__()
         self.loss_module = MODELS.build(loss)
 
-    def loss(self, student_views: Tensor | None, student_locals: Tensor | None,
-             targets: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, student_views: Tensor | None, student_locals: Tensor | None, targets: Tensor
+    ) -> dict[str, Tensor]:
         """Average over all pairs of a target and a view that is not the same.
 
         Args:
@@ -40,11 +41,18 @@ class DINOHead(BaseModule):
         losses = {}
         if student_views is not None:
             others = [[v for v in range(num_views) if v != g] for g in range(num_views)]
-            losses['loss_global'] = sum(
-                self.loss_module(student_views[others[g]], targets[g]).mean(dim=1).sum()
-                for g in range(num_views)) / num_pairs
+            losses['loss_global'] = (
+                sum(
+                    self.loss_module(student_views[others[g]], targets[g]).mean(dim=1).sum()
+                    for g in range(num_views)
+                )
+                / num_pairs
+            )
         if student_locals is not None:
-            losses['loss_local'] = sum(
-                self.loss_module(student_locals, target).mean(dim=1).sum()
-                for target in targets) / num_pairs
+            losses['loss_local'] = (
+                sum(
+                    self.loss_module(student_locals, target).mean(dim=1).sum() for target in targets
+                )
+                / num_pairs
+            )
         return losses

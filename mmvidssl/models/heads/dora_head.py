@@ -25,12 +25,13 @@ class DoRAHead(BaseModule):
     """
 
     def __init__(
-            self,
-            loss: dict,
-            object_weight: float = 0.5,
-            local_weight: float = 0.5,
-            skip_first_local: bool = False,
-            carry_over: bool = False) -> None:
+        self,
+        loss: dict,
+        object_weight: float = 0.5,
+        local_weight: float = 0.5,
+        skip_first_local: bool = False,
+        carry_over: bool = False,
+    ) -> None:
         super().__init__()
         self.loss_module = MODELS.build(loss)
         self.object_weight = object_weight
@@ -46,10 +47,12 @@ class DoRAHead(BaseModule):
         if not self.carry_over:
             return torch.ones(num_objects)
         return torch.tensor(
-            [sum(clip_len**-later for later in range(num_objects - o)) for o in range(num_objects)])
+            [sum(clip_len**-later for later in range(num_objects - o)) for o in range(num_objects)]
+        )
 
-    def loss(self, student_objects: Tensor, student_locals: Tensor | None,
-             target: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, student_objects: Tensor, student_locals: Tensor | None, target: Tensor
+    ) -> dict[str, Tensor]:
         """Compare the student's views with the teacher.
 
         Args:
@@ -74,5 +77,6 @@ class DoRAHead(BaseModule):
         if len(student_locals) < 2:
             raise ValueError(
                 'skip_first_local=True (the preset "official") leaves the first local crop out and '
-                f'needs at least 2, got {len(student_locals)}. Add local crops or switch it off.')
+                f'needs at least 2, got {len(student_locals)}. Add local crops or switch it off.'
+            )
         return student_locals[1:]

@@ -41,6 +41,7 @@ class DINOLoss(nn.Module):
         if logits.shape[1:] != target.shape:
             raise ValueError(
                 'DINOLoss compares logits (V, T, B, K) with a target (T, B, K), got '
-                f'{tuple(logits.shape)} and {tuple(target.shape)}')
+                f'{tuple(logits.shape)} and {tuple(target.shape)}'
+            )
         log_probs = (logits.float() / self.student_temp).log_softmax(dim=-1)
         return -torch.einsum('tbk,vtbk->vt', target, log_probs) / target.shape[1]

@@ -28,15 +28,16 @@ class DINONeck(BaseModule):
     """
 
     def __init__(
-            self,
-            in_channels: int,
-            num_prototypes: int = 65536,
-            hidden_channels: int = 2048,
-            bottleneck_channels: int = 256,
-            num_layers: int = 3,
-            use_bn: bool = False,
-            norm_last_layer: bool = True,
-            init_cfg: dict | None = None) -> None:
+        self,
+        in_channels: int,
+        num_prototypes: int = 65536,
+        hidden_channels: int = 2048,
+        bottleneck_channels: int = 256,
+        num_layers: int = 3,
+        use_bn: bool = False,
+        norm_last_layer: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if num_layers < 1:
             raise ValueError(f'DINONeck needs num_layers >= 1, got {num_layers}')

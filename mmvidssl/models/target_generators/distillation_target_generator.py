@@ -26,15 +26,14 @@ class DistillationTargetGenerator(BaseModule):
     center: Tensor
 
     def __init__(
-            self,
-            num_prototypes: int,
-            center_momentum: float = 0.1,
-            teacher_temp: float = 0.04) -> None:
+        self, num_prototypes: int, center_momentum: float = 0.1, teacher_temp: float = 0.04
+    ) -> None:
         super().__init__()
         if not 0 <= center_momentum <= 1:
             raise ValueError(
                 f'center_momentum is the weight of the new mean and lies in [0, 1], got '
-                f'{center_momentum}')
+                f'{center_momentum}'
+            )
         if teacher_temp <= 0:
             raise ValueError(f'teacher_temp must be positive, got {teacher_temp}')
         self.center_momentum = center_momentum

@@ -45,22 +45,24 @@ class MultiObjectTracker(BaseModule):
     num_draws: Tensor
 
     def __init__(
-            self,
-            num_objects: int = 3,
-            heads: Sequence[int] | None = None,
-            seed: int = 0,
-            use_sinkhorn: bool = True,
-            epsilon: float = 0.05,
-            num_iters: int = 30,
-            mask_type: str = 'hard',
-            threshold: str = 'map') -> None:
+        self,
+        num_objects: int = 3,
+        heads: Sequence[int] | None = None,
+        seed: int = 0,
+        use_sinkhorn: bool = True,
+        epsilon: float = 0.05,
+        num_iters: int = 30,
+        mask_type: str = 'hard',
+        threshold: str = 'map',
+    ) -> None:
         super().__init__()
         if num_objects < 1:
             raise ValueError(f'num_objects must be at least 1, got {num_objects}')
         if heads is not None and (len(heads) != num_objects or len(set(heads)) != num_objects):
             raise ValueError(
                 f'heads must name {num_objects} different attention heads (one for each of '
-                f'num_objects={num_objects}), got {list(heads)}')
+                f'num_objects={num_objects}), got {list(heads)}'
+            )
         if mask_type not in MASK_TYPES:
             raise ValueError(f'mask_type must be one of {MASK_TYPES}, got {mask_type!r}')
         if threshold not in THRESHOLDS:
@@ -87,7 +89,8 @@ class MultiObjectTracker(BaseModule):
             raise ValueError(
                 f'the tracker has {asked}, but the backbone has {num_heads} attention heads, and '
                 'each object is found by a head of its own. Use fewer objects or a backbone with '
-                'more heads.')
+                'more heads.'
+            )
 
     @torch.no_grad()
     def forward(self, tokens: FrameTokens) -> TrackResult:
@@ -112,7 +115,8 @@ class MultiObjectTracker(BaseModule):
             maps=maps.unflatten(-1, tokens.grid),
             prototypes=prototypes,
             assignment=assignment,
-            heads=heads)
+            heads=heads,
+        )
 
     def select_heads(self, num_heads: int) -> tuple[int, ...]:
         """The heads of this call; a random draw counts as one."""
@@ -124,7 +128,7 @@ class MultiObjectTracker(BaseModule):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.num_draws))
         self.num_draws += 1
         order = torch.randperm(num_heads, generator=generator)
-        return tuple(order[:self.num_objects].tolist())
+        return tuple(order[: self.num_objects].tolist())
 
     @staticmethod
     def discover(tokens: FrameTokens, heads: Sequence[int]) -> Tensor:
@@ -141,7 +145,7 @@ class MultiObjectTracker(BaseModule):
         """Cross-attention maps ``(O, B, T, N)`` of prototypes to all frames (equation 5)."""
         key = tokens.key[:, :, :, 1:].transpose(2, 3).flatten(3).float()
         scores = torch.einsum('bod,tbnd->obtn', prototypes, key)
-        return (scores * key.shape[-1]**-0.5).softmax(dim=-1)
+        return (scores * key.shape[-1] ** -0.5).softmax(dim=-1)
 
     def threshold_maps(self, maps: Tensor) -> Tensor:
         """Maps ``(O, B, T, N)`` -> masks of the same shape, bool or soft."""

@@ -23,13 +23,15 @@ def ema_update_(teacher: nn.Module, student: nn.Module, momentum: float) -> None
     """
     if not 0 <= momentum <= 1:
         raise ValueError(
-            f'EMA momentum is the weight of the new value and lies in [0, 1], got {momentum}')
+            f'EMA momentum is the weight of the new value and lies in [0, 1], got {momentum}'
+        )
     source = dict(student.named_parameters())
     target = dict(teacher.named_parameters())
     if source.keys() != target.keys():
         raise ValueError(
             'teacher and student must have the same parameters; only one of the two has '
-            f'{sorted(source.keys() ^ target.keys())[:5]}')
+            f'{sorted(source.keys() ^ target.keys())[:5]}'
+        )
     if not source:
         return
     torch._foreach_lerp_(list(target.values()), [source[name] for name in target], momentum)

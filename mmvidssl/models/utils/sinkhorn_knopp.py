@@ -32,7 +32,8 @@ def sinkhorn_knopp(scores: Tensor, epsilon: float = 0.05, num_iters: int = 30) -
     if epsilon <= 0 or num_iters < 1:
         raise ValueError(
             f'sinkhorn_knopp needs epsilon > 0 and num_iters >= 1, got epsilon={epsilon} and '
-            f'num_iters={num_iters}')
+            f'num_iters={num_iters}'
+        )
     num_tokens, num_objects = scores.shape[-2:]
     with torch.autocast(scores.device.type, enabled=False):
         log_plan = scores.float() / epsilon

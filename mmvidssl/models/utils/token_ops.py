@@ -36,12 +36,13 @@ def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
 
 
 def resize_pos_embed(
-        pos_embed: Tensor,
-        source: tuple[int, int],
-        target: tuple[int, int],
-        num_extra_tokens: int = 1,
-        mode: str = 'bicubic',
-        offset: float = 0.0) -> Tensor:
+    pos_embed: Tensor,
+    source: tuple[int, int],
+    target: tuple[int, int],
+    num_extra_tokens: int = 1,
+    mode: str = 'bicubic',
+    offset: float = 0.0,
+) -> Tensor:
     """Interpolate learned positions to another token grid.
 
     Args:
@@ -62,7 +63,7 @@ def resize_pos_embed(
     extra, grid = pos_embed[:, :num_extra_tokens], pos_embed[:, num_extra_tokens:]
     grid = grid.unflatten(1, source).permute(0, 3, 1, 2).float()
     if offset:
-        scale = [(wanted + offset) / have for wanted, have in zip(target, source)]
+        scale = [(wanted + offset) / have for wanted, have in zip(target, source, strict=True)]
         grid = F.interpolate(grid, scale_factor=scale, mode=mode, align_corners=False)
     else:
         grid = F.interpolate(grid, size=target, mode=mode, align_corners=False)

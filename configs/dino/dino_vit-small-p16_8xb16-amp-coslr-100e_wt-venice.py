@@ -1,0 +1,15 @@
+# DINO on frames, ViT-S/16, 100 epochs on the Walking Tours video of Venice: DoRA's baseline.
+#
+# Paper:    ADE20K UperNet 29.2 mIoU (as PooDLe's table quotes it).
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      bash tools/dist_train.sh \
+#           configs/dino/dino_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py 8
+_base_ = [
+    '../_base_/models/dino_vit-small-p16.py',
+    '../_base_/datasets/walking_tours_dora.py',
+    '../_base_/schedules/dino_adamw_coslr_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')

@@ -1,0 +1,96 @@
+# DoRA small enough to watch on two CPU cores: what tools/quickstart.sh trains.
+#
+# Paper:    none; a demonstration.
+# Measured: what tools/quickstart.sh prints at its end.
+# Run:      bash tools/quickstart.sh
+_base_ = [
+    '../_base_/models/dora_vit-small-p16.py',
+    '../_base_/schedules/dino_adamw_coslr_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+max_iters = 300
+warmup_iters = 30
+
+model = dict(
+    backbone=dict(arch='deit-tiny', img_size=64, patch_size=8, drop_path_rate=0.0),
+    neck=dict(
+        in_channels=192,
+        num_prototypes=1024,
+        hidden_channels=512,
+        bottleneck_channels=64,
+        norm_last_layer=True,
+    ),
+    target_generator=dict(num_prototypes=1024),
+)
+
+color_transforms = [
+    dict(type='ClipColorJitter', brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
+    dict(type='ClipRandomGrayscale', prob=0.2),
+]
+train_pipeline = [
+    dict(type='DecodeClip', short_side=None, max_open=16),
+    dict(
+        type='ClipMultiCrop',
+        num_global_views=1,
+        num_local_views=2,
+        global_transforms=[
+            dict(type='ClipRandomResizedCrop', size=64, scale=(0.4, 1.0)),
+            dict(type='ClipRandomFlip', prob=0.5),
+            *color_transforms,
+        ],
+        local_transforms=[
+            dict(type='ClipRandomResizedCrop', size=32, scale=(0.05, 0.4), per_frame=True),
+            dict(type='ClipRandomFlip', prob=0.5, per_frame=True),
+            *color_transforms,
+        ],
+    ),
+    dict(type='PackClipInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='ClipSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='LongVideoDataset',
+        videos=['bikes.mp4'],
+        data_root='data/quickstart',
+        clip_len=4,
+        frame_interval=0.5,
+        interval_unit='seconds',
+        pipeline=train_pipeline,
+    ),
+)
+
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+auto_scale_lr = dict(enable=False)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=1e-5,
+        by_epoch=False,
+        begin=warmup_iters,
+        end=max_iters,
+        T_max=max_iters - warmup_iters,
+    ),
+    dict(
+        type='mmpretrain.CosineAnnealingWeightDecay',
+        eta_min=0.4,
+        by_epoch=False,
+        begin=0,
+        end=max_iters,
+        T_max=max_iters,
+    ),
+]
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters)
+
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+)
+log_processor = dict(window_size=10, by_epoch=False)

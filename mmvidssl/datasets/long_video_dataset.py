@@ -1,0 +1,168 @@
+"""Clips of hours-long videos."""
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dist import sync_random_seed
+
+from mmvidssl.registry import DATASETS
+
+from .clip_index import ClipIndex
+from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
+from .readers import probe_video
+from .transforms import build_transforms
+
+
+@DATASETS.register_module()
+class LongVideoDataset(BaseDataset):
+    """One sample per clip start of one or many long videos.
+
+    ``len(dataset)`` is the number of valid starts over all videos, so a video weighs by its
+    duration; a clip never runs past its video. ``dataset[i]`` takes its randomness from torch's
+    generator of the worker (draw 0 in ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which
+    :class:`ClipSampler` yields, is the same sample in whatever worker, rank or order.
+
+    Every file is opened and its first and last frame decoded when the data set is built.
+
+    The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
+    ``(clip_len,)``), ``fps`` (float), ``reader`` (config) and ``rng`` (``np.random.Generator``
+    seeded with seed, index and draw).
+
+    Args:
+        ann_file: Text file with one video a line, relative to ``data_prefix['video']``.
+        videos: The videos themselves, instead of ``ann_file``.
+        data_root: Root of ``ann_file`` and ``data_prefix``.
+        data_prefix: Folder of the videos, relative to ``data_root``.
+        clip_len: Frames of a clip.
+        frame_interval: Distance between neighbouring frames of a clip.
+        interval_unit: 'seconds' (nearest frame in time, right for any frame rate) or 'frames'.
+        start_stride: A clip may start at every ``start_stride``-th frame.
+        reader: Config of the video reader.
+        seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
+            the runner's seed.
+        pipeline: Transforms.
+        test_mode: Whether plain indices always give draw 0.
+        lazy_init: Whether to leave the files alone until first use.
+        metainfo: See :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        ValueError: impossible settings, or a video shorter than a clip.
+        VideoError: a missing, empty or broken file.
+    """
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        videos: Sequence[str] | None = None,
+        data_root: str = '',
+        data_prefix: dict | None = None,
+        clip_len: int = 8,
+        frame_interval: float = 1.0,
+        interval_unit: str = 'seconds',
+        start_stride: int = 1,
+        reader: dict | None = None,
+        seed: int | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        metainfo: dict | None = None,
+    ) -> None:
+        check_clip_timing(clip_len, frame_interval, interval_unit)
+        if start_stride < 1:
+            raise ValueError(f'start_stride must be at least 1 frame, got {start_stride}')
+        self.videos = videos
+        self.start_stride = start_stride
+        self.reader = dict(type='DecordReader') if reader is None else copy.deepcopy(reader)
+        self.seed = sync_random_seed() if seed is None else seed
+        self._timing = (clip_len, frame_interval, interval_unit)
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix=dict(video='') if data_prefix is None else data_prefix,
+            serialize_data=False,
+            pipeline=build_transforms(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=0,
+        )
+
+    def list_videos(self) -> list[str]:
+        """Paths of the videos, joined with the prefix."""
+        if (self.videos is None) == (not self.ann_file):
+            raise ValueError(
+                f'give either ann_file or videos, got ann_file={self.ann_file!r} and '
+                f'videos={self.videos!r}'
+            )
+        names = self.videos
+        if names is None:
+            if not Path(self.ann_file).is_file():
+                raise FileNotFoundError(f'no such ann_file (a video path a line): {self.ann_file}')
+            lines = Path(self.ann_file).read_text(encoding='utf-8').splitlines()
+            names = [line.strip() for line in lines if line.strip()]
+        if not names:
+            raise ValueError(f'no video is listed in {self.ann_file or "videos"}')
+        return [str(Path(self.data_prefix['video']) / name) for name in names]
+
+    def load_data_list(self) -> list[dict]:
+        """One entry per video: ``info`` (:class:`VideoInfo`) and ``num_clips``."""
+        return [self._load_video(path) for path in self.list_videos()]
+
+    def _load_video(self, path: str) -> dict:
+        info = probe_video(path, self.reader)
+        num_starts = count_clip_starts(info.timestamps, *self._timing)
+        if num_starts == 0:
+            clip_len, frame_interval, unit = self._timing
+            longest = max_clip_len(info.timestamps, frame_interval, unit)
+            raise ValueError(
+                f'{path} lasts {info.duration:.2f} s ({len(info.timestamps)} frames), too short '
+                f'for a clip of {clip_len} frames {frame_interval} {unit} apart; the longest that '
+                f'fits has clip_len={longest}'
+            )
+        return dict(info=info, num_clips=-(-num_starts // self.start_stride))
+
+    def full_init(self) -> None:
+        """Probe the videos."""
+        if not self._fully_initialized:
+            super().full_init()
+            self._ends = np.cumsum([video['num_clips'] for video in self.data_list])
+
+    @force_full_init
+    def __len__(self) -> int:
+        """Number of clips over all videos."""
+        return int(self._ends[-1])
+
+    @force_full_init
+    def get_data_info(self, idx: int | ClipIndex) -> dict:
+        """What the pipeline starts from."""
+        index, draw = idx if isinstance(idx, ClipIndex) else (int(idx), self._own_draw())
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'clip {index} asked of a data set of {len(self)} clips')
+        index %= len(self)
+        video_index = int(np.searchsorted(self._ends, index, side='right'))
+        video = self.data_list[video_index]
+        clip = index - (int(self._ends[video_index]) - video['num_clips'])
+        info = video['info']
+        return dict(
+            video_path=info.path,
+            video_index=video_index,
+            frame_inds=clip_frame_inds(info.timestamps, clip * self.start_stride, *self._timing),
+            fps=info.fps,
+            reader=self.reader,
+            rng=np.random.default_rng([self.seed, index, draw]),
+        )
+
+    def _own_draw(self) -> int:
+        return 0 if self.test_mode else int(torch.randint(2**31, ()))
+
+    def get_subset(self, indices: int | Sequence[int]) -> 'LongVideoDataset':
+        """Not offered: MMEngine's would cut the list of videos, not the clips."""
+        raise NotImplementedError(
+            'list fewer videos, or shorten the epoch with ClipSampler(num_samples_per_epoch=...)'
+        )
+
+    get_subset_ = get_subset

@@ -1,0 +1,90 @@
+"""The protocol of a video reader, and what every backend shares."""
+
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from .errors import EmptyVideoError, VideoError, VideoNotFoundError
+
+
+class VideoReader(Protocol):
+    """One video file with random access to its frames.
+
+    A backend takes the path first, raises :class:`VideoNotFoundError` or :class:`EmptyVideoError`
+    when constructed, and opens the file when something is first asked of it.
+    """
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Average number of frames per second."""
+        ...
+
+    @property
+    def timestamps(self) -> np.ndarray:
+        """Seconds at which each frame is shown, float64 ``(num_frames,)``, never decreasing."""
+        ...
+
+    def get_frames(self, indices: np.ndarray, short_side: int | None = None) -> np.ndarray:
+        """Decode frames.
+
+        Args:
+            indices: Frame numbers ``(T,)``, in any order, repeats allowed.
+            short_side: Shrink frames whose shorter side is longer than this many pixels.
+
+        Returns:
+            uint8 RGB ``(T, H, W, 3)``.
+
+        Raises:
+            IndexError: a frame number outside the video.
+            UndecodableVideoError: a frame cannot be decoded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the file and the decoder; the next request opens them again."""
+        ...
+
+
+def check_video_file(path: str) -> None:
+    """Refuse a path that cannot be a video, without opening it.
+
+    Raises:
+        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})')
+    if not file.is_file():
+        raise VideoError(f'a video must be a file, but this is not one: {path}')
+    if file.stat().st_size == 0:
+        raise EmptyVideoError(f'the video has 0 bytes, get it again: {path}')
+
+
+def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndarray:
+    """``indices`` as int64 ``(T,)``, all in ``[0, num_frames)``."""
+    inds = np.asarray(indices, dtype=np.int64)
+    if inds.ndim != 1 or inds.size == 0:
+        raise ValueError(f'frame numbers must be a non-empty 1-D array, got shape {inds.shape}')
+    if inds.min() < 0 or inds.max() >= num_frames:
+        raise IndexError(
+            f'frames {inds.min()}..{inds.max()} asked of {path}, '
+            f'which has frames 0..{num_frames - 1}'
+        )
+    return inds
+
+
+def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
+    """Average ``(H, W, 3)`` down to ``short_side``; a smaller frame is returned as it is."""
+    height, width = frame.shape[:2]
+    if short_side is None or min(height, width) <= short_side:
+        return frame
+    ratio = short_side / min(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)

@@ -1,0 +1,43 @@
+"""Looking at a video once, before training."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mmvidssl.registry import VIDEO_READERS
+
+from .base import VideoReader
+
+
+class VideoInfo(NamedTuple):
+    """What a data set needs to know of a video: seconds per frame ``(num_frames,)`` float64."""
+
+    path: str
+    fps: float
+    timestamps: np.ndarray
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame to the end of the last."""
+        return float(self.timestamps[-1] - self.timestamps[0] + 1 / self.fps)
+
+
+def probe_video(path: str, reader: dict) -> VideoInfo:
+    """Open a video, decode its first and last frame, and close it again.
+
+    The last frame is where a damaged or wrongly indexed file shows. The reader is closed so that
+    forked workers open their own.
+
+    Args:
+        path: The video file.
+        reader: Config of the reader, without the path.
+
+    Raises:
+        VideoError: the file is missing, empty or cannot be decoded; the message names it.
+    """
+    video: VideoReader = VIDEO_READERS.build(dict(reader, path=path))
+    try:
+        video.get_frames(np.array([0, video.num_frames - 1]))
+        return VideoInfo(path, video.fps, video.timestamps)
+    finally:
+        video.close()

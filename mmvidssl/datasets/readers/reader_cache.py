@@ -1,0 +1,63 @@
+"""Keeping a few videos open."""
+
+import os
+from collections import OrderedDict
+
+from mmvidssl.registry import VIDEO_READERS
+
+from .base import VideoReader
+
+
+class ReaderCache:
+    """The ``max_open`` most recently used readers of this process.
+
+    A process forked from one with open readers must not touch them (they share the parent's file
+    position and lack its threads): it starts with none. Pickling drops them too.
+
+    Args:
+        max_open: How many videos stay open; the least recently used one is closed.
+    """
+
+    def __init__(self, max_open: int = 4) -> None:
+        if max_open < 1:
+            raise ValueError(f'max_open must be at least 1, got {max_open}')
+        self.max_open = max_open
+        self._reset()
+
+    def _reset(self) -> None:
+        self._readers: OrderedDict[tuple[str, str], VideoReader] = OrderedDict()
+        self._pid = os.getpid()
+        self._inherited: list = []
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def get(self, path: str, reader: dict) -> VideoReader:
+        """The open reader of ``path``, built from the config ``reader`` if there is none."""
+        self._leave_parent()
+        key = (path, repr(sorted(reader.items())))
+        if key not in self._readers:
+            self._readers[key] = VIDEO_READERS.build(dict(reader, path=path))
+        self._readers.move_to_end(key)
+        while len(self._readers) > self.max_open:
+            self._readers.popitem(last=False)[1].close()
+        return self._readers[key]
+
+    def close(self) -> None:
+        """Close every reader of this process."""
+        self._leave_parent()
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def _leave_parent(self) -> None:
+        if self._pid != os.getpid():
+            # Kept referenced: their destructors would wait for threads that were not forked.
+            inherited = self._readers
+            self._reset()
+            self._inherited = [inherited]
+
+    def __getstate__(self) -> dict:
+        return {'max_open': self.max_open}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(**state)  # type: ignore[misc]

@@ -1,0 +1,62 @@
+"""What the clip transforms share.
+
+In the pipeline a clip is ``results['clip']``, uint8 RGB ``(T, H, W, 3)``, C-contiguous, as the
+readers give it: OpenCV works on its frames and torch's antialiased uint8 resize on the whole, both
+without a copy. A transform never writes into the clip it is given (views share their source) and
+draws only from ``results['rng']``.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmvidssl.registry import TRANSFORMS
+
+from .checks import check_prob
+
+
+def build_transforms(transforms: Sequence[dict | Callable]) -> list[Callable]:
+    """Build the configs among ``transforms``; a bare type name is looked up in this package."""
+    return [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in transforms]
+
+
+class FrameTransform(BaseTransform):
+    """Base of what changes each frame by itself, with a probability.
+
+    **Required Keys:** clip, rng
+
+    **Modified Keys:** clip
+
+    Args:
+        prob: Probability of changing a clip (or a frame).
+        per_frame: Whether each frame draws for itself; otherwise the clip's frames share one draw.
+    """
+
+    def __init__(self, prob: float, per_frame: bool) -> None:
+        self.prob = check_prob('prob', prob)
+        self.per_frame = per_frame
+
+    @abstractmethod
+    def draw_params(self, rng: np.random.Generator) -> Any:
+        """Random parameters of one application."""
+
+    @abstractmethod
+    def apply(self, frame: np.ndarray, params: Any) -> np.ndarray:
+        """The changed frame, uint8 ``(H, W, 3)``; ``frame`` itself stays as it is."""
+
+    def transform(self, results: dict) -> dict:
+        """Change ``results['clip']``, uint8 ``(T, H, W, 3)``."""
+        clip, rng = results['clip'], results['rng']
+        chosen = rng.random(len(clip) if self.per_frame else 1) < self.prob
+        if chosen.any():
+            draws = [(flag, self.draw_params(rng) if flag else None) for flag in chosen]
+            frames = [
+                self.apply(frame, params) if flag else frame
+                for frame, (flag, params) in zip(clip, cycle(draws))
+            ]
+            results['clip'] = np.stack(frames)
+        return results

@@ -1,0 +1,108 @@
+"""Pure functions on clips, uint8 RGB ``(T, H, W, 3)``, and frames, uint8 RGB ``(H, W, 3)``."""
+
+import math
+
+import cv2
+import numpy as np
+import torch
+
+INTERPOLATIONS = ('bilinear', 'bicubic')
+GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
+
+
+def resize_clip(clip: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
+    """Antialiased resize of ``(T, H, W, 3)`` to ``size`` (height, width)."""
+    frames = torch.from_numpy(clip).permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(frames, size, mode=interpolation, antialias=True)
+    return resized.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def short_side_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """The (height, width) with this shorter side and the same shape, as torchvision rounds it."""
+    if height <= width:
+        return short_side, int(short_side * width / height)
+    return int(short_side * height / width), short_side
+
+
+def draw_crop(
+    height: int,
+    width: int,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """Draw a crop as torchvision's ``RandomResizedCrop`` does.
+
+    The area is uniform in ``scale`` (of the whole), the shape (width / height) log-uniform in
+    ``ratio``; after ten draws that do not fit, the largest central crop within ``ratio``.
+
+    Returns:
+        top, left, height, width, in pixels.
+    """
+    for _ in range(10):
+        area = height * width * rng.uniform(*scale)
+        shape = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        crop_w, crop_h = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
+        if 0 < crop_w <= width and 0 < crop_h <= height:
+            top = int(rng.integers(height - crop_h + 1))
+            left = int(rng.integers(width - crop_w + 1))
+            return top, left, crop_h, crop_w
+    shape = min(max(width / height, ratio[0]), ratio[1])
+    crop_w = min(width, round(height * shape))
+    crop_h = min(height, round(width / shape))
+    return (height - crop_h) // 2, (width - crop_w) // 2, crop_h, crop_w
+
+
+def adjust_brightness(frame: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply by ``factor``; 0 is black."""
+    return _blend_linear(frame, factor, np.zeros((3, 3)), 0.0)
+
+
+def adjust_contrast(frame: np.ndarray, factor: float) -> np.ndarray:
+    """Move away from the frame's mean gray; at 0 it is all that is left."""
+    mean_gray = float(GRAY_WEIGHTS @ np.array(cv2.mean(frame)[:3]))
+    return _blend_linear(frame, factor, np.zeros((3, 3)), mean_gray)
+
+
+def adjust_saturation(frame: np.ndarray, factor: float) -> np.ndarray:
+    """Move away from each pixel's gray; at 0 it is all that is left."""
+    return _blend_linear(frame, factor, np.tile(GRAY_WEIGHTS, (3, 1)), 0.0)
+
+
+def _blend_linear(
+    frame: np.ndarray, factor: float, matrix: np.ndarray, offset: float
+) -> np.ndarray:
+    """``factor * frame + (1 - factor) * (matrix @ frame + offset)``, rounded into 0..255."""
+    weights = np.empty((3, 4))
+    weights[:, :3] = factor * np.eye(3) + (1 - factor) * matrix
+    weights[:, 3] = (1 - factor) * offset
+    return cv2.transform(frame, weights)
+
+
+def adjust_hue(frame: np.ndarray, shift: float) -> np.ndarray:
+    """Turn the hue by ``shift`` of the colour circle, in [-0.5, 0.5].
+
+    In float32: hue in 8 bits would be off by up to 9 levels.
+    """
+    unit = np.multiply(frame, np.float32(1 / 255), dtype=np.float32)
+    hsv = cv2.cvtColor(unit, cv2.COLOR_RGB2HSV)
+    # OpenCV is right beyond 360 degrees, but not below 0
+    hsv[..., 0] += np.float32(360 * (shift % 1))
+    return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=unit), alpha=255)
+
+
+def to_gray(frame: np.ndarray) -> np.ndarray:
+    """Three equal channels of luma."""
+    return cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur with a Gaussian of ``sigma`` pixels, cut off at three sigma; borders are mirrored."""
+    size = 2 * math.ceil(3 * sigma) + 1
+    return cv2.GaussianBlur(frame, (size, size), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def solarize(frame: np.ndarray, threshold: int) -> np.ndarray:
+    """Invert the values from ``threshold`` on."""
+    values = np.arange(256)
+    return cv2.LUT(frame, np.where(values >= threshold, 255 - values, values).astype(np.uint8))

@@ -1,0 +1,48 @@
+"""Which parameters decay."""
+
+from mmengine.model import is_model_wrapper
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+
+from mmvidssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class DecayGroupsConstructor(DefaultOptimWrapperConstructor):
+    """Two groups: matrices decay; biases, norms and all other vectors do not.
+
+    Parameters without gradient (the teacher) are left out. MMEngine's default makes one group a
+    parameter, with a warning for each that the teacher has, and steps each on its own.
+
+    Args:
+        optim_wrapper_cfg: As in MMEngine.
+        paramwise_cfg: Must be empty; use MMEngine's constructor for finer rules.
+
+    Source: DINO's and DoRA's released code.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        if paramwise_cfg:
+            raise ValueError(
+                f'DecayGroupsConstructor has no paramwise_cfg, got {paramwise_cfg}. For rules by '
+                "parameter use constructor='DefaultOptimWrapperConstructor'."
+            )
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+
+    def __call__(self, model: nn.Module):
+        """The optimizer wrapper of a model."""
+        module = model.module if is_model_wrapper(model) else model
+        optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=self.groups(module)))
+        return OPTIM_WRAPPERS.build(self.optim_wrapper_cfg, default_args=dict(optimizer=optimizer))
+
+    @staticmethod
+    def groups(module: nn.Module) -> list[dict]:
+        """Parameter groups: what decays, and what does not (``weight_decay=0``)."""
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        return [
+            dict(params=[parameter for parameter in trained if parameter.ndim > 1]),
+            dict(
+                params=[parameter for parameter in trained if parameter.ndim <= 1], weight_decay=0.0
+            ),
+        ]

@@ -1,0 +1,1 @@
+"""Parameter schedulers (mmpretrain's and MMEngine's serve so far)."""

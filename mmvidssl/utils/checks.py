@@ -1,0 +1,84 @@
+"""Refusing a config that would not do what its author wrote."""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+
+from mmengine.config import Config, ConfigDict
+
+
+def runner_keys() -> set[str]:
+    """The top-level keys that MMEngine's runner reads from a config."""
+    from mmengine.runner import Runner
+
+    parameters = set(inspect.signature(Runner.__init__).parameters)
+    return (parameters - {'self', 'cfg'}) | {'custom_imports', 'default_scope', 'launcher'}
+
+
+def check_top_level(cfg: Config) -> None:
+    """Refuse a misspelt top-level key, which the runner would ignore.
+
+    A config may define variables of its own; only names close to one the runner reads are refused.
+
+    Raises:
+        ValueError: names the key and the one that was probably meant.
+    """
+    known = runner_keys()
+    for key in cfg:
+        if key in known:
+            continue
+        close = difflib.get_close_matches(key, known - set(cfg), n=1, cutoff=0.85)
+        if close:
+            raise ValueError(
+                f'{cfg.filename}: unknown config key {key!r}, which the runner would ignore. Did '
+                f'you mean {close[0]!r}? (If it is a variable of your own, choose another name.)'
+            )
+
+
+def check_overrides(cfg: Config, options: Iterable[str]) -> None:
+    """Refuse a dotted ``--cfg-options`` key that leads nowhere.
+
+    The last part of a key may be new, since most options have defaults; what it is put into must
+    exist. A list is entered by index.
+
+    Args:
+        cfg: The config before the options are merged.
+        options: Dotted keys, ``'optim_wrapper.optimizer.lr'``.
+
+    Raises:
+        ValueError: names the part that does not exist, and the nearest one that does.
+    """
+    for option in options:
+        parts = option.split('.')
+        node = cfg
+        for depth, part in enumerate(parts):
+            names = _names(node) if depth else set(cfg) | runner_keys()
+            is_new_leaf = depth == len(parts) - 1 and depth > 0
+            if part not in names and not is_new_leaf:
+                close = difflib.get_close_matches(part, names, n=1, cutoff=0.6)
+                hint = (
+                    f'Did you mean {".".join([*parts[:depth], close[0]])!r}?'
+                    if close
+                    else (f'There is {", ".join(sorted(names)[:12]) or "nothing"}.')
+                )
+                raise ValueError(
+                    f'--cfg-options {option}: unknown config key '
+                    f'{".".join(parts[: depth + 1])!r} in {cfg.filename}. {hint}'
+                )
+            node = _enter(node, part)
+            if node is None:
+                break
+
+
+def _names(node) -> set[str]:
+    if isinstance(node, (Config, ConfigDict, dict)):
+        return set(node)
+    if isinstance(node, (list, tuple)):
+        return {str(index) for index in range(len(node))}
+    return set()
+
+
+def _enter(node, part: str):
+    if isinstance(node, (list, tuple)):
+        return node[int(part)] if part.isdigit() and int(part) < len(node) else None
+    return node.get(part) if hasattr(node, 'get') else None

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from mmvidssl.datasets.readers import UndecodableVideoError, probe_video
+from tests.utils_video import write_video
+
+READER = dict(type='DecordReader')
+
+
+def test_tells_times_rate_and_duration(short_video):
+    info = probe_video(str(short_video), READER)
+    assert info.path == str(short_video)
+    assert info.fps == pytest.approx(10)
+    assert info.duration == pytest.approx(4)
+    np.testing.assert_allclose(info.timestamps, np.arange(40) / 10, atol=1e-6)
+
+
+def test_finds_damage_at_the_end(tmp_path):
+    path = write_video(tmp_path / 'v.mp4', num_frames=40, gop=10, size=(128, 160))
+    data = bytearray(path.read_bytes())
+    start, stop = data.index(b'mdat'), data.index(b'moov')
+    data[start + 8 + (stop - start) // 2 : stop - 8] = bytes(
+        stop - start - 16 - (stop - start) // 2
+    )
+    (tmp_path / 'damaged.mp4').write_bytes(data)
+    with pytest.raises(UndecodableVideoError, match=r'damaged\.mp4'):
+        probe_video(str(tmp_path / 'damaged.mp4'), READER)
+
+
+def test_closes_the_reader_even_after_an_error(monkeypatch, short_video):
+    from mmvidssl.datasets.readers import DecordReader
+
+    closed = []
+    monkeypatch.setattr(DecordReader, 'close', lambda self: closed.append(self.path))
+    probe_video(str(short_video), READER)
+    monkeypatch.setattr(DecordReader, 'get_frames', lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        probe_video(str(short_video), READER)
+    assert closed == [str(short_video)] * 2

@@ -1,0 +1,62 @@
+"""Small videos whose frames tell their own number."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+NUM_BITS = 10
+TIME_BASE = Fraction(1, 1000)
+
+
+def write_video(
+    path: str | Path,
+    num_frames: int = 30,
+    size: tuple[int, int] = (64, 96),
+    fps: int = 10,
+    timestamps: Sequence[float] | None = None,
+    gop: int = 12,
+    codec: str = 'libx264',
+) -> Path:
+    """Write a video of colourful noise with :func:`read_frame_number`'s bar on top.
+
+    Args:
+        path: Where; the suffix chooses the container.
+        num_frames: Number of frames, below 1024.
+        size: (height, width), both even and at least (32, 80).
+        fps: Frames per second.
+        timestamps: Seconds of each frame, for a variable frame rate; overrides the others.
+        gop: Frames from one keyframe to the next, B-frames in between.
+        codec: Name of FFmpeg's encoder.
+    """
+    times = [i / fps for i in range(num_frames)] if timestamps is None else timestamps
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = size
+        stream.pix_fmt = 'yuv420p'
+        stream.gop_size = gop
+        stream.codec_context.time_base = TIME_BASE
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(draw_frame(number, size), format='rgb24')
+            frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return Path(path)
+
+
+def draw_frame(number: int, size: tuple[int, int]) -> np.ndarray:
+    """Frame ``number``, uint8 RGB ``(H, W, 3)``: 8 x 8 blocks, the top row its binary number."""
+    height, width = size
+    rng = np.random.default_rng(number)
+    cells = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3), dtype=np.uint8)
+    bits = (number >> np.arange(NUM_BITS)) & 1
+    cells[0, :NUM_BITS] = (255 * bits)[:, None]
+    return cells.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+
+
+def read_frame_number(frame: np.ndarray) -> int:
+    """The number :func:`draw_frame` wrote into a frame, after decoding."""
+    bits = frame[4, 4 : 8 * NUM_BITS : 8].mean(axis=-1) > 127
+    return int((bits << np.arange(NUM_BITS)).sum())

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# CONFIG CHECKPOINT GPUS [arguments of test.py ...]
+# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on all of them, NODE_RANK aside.
+set -euo pipefail
+
+if [[ $# -lt 3 ]]; then
+    echo "usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py ...]" >&2
+    exit 2
+fi
+CONFIG=$1
+CHECKPOINT=$2
+GPUS=$3
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+exec python -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$GPUS" \
+    "$HERE/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# CONFIG GPUS [arguments of train.py ...]
+# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on all of them, NODE_RANK aside.
+set -euo pipefail
+
+if [[ $# -lt 2 ]]; then
+    echo "usage: bash tools/dist_train.sh CONFIG GPUS [arguments of train.py ...]" >&2
+    exit 2
+fi
+CONFIG=$1
+GPUS=$2
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+exec python -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$GPUS" \
+    "$HERE/train.py" "$CONFIG" --launcher pytorch "${@:3}"

@@ -1,0 +1,39 @@
+"""Evaluate a checkpoint with the test loop of a config."""
+
+import argparse
+from pathlib import Path
+
+import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
+
+# isort: split
+from mmengine.runner import Runner
+
+from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path, help='the config file')
+    parser.add_argument('checkpoint', type=Path, help='the checkpoint file')
+    add_run_arguments(parser)
+    return parser
+
+
+def main() -> None:
+    parser = build_parser()
+    args = parser.parse_args()
+    try:
+        cfg = load_run_config(args)
+        cfg.load_from = existing_file(args.checkpoint, 'checkpoint')
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))
+    if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:
+        parser.error(
+            f'{args.config} has no test_dataloader and test_evaluator: a pretraining config has '
+            'nothing to test. Test a fine-tuning config that loads its backbone.'
+        )
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,62 @@
+"""Train (pretrain or fine-tune) with a config."""
+
+import argparse
+from pathlib import Path
+
+import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
+
+# isort: split
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
+
+EXAMPLES = """examples:
+  python tools/train.py configs/dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py
+  python tools/train.py CONFIG --work-dir work_dirs/mine --resume
+  python tools/train.py CONFIG --cfg-options train_dataloader.batch_size=8
+  bash tools/dist_train.sh CONFIG 8                # 8 GPUs of this machine
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path, help='the config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH (or with "auto") from the latest in the work '
+        'dir, or from the start if there is none',
+    )
+    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    add_run_arguments(parser)
+    return parser
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """``None``: do not; ``'auto'``: from the latest checkpoint; else from that file."""
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else existing_file(resume, '--resume: checkpoint')
+
+
+def main() -> None:
+    parser = build_parser()
+    args = parser.parse_args()
+    try:
+        cfg = load_run_config(args)
+        set_resume(cfg, args.resume)
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))
+    if args.amp:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
