@@ -1,0 +1,118 @@
+"""One test for each workaround in ``mmvidssl/utils/compat.py``."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from mmvidssl.utils.compat import (
+    REQUIREMENTS,
+    Requirement,
+    _MissingDRNFinder,
+    check_versions,
+    register_package,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, '-c', code],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+class TestCheckVersions:
+    def test_accepts_what_is_installed(self):
+        check_versions()
+        for name, specifier, _ in REQUIREMENTS:
+            assert SpecifierSet(specifier).contains(version(name), prereleases=True)
+
+    def test_refuses_a_version_out_of_range(self):
+        with pytest.raises(ImportError) as error:
+            check_versions((Requirement('numpy', '<1.0'),))
+        message = str(error.value)
+        assert f'needs numpy<1.0, but numpy {version("numpy")} is installed' in message
+        assert "pip install 'numpy<1.0'" in message
+
+    def test_refuses_an_optional_package_of_the_wrong_version(self):
+        with pytest.raises(ImportError, match='needs numpy<1.0'):
+            check_versions((Requirement('numpy', '<1.0', optional=True),))
+
+    def test_refuses_a_missing_package(self):
+        with pytest.raises(ImportError, match='needs no-such-package>=1, but .* is not installed'):
+            check_versions((Requirement('no-such-package', '>=1'),))
+
+    def test_lets_an_optional_package_be_missing(self):
+        check_versions((Requirement('no-such-package', '>=1', optional=True),))
+
+
+def test_says_how_to_get_pkg_resources_back():
+    """setuptools 82 without pkg_resources, as seen by mmengine 0.10."""
+    result = run_python(
+        'import importlib.util as util\n'
+        'find_spec = util.find_spec\n'
+        'util.find_spec = lambda name, *rest: '
+        'None if name == "pkg_resources" else find_spec(name, *rest)\n'
+        'import mmvidssl\n'
+    )
+    assert result.returncode != 0
+    assert 'needs setuptools<82 (it imports pkg_resources)' in result.stderr
+    assert "pip install 'setuptools<80.9'" in result.stderr
+
+
+class TestRegisterPackage:
+    def test_mmengine_finds_the_package_folder_silently(self):
+        """For a wheel, an editable install and a bare PYTHONPATH alike; setuptools 80.9 warns."""
+        result = run_python(
+            'import mmvidssl\n'
+            'from mmengine.config.utils import MODULE2PACKAGE\n'
+            'from mmengine.utils import get_installed_path, is_installed\n'
+            'package = MODULE2PACKAGE["mmvidssl"]\n'
+            'assert is_installed(package)\n'
+            'print(get_installed_path(package))\n'
+        )
+        assert (result.stdout.strip(), result.stderr) == (str(ROOT / 'mmvidssl'), '')
+
+    def test_is_idempotent(self):
+        register_package()
+        register_package()
+        finders = [finder for finder in sys.meta_path if isinstance(finder, _MissingDRNFinder)]
+        assert len(finders) == 1
+
+
+class TestMissingDRN:
+    def test_mmaction_models_imports_and_drn_refuses_to_be_built(self):
+        result = run_python(
+            'import mmvidssl, mmaction.models as models\nprint("imported")\nmodels.DRN()'
+        )
+        assert result.stdout == 'imported\n', result.stderr
+        assert 'install mmaction2 from source to use DRN' in result.stderr
+
+    def test_workaround_is_still_needed(self):
+        """When this fails, the wheel is whole again and the finder can go."""
+        result = run_python('import mmaction.models')
+        assert "No module named 'mmaction.models.localizers.drn'" in result.stderr
+
+    def test_real_module_comes_first(self, tmp_path):
+        """The finder stands last in sys.meta_path: it is asked only for what nobody else finds."""
+        folder = tmp_path / 'mmaction/models/localizers/drn'
+        folder.mkdir(parents=True)
+        for package in (folder, *list(folder.parents)[:3]):
+            (package / '__init__.py').touch()
+        (folder / 'drn.py').write_text('DRN = "the real one"')
+        result = run_python(
+            f'import sys; sys.path.insert(0, {str(tmp_path)!r})\n'
+            'import mmvidssl, mmaction.models.localizers.drn.drn as drn\n'
+            'print(drn.DRN)\n'
+        )
+        assert result.stdout == 'the real one\n', result.stderr
