@@ -7,6 +7,7 @@ import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::'
 
 # isort: split
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
@@ -44,17 +45,28 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         cfg.load_from = None if resume == 'auto' else existing_file(resume, '--resume: checkpoint')
 
 
+def set_amp(cfg: Config) -> None:
+    """MMEngine's mixed precision, or bfloat16 where there is no accelerator."""
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
+        raise ValueError(f'--amp would replace the optim_wrapper of the config, a {wrapper}')
+    if get_device() == 'cpu':
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+        cfg.optim_wrapper.pop('loss_scale', None)
+    else:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+
+
 def main() -> None:
     parser = build_parser()
     args = parser.parse_args()
     try:
         cfg = load_run_config(args)
         set_resume(cfg, args.resume)
+        if args.amp:
+            set_amp(cfg)
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
-    if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     Runner.from_cfg(cfg).train()
 
 

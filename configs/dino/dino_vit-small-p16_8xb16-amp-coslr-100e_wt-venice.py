@@ -12,4 +12,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+# DoRA's presets set it, so the common base leaves it out.
+model = dict(backbone=dict(interpolate_offset=0.0))
 optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')

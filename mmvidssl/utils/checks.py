@@ -6,13 +6,24 @@ from collections.abc import Iterable
 
 from mmengine.config import Config, ConfigDict
 
+# Read by MMEngine's runner from the config alone; they are no parameters of its constructor.
+CONFIG_ONLY_KEYS = {
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+}
+
 
 def runner_keys() -> set[str]:
     """The top-level keys that MMEngine's runner reads from a config."""
     from mmengine.runner import Runner
 
     parameters = set(inspect.signature(Runner.__init__).parameters)
-    return (parameters - {'self', 'cfg'}) | {'custom_imports', 'default_scope', 'launcher'}
+    return (parameters - {'self', 'cfg'}) | CONFIG_ONLY_KEYS
 
 
 def check_top_level(cfg: Config) -> None:
@@ -27,7 +38,7 @@ def check_top_level(cfg: Config) -> None:
     for key in cfg:
         if key in known:
             continue
-        close = difflib.get_close_matches(key, known - set(cfg), n=1, cutoff=0.85)
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
         if close:
             raise ValueError(
                 f'{cfg.filename}: unknown config key {key!r}, which the runner would ignore. Did '
@@ -53,7 +64,7 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
         node = cfg
         for depth, part in enumerate(parts):
             names = _names(node) if depth else set(cfg) | runner_keys()
-            is_new_leaf = depth == len(parts) - 1 and depth > 0
+            is_new_leaf = depth == len(parts) - 1 and isinstance(node, dict)
             if part not in names and not is_new_leaf:
                 close = difflib.get_close_matches(part, names, n=1, cutoff=0.6)
                 hint = (

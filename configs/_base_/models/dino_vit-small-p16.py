@@ -12,7 +12,6 @@ model = dict(
         img_size=224,
         patch_size=16,
         drop_path_rate=0.1,
-        interpolate_offset=0.0,
         out_type='cls_token',
     ),
     neck=dict(

@@ -18,10 +18,10 @@ class ProgressBarHook(Hook):
     """
 
     priority = 'VERY_LOW'
+    bar: ProgressBar
 
     def __init__(self, title: str = 'training', show: bool = True) -> None:
         self.title, self.show = title, show
-        self.bar: ProgressBar | None = None
 
     def before_train(self, runner) -> None:
         console = None if self.show and is_main_process() else Console(quiet=True)
@@ -29,7 +29,7 @@ class ProgressBarHook(Hook):
         self.bar.open()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        loss = '' if not outputs or 'loss' not in outputs else f'loss {float(outputs["loss"]):.3f}'
+        loss = f'loss {outputs["loss"].item():.3f}' if outputs and 'loss' in outputs else ''
         self.bar.update(runner.iter + 1, f'iteration {runner.iter + 1}/{runner.max_iters} {loss}')
 
     def after_train(self, runner) -> None:

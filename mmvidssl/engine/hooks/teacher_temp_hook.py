@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import IterBasedTrainLoop
 
 from mmvidssl.registry import HOOKS
 
@@ -46,6 +47,20 @@ class TeacherTempHook(Hook):
             return self.teacher_temp
         share = step / (self.warmup_epochs - 1)
         return self.warmup_teacher_temp + share * (self.teacher_temp - self.warmup_teacher_temp)
+
+    def before_train(self, runner) -> None:
+        """Refuse to wait for epochs in a loop that has none.
+
+        Raises:
+            ValueError: says which option to set.
+        """
+        has_ramp = self.warmup_epochs > 1
+        if self.by_epoch and has_ramp and isinstance(runner.train_loop, IterBasedTrainLoop):
+            raise ValueError(
+                f'TeacherTempHook warms up over warmup_epochs={self.warmup_epochs} epochs, but '
+                'train_cfg is an IterBasedTrainLoop, which counts no epochs. Set by_epoch=False '
+                'and give warmup_epochs in iterations.'
+            )
 
     def before_train_epoch(self, runner) -> None:
         """Set the temperature of the epoch."""

@@ -1,5 +1,6 @@
 """Optimizer wrappers and constructors."""
 
+from .autocast_optim_wrapper import AutocastOptimWrapper
 from .decay_groups_constructor import DecayGroupsConstructor
 
-__all__ = ['DecayGroupsConstructor']
+__all__ = ['AutocastOptimWrapper', 'DecayGroupsConstructor']

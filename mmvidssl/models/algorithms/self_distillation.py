@@ -51,6 +51,17 @@ class SelfDistillation(BaseModel):
         self.head = MODELS.build(head)
         self.update_teacher(momentum=1.0)
         self.train(self.training)
+        self._register_load_state_dict_pre_hook(self._start_teacher_from_student)
+
+    @staticmethod
+    def _start_teacher_from_student(state_dict: dict, prefix: str, *args) -> None:
+        """Weights without a teacher (a published backbone) are for student and teacher alike."""
+        if any(key.startswith(f'{prefix}teacher.') for key in state_dict):
+            return
+        for key in list(state_dict):
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and name.startswith(('backbone.', 'neck.')):
+                state_dict[f'{prefix}teacher.{name}'] = state_dict[key]
 
     @staticmethod
     def _teacher_cfg(backbone: dict) -> dict:

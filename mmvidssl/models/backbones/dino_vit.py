@@ -145,6 +145,7 @@ class DINOViT(VisionTransformer):
             near = (max(height // patch_h, 1) * patch_h, max(width // patch_w, 1) * patch_w)
             raise ValueError(
                 f'the backbone cuts frames into patches of {patch_h}x{patch_w} pixels, which do '
-                f'not divide a frame of {height}x{width}. Set the crop size to {near[0]}x{near[1]}, or '
-                'the patch_size of the backbone to a divisor of the crop size.'
+                f'not divide a frame of {height}x{width}. Set the crop size to '
+                f'{near[0]}x{near[1]}, or the patch_size of the backbone to a divisor of the crop '
+                'size.'
             )

@@ -43,5 +43,7 @@ class DINOLoss(nn.Module):
                 'DINOLoss compares logits (V, T, B, K) with a target (T, B, K), got '
                 f'{tuple(logits.shape)} and {tuple(target.shape)}'
             )
-        log_probs = (logits.float() / self.student_temp).log_softmax(dim=-1)
-        return -torch.einsum('tbk,vtbk->vt', target, log_probs) / target.shape[1]
+        # Under autocast the product would be taken in half precision.
+        with torch.autocast(logits.device.type, enabled=False):
+            log_probs = (logits.float() / self.student_temp).log_softmax(dim=-1)
+            return -torch.einsum('tbk,vtbk->vt', target.float(), log_probs) / target.shape[1]

@@ -52,10 +52,14 @@ class DINONeck(BaseModule):
         width = hidden_channels if hidden else in_channels
         self.mlp = nn.Sequential(*hidden, nn.Linear(width, bottleneck_channels))
         self.last_layer = weight_norm(nn.Linear(bottleneck_channels, num_prototypes, bias=False))
-        self.init_weights()
+        self._reset_parameters()
 
     def init_weights(self) -> None:
-        """Truncated normal for the MLP; unit length for the prototypes."""
+        """Truncated normal for the MLP, unit lengths for the prototypes, or pretrained weights."""
+        self._reset_parameters()
+        super().init_weights()
+
+    def _reset_parameters(self) -> None:
         for module in self.mlp.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
@@ -66,4 +70,6 @@ class DINONeck(BaseModule):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(..., D)`` -> logits ``(..., K)``."""
-        return self.last_layer(F.normalize(self.mlp(features), dim=-1))
+        hidden = self.mlp(features.flatten(0, -2))  # batch norm takes two axes only
+        logits = self.last_layer(F.normalize(hidden, dim=-1))
+        return logits.unflatten(0, features.shape[:-1])

@@ -58,10 +58,12 @@ class MultiObjectTracker(BaseModule):
         super().__init__()
         if num_objects < 1:
             raise ValueError(f'num_objects must be at least 1, got {num_objects}')
-        if heads is not None and (len(heads) != num_objects or len(set(heads)) != num_objects):
+        if heads is not None and (
+            len(heads) != num_objects or len(set(heads)) != num_objects or min(heads) < 0
+        ):
             raise ValueError(
                 f'heads must name {num_objects} different attention heads (one for each of '
-                f'num_objects={num_objects}), got {list(heads)}'
+                f'num_objects={num_objects}) by their index from 0, got {list(heads)}'
             )
         if mask_type not in MASK_TYPES:
             raise ValueError(f'mask_type must be one of {MASK_TYPES}, got {mask_type!r}')
@@ -100,6 +102,12 @@ class MultiObjectTracker(BaseModule):
             ValueError: if there are fewer heads than objects.
         """
         heads = self.select_heads(tokens.class_attention.shape[1])
+        # Autocast would undo the float() of each step.
+        with torch.autocast(tokens.patches.device.type, enabled=False):
+            return self.track(tokens, heads)
+
+    def track(self, tokens: FrameTokens, heads: tuple[int, ...]) -> TrackResult:
+        """Track the objects that the given heads find, in float32."""
         prototypes = self.discover(tokens, heads)
         assignment = None
         refined = prototypes

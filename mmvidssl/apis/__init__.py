@@ -1,0 +1,18 @@
+"""What a script or a notebook calls: models, features, object masks, published files."""
+
+from .features import extract_features
+from .init_model import init_model, load_weights
+from .publish import publish_model
+from .track import TrackedObjects, track_objects
+from .working_copy import WorkingCopy, write_working_copy
+
+__all__ = [
+    'TrackedObjects',
+    'WorkingCopy',
+    'extract_features',
+    'init_model',
+    'load_weights',
+    'publish_model',
+    'track_objects',
+    'write_working_copy',
+]

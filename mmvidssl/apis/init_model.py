@@ -1,0 +1,107 @@
+"""From a config and a checkpoint to a model that is ready to use."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmvidssl.engine.checkpoint import check_checkpoint_fits
+from mmvidssl.registry import MODELS
+
+STUDENT = 'backbone.'
+TEACHER = 'teacher.backbone.'
+
+
+def init_model(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike | None = None,
+    device: str | torch.device = 'cpu',
+) -> nn.Module:
+    """Build the algorithm of a config, load its weights, and put it into evaluation mode.
+
+    Args:
+        config: A config file, or the config.
+        checkpoint: A training checkpoint, or a published backbone, which then serves as student
+            and as teacher. None leaves the random initialisation.
+        device: Where the model shall live.
+
+    Raises:
+        FileNotFoundError: If the config or the checkpoint does not exist.
+        ValueError: If the checkpoint lacks weights of the backbone, or is of another architecture;
+            names the weights.
+    """
+    if not isinstance(config, Config):
+        if not Path(config).is_file():
+            raise FileNotFoundError(f'no such config: {config}')
+        config = Config.fromfile(config)
+    init_default_scope(config.get('default_scope', 'mmvidssl'))
+    model = MODELS.build(config.model)
+    if checkpoint is None:
+        with _only_warnings():
+            model.init_weights()
+    else:
+        _load_into(model, load_weights(checkpoint), checkpoint)
+    return model.to(device).eval()
+
+
+@contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Keep MMEngine from printing two lines about each parameter it initialises."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """Read the ``state_dict`` of a checkpoint without running any code it may hold.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, or holds more than plain data; names the file.
+    """
+    return read_checkpoint(checkpoint)['state_dict']
+
+
+def read_checkpoint(checkpoint: str | os.PathLike) -> dict:
+    """All of a checkpoint; a bare ``state_dict`` is wrapped. Raises as :func:`load_weights`."""
+    path = Path(checkpoint)
+    if not path.is_file():
+        raise FileNotFoundError(f'no such checkpoint: {path}')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f'{path} cannot be opened as a checkpoint of plain data (weights_only=True): {error}'
+        ) from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint')
+    return dict(content) if 'state_dict' in content else dict(state_dict=content)
+
+
+def _load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], name) -> None:
+    weights = dict(weights)
+    parameters = {k for k in model.state_dict() if k.startswith((STUDENT, TEACHER))}
+    if not any(k.startswith(TEACHER) for k in weights):  # a published backbone
+        for key in [k for k in weights if k.startswith(STUDENT)]:
+            if f'teacher.{key}' in parameters:
+                weights[f'teacher.{key}'] = weights[key]
+    missing = sorted(parameters - set(weights))
+    if missing:
+        raise ValueError(
+            f'{name} lacks {len(missing)} of the {len(parameters)} weights of the backbone: '
+            f'{", ".join(missing[:8])}{" ..." if len(missing) > 8 else ""}'
+        )
+    check_checkpoint_fits(weights, model, allow_missing=True)
+    model.load_state_dict(weights, strict=False)

@@ -1,0 +1,107 @@
+"""What the quickstart leaves behind: pictures, numbers, and words about them."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from torch import nn
+
+from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.transforms import ClipResize
+from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.visualization import (
+    mask_grid,
+    overlay_masks,
+    plot_curves,
+    read_scalars,
+    write_image,
+    write_video,
+)
+
+from .track import track_objects
+
+VIDEO_FPS = 8.0
+MAX_TRACKED_FRAMES = 24
+GRID_COLUMNS = 6
+ENLARGEMENT = 2
+
+
+def draw_loss(work_dir: Path) -> tuple[float, float]:
+    """Draw ``loss_curve.png`` from the run's scalars; return the first and the last loss."""
+    scalars = read_scalars(next(iter(work_dir.glob('*/vis_data/scalars.json'))))
+    losses = {k: v for k, v in scalars.items() if k.startswith('loss')}
+    plot_curves(work_dir / 'loss_curve.png', losses, title='DoRA, quickstart')
+    return losses['loss'][1][0], losses['loss'][1][-1]
+
+
+def draw_objects(model: nn.Module, video: Path, work_dir: Path) -> None:
+    """Track objects through the start of ``video``: ``object_masks.png`` and ``.mp4``."""
+    clip = _clip_for_tracking(video, model.teacher.backbone.patch_size)
+    masks = track_objects(model, clip).masks
+    shape = (clip.shape[2] * ENLARGEMENT, clip.shape[1] * ENLARGEMENT)
+    frames = np.stack([cv2.resize(f, shape, interpolation=cv2.INTER_CUBIC) for f in clip])
+    write_video(work_dir / 'object_masks.mp4', overlay_masks(frames, masks), VIDEO_FPS)
+    columns = np.linspace(0, len(clip) - 1, min(GRID_COLUMNS, len(clip))).round().astype(int)
+    write_image(work_dir / 'object_masks.png', mask_grid(clip[columns], masks[:, columns]))
+
+
+def _clip_for_tracking(video: Path, patch_size: tuple[int, int]) -> np.ndarray:
+    """``(T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, cut to whole patches by resizing."""
+    reader = DecordReader(str(video))
+    step = max(1, round(reader.fps / VIDEO_FPS))
+    clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
+    size = [max(1, s // p) * p for s, p in zip(clip.shape[1:3], patch_size, strict=True)]
+    return ClipResize(size=size)(dict(clip=clip))['clip']
+
+
+def write_summary(work_dir: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json``."""
+    with atomic_path(work_dir / 'summary.json') as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + '\n')
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """The last words on the screen."""
+    return '\n\n'.join(
+        [
+            _describe_run(summary),
+            _describe_knn(summary['knn']),
+            _describe_files(summary['work_dir'], summary['backbone']),
+            f'Next: {summary["next_command"]}',
+        ]
+    )
+
+
+def _describe_run(s: dict[str, Any]) -> str:
+    footage = f'{s["footage_seconds"]:.1f} s of footage in {s["num_pieces"]} uncut pieces'
+    return f"""
+Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {footage}.
+Loss {s['first_loss']:.3f} at first, {s['last_loss']:.3f} at last."""
+
+
+def _describe_knn(knn: dict[str, Any]) -> str:
+    change = 100 * (knn['after'] - knn['before'])
+    verdict = 'BETTER' if change > 0 else 'WORSE' if change < 0 else 'as good'
+    return f"""\
+k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
+  before training (random weights) {knn['before']:6.1%}
+  after training                   {knn['after']:6.1%}
+  8x8 pixels, nothing learned      {knn['pixels']:6.1%}
+  chance                           {knn['chance']:6.1%}
+{textwrap.fill(f'Measured: {knn["measured"]}. Features: class tokens of the teacher.', 96)}
+Training saw these moments too, without labels. One short run on one video is no proof."""
+
+
+def _describe_files(work_dir: str, backbone: str) -> str:
+    return f"""\
+In {work_dir}:
+  loss_curve.png         the loss
+  object_masks.png       objects tracked through a clip: frames, each object, all together
+  object_masks.mp4       the same as a video
+  {backbone}  the backbone, published; use it with
+                         init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')
+  summary.json           all numbers
+  config.py              what was run"""

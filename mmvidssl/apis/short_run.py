@@ -1,0 +1,96 @@
+"""Training runs whose length is given in seconds: measure a step, then fit the schedule."""
+
+import copy
+import gc
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+NUM_WARMUP_STEPS = 4
+NUM_MEASURED_STEPS = 6
+MIN_CURVE_POINTS = 30
+
+
+def set_max_iters(cfg: Config, max_iters: int) -> None:
+    """Stretch or shrink everything in ``cfg`` that counts iterations to a run of ``max_iters``.
+
+    That is the training loop, the schedulers' ``begin``, ``end`` and ``T_max``, temperature
+    warm-ups counted in iterations, and the checkpoint, of which there is one, at the end. Losses
+    are logged often enough for a curve.
+
+    Raises:
+        ValueError: If the config counts in epochs.
+    """
+    if cfg.train_cfg.get('max_iters') is None:
+        raise ValueError(
+            "the run's length must be given in iterations (train_cfg.max_iters), got "
+            f'train_cfg={dict(cfg.train_cfg)}'
+        )
+    factor = max_iters / cfg.train_cfg.max_iters
+    cfg.train_cfg.max_iters = max_iters
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        if not scheduler.get('by_epoch', True):
+            _scale(scheduler, ('begin', 'end', 'T_max'), factor)
+    for hook in cfg.get('custom_hooks') or []:
+        if not hook.get('by_epoch', True):
+            _scale(hook, ('warmup_epochs',), factor)
+    hooks = cfg.get('default_hooks', {})
+    if hooks.get('checkpoint'):
+        hooks.checkpoint.update(by_epoch=False, interval=max_iters)
+    if hooks.get('logger'):
+        often_enough = max(1, max_iters // MIN_CURVE_POINTS)
+        hooks.logger.interval = min(hooks.logger.get('interval', often_enough), often_enough)
+
+
+def _scale(cfg: dict, keys: tuple[str, ...], factor: float) -> None:
+    for key in keys:
+        if cfg.get(key):
+            cfg[key] = max(1, round(cfg[key] * factor))
+
+
+class QuietRunner(Runner):
+    """A runner that logs to its file only and leaves the screen to a progress bar."""
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """As MMEngine does; below an error, nothing is printed."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+        return logger
+
+
+def measure_step_time(cfg: Config) -> float:
+    """Seconds that one iteration takes, from a few of a run that is thrown away.
+
+    Everything takes part: decoding, augmentation, the model, the hooks.
+    """
+    cfg = copy.deepcopy(cfg)
+    set_max_iters(cfg, NUM_WARMUP_STEPS + NUM_MEASURED_STEPS)
+    cfg.work_dir = str(Path(cfg.work_dir) / 'trial')
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
+    cfg.custom_hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'ProgressBarHook']
+    stopwatch = _Stopwatch()
+    runner = QuietRunner.from_cfg(cfg)
+    runner.register_hook(stopwatch, priority='LOWEST')
+    runner.train()
+    del runner
+    gc.collect()  # ends the trial's data loading workers
+    shutil.rmtree(cfg.work_dir)
+    measured = stopwatch.times[NUM_WARMUP_STEPS - 1 :]
+    return (measured[-1] - measured[0]) / (len(measured) - 1)
+
+
+class _Stopwatch(Hook):
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.times.append(time.monotonic())

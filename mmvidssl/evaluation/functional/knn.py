@@ -1,0 +1,96 @@
+"""Weighted nearest-neighbour classification of frozen features (DINO, section 4.1)."""
+
+import torch
+import torch.nn.functional as F
+
+
+def knn_classify(
+    train_features: torch.Tensor,
+    train_labels: torch.Tensor,
+    test_features: torch.Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+    chunk_size: int = 1024,
+) -> torch.Tensor:
+    """Let each test sample's ``k`` nearest training samples vote for their class.
+
+    Near is cosine similarity ``s``; a neighbour's vote weighs ``exp(s / temperature)``.
+
+    Args:
+        train_features: ``(M, D)``; L2-normalised here.
+        train_labels: ``(M,)`` integers in ``[0, num_classes)``.
+        test_features: ``(N, D)``; L2-normalised here.
+        num_classes: Number of classes.
+        k: Number of neighbours; at most ``M`` are used.
+        temperature: Softness of the vote.
+        chunk_size: Test samples compared at a time; bounds the memory, not the result.
+
+    Returns:
+        ``(N, num_classes)``: the classes' shares of the votes, each row summing to 1.
+
+    Raises:
+        ValueError: If shapes, labels, ``k`` or ``temperature`` do not fit.
+    """
+    _check(train_features, train_labels, test_features, num_classes, k, temperature)
+    bank = F.normalize(train_features, dim=1)
+    one_hot = F.one_hot(train_labels.long(), num_classes).to(bank.dtype)
+    scores = [
+        _vote(F.normalize(chunk, dim=1) @ bank.T, one_hot, min(k, len(bank)), temperature)
+        for chunk in test_features.split(chunk_size)
+    ]
+    return torch.cat(scores)
+
+
+def _vote(
+    similarity: torch.Tensor, one_hot: torch.Tensor, k: int, temperature: float
+) -> torch.Tensor:
+    """``(n, M)`` similarities and ``(M, num_classes)`` labels to ``(n, num_classes)`` shares."""
+    nearest, index = similarity.topk(k, dim=1)
+    weights = (nearest / temperature).softmax(dim=1)  # the sum cancels in the shares
+    return torch.einsum('nk,nkc->nc', weights, one_hot[index])
+
+
+def _check(train_features, train_labels, test_features, num_classes, k, temperature) -> None:
+    if train_features.ndim != 2 or test_features.ndim != 2:
+        raise ValueError(
+            f'features must be (samples, dimensions), got {tuple(train_features.shape)} for '
+            f'training and {tuple(test_features.shape)} for testing'
+        )
+    if train_features.shape[1] != test_features.shape[1]:
+        raise ValueError(
+            f'training features have {train_features.shape[1]} dimensions, '
+            f'test features {test_features.shape[1]}'
+        )
+    if not len(train_features) or not len(test_features):
+        raise ValueError('k-NN needs at least one training and one test sample')
+    if train_labels.shape != train_features.shape[:1]:
+        raise ValueError(
+            f'{len(train_features)} training features need as many labels, got shape '
+            f'{tuple(train_labels.shape)}'
+        )
+    if train_labels.min() < 0 or train_labels.max() >= num_classes:
+        raise ValueError(
+            f'labels must lie in [0, {num_classes}), got '
+            f'[{int(train_labels.min())}, {int(train_labels.max())}]'
+        )
+    if k < 1 or temperature <= 0:
+        raise ValueError(f'k and temperature must be positive, got {k} and {temperature}')
+
+
+def knn_accuracy(
+    train_features: torch.Tensor,
+    train_labels: torch.Tensor,
+    test_features: torch.Tensor,
+    test_labels: torch.Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+) -> float:
+    """Share in ``[0, 1]`` of test samples for which :func:`knn_classify` puts their label first."""
+    scores = knn_classify(train_features, train_labels, test_features, num_classes, k, temperature)
+    if test_labels.shape != scores.shape[:1]:
+        raise ValueError(
+            f'{len(scores)} test features need as many labels, got shape {tuple(test_labels.shape)}'
+        )
+    return (scores.argmax(dim=1) == test_labels).double().mean().item()

@@ -1,0 +1,97 @@
+"""Object masks painted over the frames they were tracked in."""
+
+import os
+
+import cv2
+import numpy as np
+
+from mmvidssl.utils.atomic_file import atomic_path
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; RGB.
+PALETTE = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (204, 121, 167),
+    (0, 158, 115),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 114, 178),
+)
+
+
+def overlay_masks(
+    frames: np.ndarray,
+    masks: np.ndarray,
+    palette: tuple[tuple[int, int, int], ...] = PALETTE,
+    opacity: float = 0.55,
+) -> np.ndarray:
+    """Paint each object's mask over the frames in its own colour.
+
+    Args:
+        frames: ``(T, H, W, 3)`` uint8 RGB.
+        masks: ``(O, T, h, w)``: bool, True = on the object, or float in [0, 1], how strongly. Each
+            is enlarged to the frame: token by token (nearest) if bool, smoothly if float.
+        palette: RGB colours, taken in turn.
+        opacity: Of the paint where a mask is 1.
+
+    Returns:
+        ``(T, H, W, 3)`` uint8. Where objects overlap, the later one lies on top.
+
+    Raises:
+        ValueError: If frames or masks have another shape or type.
+    """
+    _check_frames(frames)
+    masks = np.asarray(masks)
+    if masks.ndim != 4 or masks.shape[1] != len(frames):
+        raise ValueError(f'masks must be (objects, {len(frames)} frames, h, w), got {masks.shape}')
+    return np.stack(
+        [_paint(frame, masks[:, t], palette, opacity) for t, frame in enumerate(frames)]
+    )
+
+
+def _check_frames(frames: np.ndarray) -> None:
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        raise ValueError(
+            f'frames must be uint8 (frames, height, width, 3), got {frames.dtype} {frames.shape}'
+        )
+
+
+def _paint(frame, masks, palette, opacity) -> np.ndarray:
+    painted = frame.astype(np.float32)
+    for i, mask in enumerate(masks):
+        interpolation = cv2.INTER_NEAREST if mask.dtype == bool else cv2.INTER_CUBIC
+        size = (frame.shape[1], frame.shape[0])
+        alpha = cv2.resize(mask.astype(np.float32), size, interpolation=interpolation)
+        alpha = opacity * alpha.clip(0, 1)[..., None]
+        painted += alpha * (np.float32(palette[i % len(palette)]) - painted)
+    return painted.round().astype(np.uint8)
+
+
+def mask_grid(frames: np.ndarray, masks: np.ndarray, gap: int = 4) -> np.ndarray:
+    """One picture of a tracked clip.
+
+    A column a frame; the rows are the frames, each object alone, and all objects together.
+
+    Args:
+        frames: ``(T, H, W, 3)`` uint8 RGB.
+        masks: ``(O, T, h, w)``, as for :func:`overlay_masks`.
+        gap: White pixels between pictures.
+
+    Returns:
+        ``((O + 2) * (H + gap) - gap, T * (W + gap) - gap, 3)`` uint8; one row fewer if ``O`` is 1.
+    """
+    rows = [frames]
+    if len(masks) > 1:
+        colours = [PALETTE[i % len(PALETTE)] for i in range(len(masks))]
+        rows += [overlay_masks(frames, masks[i : i + 1], (c,)) for i, c in enumerate(colours)]
+    rows.append(overlay_masks(frames, masks))
+    margin = ((0, 0), (0, gap), (0, gap), (0, 0))
+    rows = [np.concatenate(list(np.pad(r, margin, constant_values=255)), axis=1) for r in rows]
+    return np.concatenate(rows)[: -gap or None, : -gap or None]
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write an ``(H, W, 3)`` uint8 RGB image; the suffix chooses the format."""
+    with atomic_path(path) as temporary:
+        if not cv2.imwrite(str(temporary), np.ascontiguousarray(image[..., ::-1])):
+            raise OSError(f'could not write the picture {path}')

@@ -1,0 +1,148 @@
+"""From a config to features, object masks and a published file, with a real, tiny model."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmvidssl.apis import extract_features, init_model, load_weights, publish_model, track_objects
+from mmvidssl.registry import MODELS
+from tests.utils_model import backbone_cfg, dora_cfg
+
+DIMS = 24
+
+
+@pytest.fixture
+def config():
+    return Config(dict(default_scope='mmvidssl', model=dora_cfg()))
+
+
+@pytest.fixture
+def trained(config, tmp_path):
+    """A checkpoint whose student and teacher differ."""
+    model = init_model(config)
+    with torch.no_grad():
+        for parameter in model.backbone.parameters():
+            parameter.add_(0.1)
+    path = tmp_path / 'iter_3.pth'
+    meta = dict(iter=3, epoch=0, cfg=config.pretty_text, hook_msgs=dict(a=1))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta, optimizer=dict(state={})), path)
+    return path
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(0).integers(0, 255, (5, 32, 48, 3), np.uint8)
+
+
+def test_model_is_ready_and_holds_the_weights_of_the_checkpoint(config, trained, capfd):
+    model = init_model(config, trained)
+    assert not any(m.training for m in model.modules())
+    expected = torch.load(trained, weights_only=True)['state_dict']
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, expected[key])
+    init_model(config)
+    assert 'The value is the same' not in ''.join(capfd.readouterr())
+
+
+def test_config_may_be_a_file(config, trained, tmp_path):
+    config.dump(str(tmp_path / 'config.py'))
+    assert init_model(tmp_path / 'config.py', trained).backbone.num_heads == 4
+    with pytest.raises(FileNotFoundError, match='none.py'):
+        init_model(tmp_path / 'none.py')
+
+
+def test_missing_weights_of_the_backbone_are_named(config, trained, tmp_path):
+    weights = load_weights(trained)
+    del weights['backbone.cls_token']
+    torch.save(dict(state_dict=weights), tmp_path / 'part.pth')
+    with pytest.raises(ValueError, match=r'part.pth lacks 1 of the \d+ .*: backbone.cls_token'):
+        init_model(config, tmp_path / 'part.pth')
+
+
+def test_weights_of_another_size_are_refused(config, trained):
+    config.model.backbone.patch_size = 16
+    with pytest.raises(ValueError, match='patch_embed'):
+        init_model(config, trained)
+
+
+def test_files_that_are_no_plain_checkpoints_are_named(config, tmp_path):
+    (tmp_path / 'text.pth').write_text('no weights')
+    torch.save(dict(state_dict={}, config=Config()), tmp_path / 'objects.pth')
+    torch.save([1, 2], tmp_path / 'list.pth')
+    for name in ('text.pth', 'objects.pth', 'list.pth'):
+        with pytest.raises(ValueError, match=name):
+            load_weights(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match='none.pth'):
+        load_weights(tmp_path / 'none.pth')
+
+
+def test_features_are_class_tokens_of_normalised_frames(config, trained, frames):
+    model = init_model(config, trained)
+    features = extract_features(model, frames, batch_size=2)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    mean = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
+    std = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
+    with torch.no_grad():
+        expected = model.teacher.backbone((pixels - mean) / std)[-1]
+    assert features.shape == (5, DIMS)
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
+    as_tensor = torch.from_numpy(frames).permute(3, 0, 1, 2)
+    torch.testing.assert_close(extract_features(model, as_tensor), features)
+    student = extract_features(model, frames, source='student')
+    assert (student - features).abs().max() > 1e-2
+    with pytest.raises(ValueError, match='teacher'):
+        extract_features(model, frames, source='both')
+    with pytest.raises(ValueError, match='uint8'):
+        extract_features(model, frames.astype(np.float32))
+    with pytest.raises(ValueError, match='uint8'):
+        extract_features(model, as_tensor.float())
+
+
+def test_objects_are_tracked_as_the_model_does(config, trained, frames):
+    model = init_model(config, trained)
+    tracked = track_objects(model, frames)
+    assert tracked.masks.shape == tracked.maps.shape == (2, 5, 4, 6)
+    assert tracked.masks.dtype == bool and tracked.maps.dtype == np.float32
+    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)
+    inputs = model.data_preprocessor(dict(inputs=dict(clip=[clip])))['inputs']['clip']
+    np.testing.assert_allclose(tracked.maps, model.track(inputs).maps[:, 0].numpy(), rtol=1e-4)
+    with pytest.raises(ValueError, match='does not track'):
+        track_objects(model.backbone, frames)
+
+
+@pytest.mark.parametrize(('source', 'prefix'), [('teacher', 'teacher.'), ('student', '')])
+def test_published_backbone_is_plain_and_loads_by_prefix(config, trained, tmp_path, source, prefix):
+    path = publish_model(trained, tmp_path / 'out' / 'backbone.pth', source)
+    assert path.parent == tmp_path / 'out' and [path] == list(path.parent.iterdir())
+    content = torch.load(path, weights_only=True)
+    assert set(content) == {'state_dict', 'meta'}
+    assert content['meta']['source'] == source and content['meta']['iter'] == 3
+    assert 'DoRA' in content['meta']['config']
+    weights = load_weights(trained)
+    backbone = MODELS.build(
+        backbone_cfg(init_cfg=dict(type='Pretrained', checkpoint=str(path), prefix='backbone.'))
+    )
+    backbone.init_weights()
+    for key, value in backbone.state_dict().items():
+        torch.testing.assert_close(value, weights[f'{prefix}backbone.{key}'])
+    again = init_model(config, path)
+    torch.testing.assert_close(
+        again.teacher.backbone.cls_token, weights[f'{prefix}backbone.cls_token']
+    )
+
+
+def test_name_of_a_published_file_follows_its_content(trained, tmp_path):
+    first = publish_model(trained, tmp_path / 'a.pth')
+    assert first == publish_model(trained, tmp_path / 'a.pth')
+    other = publish_model(trained, tmp_path / 'a.pth', 'student')
+    assert first != other and first.stem.startswith('a-') and len(first.stem) == 10
+
+
+def test_publishing_what_is_not_there_is_refused(trained, tmp_path):
+    with pytest.raises(ValueError, match='both'):
+        publish_model(trained, tmp_path / 'a.pth', 'both')
+    weights = {k: v for k, v in load_weights(trained).items() if not k.startswith('teacher')}
+    torch.save(dict(state_dict=weights), tmp_path / 'student.pth')
+    with pytest.raises(ValueError, match='no teacher backbone'):
+        publish_model(tmp_path / 'student.pth', tmp_path / 'a.pth')

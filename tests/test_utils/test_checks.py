@@ -1,0 +1,84 @@
+import pytest
+from mmengine.config import Config
+
+from mmvidssl.utils.checks import check_overrides, check_top_level
+
+BASE = dict(
+    model=dict(type='DoRA', head=dict(loss=dict(student_temp=0.1))),
+    optim_wrapper=dict(optimizer=dict(lr=1e-3)),
+    param_scheduler=[dict(type='LinearLR', end=10)],
+    train_pipeline=[dict(type='DecodeClip')],
+    log_level='INFO',
+    load_from=None,
+    max_epochs=3,
+)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Makes a config of some file."""
+    path = tmp_path / 'some.py'
+    path.touch()
+    return lambda **changes: Config({**BASE, **changes}, filename=path)
+
+
+@pytest.mark.parametrize(
+    'key, meant',
+    [
+        ('optim_wraper', 'optim_wrapper'),
+        ('train_dataloder', 'train_dataloader'),
+        ('param_schedulers', 'param_scheduler'),
+        ('custom_hook', 'custom_hooks'),
+        ('auto_scale_Ir', 'auto_scale_lr'),
+    ],
+)
+@pytest.mark.parametrize('inherited', [True, False])
+def test_misspelt_top_level_key(config, key, meant, inherited):
+    cfg = config(**{key: {}}, **({meant: {}} if inherited else {}))
+    if not inherited:
+        cfg.pop(meant, None)
+    message = f"some.py: unknown config key '{key}'.*Did you mean '{meant}'"
+    with pytest.raises(ValueError, match=message):
+        check_top_level(cfg)
+
+
+def test_own_variables_and_the_runners_keys_pass(config):
+    own = dict(dataset_type='A', data_root='b', max_iters=3)
+    check_top_level(config(**own, compile=True, sync_bn='torch'))
+
+
+@pytest.mark.parametrize(
+    'option',
+    [
+        'model.head.loss.student_temp',
+        'model.preset',  # a new last part
+        'param_scheduler.0.end',
+        'param_scheduler.0.start_factor',
+        'train_pipeline.0',
+        'max_epochs',
+        'randomness.seed',  # the runner reads it, the config does not state it
+        'compile',
+        'find_unused_parameters',
+        'load_from',
+    ],
+)
+def test_good_overrides(config, option):
+    check_overrides(config(), [option])
+
+
+@pytest.mark.parametrize(
+    'option, message',
+    [
+        ('modle.preset', "unknown config key 'modle'.*Did you mean 'model'"),
+        ('optim_wrapper.optimiser.lr', "'optim_wrapper.optimiser'.*'optim_wrapper.optimizer'"),
+        ('model.head.los.student_temp', "'model.head.los'.*'model.head.loss'"),
+        ('param_scheduler.1.end', r"'param_scheduler.1' in .*some.py. There is 0\."),
+        ('param_scheduler.1', r"'param_scheduler.1' in .*some.py. There is 0\."),
+        ('param_scheduler.first.end', "'param_scheduler.first'"),
+        ('log_level.name', r"'log_level.name' in .*some.py. There is nothing\."),
+        ('zzz', "unknown config key 'zzz'"),
+    ],
+)
+def test_overrides_that_lead_nowhere(config, option, message):
+    with pytest.raises(ValueError, match=f'--cfg-options {option}: .*{message}'):
+        check_overrides(config(), [option])

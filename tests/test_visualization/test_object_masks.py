@@ -1,0 +1,63 @@
+"""Pictures of tracked objects."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mmvidssl.visualization import mask_grid, overlay_masks, write_image
+from mmvidssl.visualization.object_masks import PALETTE
+
+
+def test_only_masked_pixels_change_and_tokens_keep_their_edges():
+    frames = np.full((2, 8, 12, 3), 100, np.uint8)
+    masks = np.zeros((1, 2, 2, 3), bool)
+    masks[0, 1, 0, 2] = True
+    painted = overlay_masks(frames, masks, opacity=0.5)
+    changed = (painted != frames).any(-1)
+    assert not changed[0].any()
+    assert changed[1, :4, 8:].all() and changed[1].sum() == 16
+    expected = np.round(100 + 0.5 * (np.float32(PALETTE[0]) - 100))
+    np.testing.assert_array_equal(painted[1, 0, 8], expected)
+
+
+def test_float_maps_are_enlarged_smoothly_and_stay_in_range():
+    frames = np.full((1, 32, 32, 3), 255, np.uint8)
+    maps = np.zeros((1, 1, 4, 4), np.float32)
+    maps[0, 0, 1, 1] = 1
+    painted = overlay_masks(frames, maps, palette=((0, 0, 0),), opacity=1.0)
+    assert len(np.unique(painted)) > 10
+    assert painted[0, 12, 12, 0] < 60 and painted[0, -1, -1, 0] == 255
+
+
+def test_later_object_lies_on_top():
+    frames = np.zeros((1, 4, 4, 3), np.uint8)
+    masks = np.ones((2, 1, 1, 1), bool)
+    painted = overlay_masks(frames, masks, palette=((255, 0, 0), (0, 255, 0)), opacity=1.0)
+    np.testing.assert_array_equal(painted[0, 0, 0], (0, 255, 0))
+
+
+@pytest.mark.parametrize(
+    ('frames', 'masks', 'message'),
+    [
+        (np.zeros((2, 8, 8, 3), np.float32), np.zeros((1, 2, 2, 2), bool), 'uint8'),
+        (np.zeros((2, 8, 8), np.uint8), np.zeros((1, 2, 2, 2), bool), r'\(2, 8, 8\)'),
+        (np.zeros((2, 8, 8, 3), np.uint8), np.zeros((1, 3, 2, 2), bool), '2 frames'),
+    ],
+)
+def test_wrong_shapes_are_named(frames, masks, message):
+    with pytest.raises(ValueError, match=message):
+        overlay_masks(frames, masks)
+
+
+def test_grid_has_a_row_per_object_between_frames_and_all_together(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (3, 8, 10, 3), np.uint8)
+    masks = np.zeros((2, 3, 2, 2), bool)
+    masks[0, :, 0] = masks[1, :, 1] = True
+    grid = mask_grid(frames, masks, gap=2)
+    assert grid.shape == (4 * 8 + 3 * 2, 3 * 10 + 2 * 2, 3)
+    np.testing.assert_array_equal(grid[:8, 12:22], frames[1])
+    np.testing.assert_array_equal(grid[-8:, :10], overlay_masks(frames, masks)[0])
+    write_image(tmp_path / 'new' / 'grid.png', grid)
+    back = cv2.imread(str(tmp_path / 'new' / 'grid.png'))[..., ::-1]
+    np.testing.assert_array_equal(back, grid)
+    assert [p.name for p in (tmp_path / 'new').iterdir()] == ['grid.png']
