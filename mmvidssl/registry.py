@@ -7,10 +7,12 @@ importing this file is quick and pulls in none of the sibling OpenMMLab packages
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
@@ -40,6 +42,13 @@ MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmvidssl', locations=[
 # Pillar 3: time
 HOOKS = Registry(
     'hook', parent=MMENGINE_HOOKS, scope='mmvidssl', locations=['mmvidssl.engine.hooks']
+)
+LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmvidssl', locations=['mmvidssl.engine'])
+OPTIMIZERS = Registry(
+    'optimizer',
+    parent=MMENGINE_OPTIMIZERS,
+    scope='mmvidssl',
+    locations=['mmvidssl.engine.optimizers'],
 )
 OPTIM_WRAPPERS = Registry(
     'optim wrapper',

@@ -16,8 +16,8 @@ from .init_model import init_model
 from .publish import publish_model
 from .quickstart_report import describe, draw_loss, draw_objects, write_summary
 from .segment_knn import SegmentKNN, make_segment_knn
-from .short_run import QuietRunner, measure_step_time, set_max_iters
-from .working_copy import WorkingCopy, write_working_copy
+from .short_run import QuietRunner, choose_precision, set_max_iters
+from .working_copy import ANN_FILE, WorkingCopy, write_working_copy
 
 COPY_SHARE = 0.15  # of the time, for reading the video
 PICTURE_SECONDS = 8.0
@@ -87,7 +87,7 @@ def run_quickstart(
     print('measuring the k-NN accuracy of random weights, and how long a step takes', flush=True)
     knn = make_segment_knn([(p.path, p.num_frames) for p in copy.pieces], _crop_size(cfg))
     baseline = _measure_baseline(cfg, knn)
-    step_seconds = measure_step_time(cfg)
+    cfg, step_seconds = choose_precision(cfg)
     cfg = _fit(cfg, step_seconds, deadline - 1.3 * baseline.seconds - PICTURE_SECONDS, minutes)
     cfg.dump(str(work_dir / 'config.py'))
     runner = _train(cfg, baseline.weights)
@@ -112,7 +112,8 @@ def _fresh_folder(work_dir: Path) -> Path:
 def _load_config(config: str | os.PathLike, copy: WorkingCopy, work_dir: Path) -> Config:
     cfg = Config.fromfile(config)
     dataset = cfg.train_dataloader.dataset
-    dataset.videos = [str(p.path.resolve()) for p in copy.pieces]
+    dataset.data_root = str(copy.pieces[0].path.parent)
+    dataset.ann_file = ANN_FILE
     shortest = min(p.duration for p in copy.pieces)
     for transform in dataset.pipeline:
         if transform.type == 'DecodeClip':  # a piece is small, opening it again costs more

@@ -19,10 +19,12 @@ from rich.console import Console
 
 from mmvidssl.datasets.readers import UndecodableVideoError
 from mmvidssl.datasets.readers.base import check_video_file
+from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.utils.progress_bar import ProgressBar
 
 from .shot_writer import TIME_BASE, Piece, ShotWriter, Shrinker, TimedFrame
 
+ANN_FILE = 'videos.txt'
 MAX_FPS = 30.0
 MAX_FRAMES = 12000  # in the whole copy: about 100 MB
 MIN_PIECE = 1.0  # seconds; shorter pieces between two cuts are left out
@@ -52,7 +54,8 @@ def write_working_copy(
 
     Args:
         video: Any video file that FFmpeg reads.
-        out_dir: Folder for the files ``piece_000.mp4`` and so on.
+        out_dir: Folder for the files ``piece_000.mp4`` and so on, and for ``videos.txt``, which
+            lists them and serves as a data set's ``ann_file``.
         budget: Seconds of wall-clock time to spend, about; two stretches are copied in any case.
         short_side: Pixels of the shorter side; a smaller source is not enlarged.
         show_progress: Draw a progress bar.
@@ -85,6 +88,8 @@ def write_working_copy(
             f'{video} is too short: at least {MIN_PIECE:g} s without a cut are needed, '
             f'the longest uncut piece lasts {longest:.2f} s'
         )
+    with atomic_path(Path(out_dir) / ANN_FILE) as temporary:
+        temporary.write_text(''.join(f'{piece.path.name}\n' for piece in pieces))
     return WorkingCopy(video, seconds or sum(p.duration for p in pieces), whole, pieces)
 
 

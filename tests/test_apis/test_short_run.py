@@ -3,7 +3,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.apis.short_run import set_max_iters
+from mmvidssl.apis import short_run
+from mmvidssl.apis.short_run import choose_precision, set_max_iters
 
 
 def make_config():
@@ -60,3 +61,17 @@ def test_a_single_scheduler_and_none_at_all_are_fine():
 def test_a_config_in_epochs_is_refused():
     with pytest.raises(ValueError, match='max_iters'):
         set_max_iters(Config(dict(train_cfg=dict(by_epoch=True, max_epochs=3))), 5)
+
+
+@pytest.mark.parametrize(
+    ('half_seconds', 'wrapper'), [(0.5, 'AutocastOptimWrapper'), (2.0, 'OptimWrapper')]
+)
+def test_the_faster_precision_is_taken(monkeypatch, half_seconds, wrapper):
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    times = {'OptimWrapper': 1.0, 'AutocastOptimWrapper': half_seconds}
+    monkeypatch.setattr(short_run, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(short_run, 'measure_step_time', lambda c: times[c.optim_wrapper.type])
+    chosen, seconds = choose_precision(cfg)
+    assert chosen.optim_wrapper.type == wrapper
+    assert seconds == min(1.0, half_seconds)
+    assert cfg.optim_wrapper.type == 'OptimWrapper'

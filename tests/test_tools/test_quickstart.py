@@ -16,7 +16,7 @@ from mmvidssl.apis.quickstart import find_sample_video, run_quickstart
 from mmvidssl.visualization import write_video
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / 'configs/dora/dora_vit-tiny-p8_1xb4-coslr-300i_quickstart.py'
+CONFIG = ROOT / 'configs/dora/dora_vit-tiny-p16_1xb8-coslr-600i_quickstart.py'
 
 
 def moving_blocks(path, num_frames=40):
@@ -52,7 +52,7 @@ def tiny_config(tmp_path):
 @pytest.mark.slow
 def test_everything_promised_is_left_behind(tmp_path, tiny_config, monkeypatch, capfd):
     # A budget by the clock would make the number of iterations, and this test, depend on the load.
-    monkeypatch.setattr(quickstart, 'measure_step_time', lambda cfg: 1.0)
+    monkeypatch.setattr(quickstart, 'choose_precision', lambda cfg: (cfg, 1.0))
     video = moving_blocks(tmp_path / 'blocks.mp4')
     work_dir = tmp_path / 'work' / 'quickstart'
     (work_dir / 'old').mkdir(parents=True)
@@ -82,7 +82,8 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, tiny_config):
     from mmvidssl.apis.short_run import measure_step_time
 
     cfg = Config.fromfile(tiny_config)
-    cfg.train_dataloader.dataset.videos = [str(moving_blocks(tmp_path / 'blocks.mp4'))]
+    moving_blocks(tmp_path / 'blocks.mp4')
+    cfg.train_dataloader.dataset.update(ann_file='', data_root=str(tmp_path), videos=['blocks.mp4'])
     cfg.work_dir = str(tmp_path / 'work')
     before = cfg.copy()
     assert 0 < measure_step_time(cfg) < 20
@@ -91,7 +92,7 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, tiny_config):
 
 
 def test_a_budget_that_holds_too_little_says_what_would_do(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.setattr(quickstart, 'measure_step_time', lambda cfg: 12.0)
+    monkeypatch.setattr(quickstart, 'choose_precision', lambda cfg: (cfg, 12.0))
     video = moving_blocks(tmp_path / 'blocks.mp4')
     with pytest.raises(ValueError, match=r'--minutes 1 leaves time for \d .* try --minutes [23]'):
         run_quickstart(video, 1.0, tiny_config, tmp_path / 'work')

@@ -1,4 +1,6 @@
-# DINO's schedule over 100 epochs, with the released DoRA's numbers.
+# DINO's schedule over 100 epochs, with the released DoRA's numbers, but for two things: gradients
+# are clipped by their common norm (DINO: each parameter's by its own), and the last layer is
+# trained from the first epoch on (DINO: from the second).
 # The learning rate is for 256 clips a step and is scaled by the real number (GPUs x batch size).
 max_epochs = 100
 

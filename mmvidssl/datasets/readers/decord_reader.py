@@ -55,7 +55,7 @@ class DecordReader:
         wanted, where = np.unique(inds, return_inverse=True)
         try:
             # One at a time: a batch of whole 4K frames would be held before it is shrunk.
-            frames = [shrink_frame(decoder[int(i)].asnumpy(), short_side) for i in wanted]
+            frames = [shrink_frame(_decode(decoder, int(i)), short_side) for i in wanted]
         except (DECORDError, RuntimeError, IndexError) as error:
             self.close()  # a decoder that failed may be left at the wrong frame
             raise UndecodableVideoError(
@@ -87,6 +87,17 @@ class DecordReader:
         if len(decoder) == 0:
             raise EmptyVideoError(f'the video has no frames: {self.path}')
         return decoder
+
+
+def _decode(decoder: Any, index: int) -> np.ndarray:
+    """One frame, uint8 RGB ``(H, W, 3)``.
+
+    decord 0.6 takes the padding at the end of each line of some frames narrower than 64 pixels for
+    further channels.
+    """
+    frame = decoder[index].asnumpy()
+    height, width = frame.shape[:2]
+    return frame.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
 
 
 def _first_line(error: Exception) -> str:

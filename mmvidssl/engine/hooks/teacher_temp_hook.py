@@ -43,9 +43,9 @@ class TeacherTempHook(Hook):
 
     def temp_at(self, step: int) -> float:
         """Temperature at an epoch (or iteration), counted from 0."""
-        if self.warmup_epochs < 2 or step >= self.warmup_epochs - 1:
+        if step >= self.warmup_epochs:
             return self.teacher_temp
-        share = step / (self.warmup_epochs - 1)
+        share = step / max(self.warmup_epochs - 1, 1)
         return self.warmup_teacher_temp + share * (self.teacher_temp - self.warmup_teacher_temp)
 
     def before_train(self, runner) -> None:

@@ -18,7 +18,8 @@ class DINONeck(BaseModule):
         hidden_channels: Width of the hidden layers.
         bottleneck_channels: Width at which the features are normalised.
         num_layers: Number of linear layers of the MLP, >= 1.
-        use_bn: Whether batch norm follows each hidden layer.
+        use_bn: Whether batch norm follows each hidden layer. A teacher, which stays in evaluation
+            mode, then uses the student's running statistics.
         norm_last_layer: Keep the prototypes' lengths at one (more stable, DINO's default). The
             released DoRA trains them.
         init_cfg: As in MMEngine.

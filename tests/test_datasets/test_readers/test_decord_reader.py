@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -40,6 +41,23 @@ def test_frames_are_rgb(tmp_path):
     cell = DecordReader(str(path)).get_frames(np.array([0]))[0, 16:24, 16:24].mean(axis=(0, 1))
     np.testing.assert_allclose(cell, draw_frame(0, (64, 96))[20, 20], atol=40)
     assert np.ptp(draw_frame(0, (64, 96))[20, 20].astype(int)) > 100  # red and blue differ
+
+
+@pytest.mark.parametrize('width', [16, 48])
+def test_frames_narrower_than_decords_line_padding(tmp_path, width):
+    frame = np.zeros((48, width, 3), np.uint8)
+    frame[:, : width // 2], frame[:, width // 2 :] = (200, 30, 60), (10, 160, 220)
+    path = tmp_path / 'narrow.mp4'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=10)
+        stream.width, stream.height, stream.pix_fmt = width, 48, 'yuv420p'
+        for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')):
+            container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    read = DecordReader(str(path)).get_frames(np.array([0]))[0]
+    assert read.shape == frame.shape
+    np.testing.assert_allclose(read[:, [2, -3]], frame[:, [2, -3]], atol=6)
 
 
 def test_true_times_of_a_variable_frame_rate(tmp_path):

@@ -1,0 +1,15 @@
+# The quick start's DoRA with the two changes of this project.
+#
+# Paper:    none; a demonstration.
+# Measured: not measured by us.
+# Run:      see README.md
+_base_ = '../../../configs/dora/dora_vit-tiny-p16_1xb8-coslr-600i_quickstart.py'
+
+custom_imports = dict(imports=['projects.example_project.models'])
+
+model = dict(
+    type='WholeViewDoRA',
+    target_generator=dict(
+        _delete_=True, type='SinkhornTargetGenerator', teacher_temp=0.04, num_iters=3
+    ),
+)

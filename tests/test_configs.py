@@ -1,0 +1,144 @@
+"""Every config: it can be built, and its name and header say what is in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import LOOPS, OPTIMIZERS, DefaultScope
+from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmpretrain.models import VisionTransformer
+
+from mmvidssl import registry
+from mmvidssl.utils import register_all_modules
+from mmvidssl.utils.checks import check_top_level
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
+EACH = pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+
+NAME = re.compile(
+    r'(?P<method>[a-z]+)_vit-(?P<size>tiny|small|base)-p(?P<patch>\d+)_'
+    r'(?P<gpus>\d+)xb(?P<batch>\d+)(?P<amp>-amp)?-coslr-(?P<length>\d+)(?P<unit>[ei])_(?P<data>.+)'
+)
+
+
+@pytest.fixture(autouse=True)
+def scope(monkeypatch):
+    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+    register_all_modules()
+
+
+def test_there_are_configs():
+    assert {path.parent.name for path in CONFIGS} >= {'dino', 'dora'}
+
+
+@EACH
+def test_model_builds(path):
+    cfg = Config.fromfile(path)
+    check_top_level(cfg)
+    cfg.model.neck.num_prototypes = 32  # or 200 MB a model
+    cfg.model.target_generator.num_prototypes = 32
+    model = registry.MODELS.build(cfg.model)
+    assert type(model).__name__.lower() == path.parent.name
+    assert model.neck.mlp[0].in_features == model.backbone.embed_dims
+
+
+@EACH
+def test_prototypes_agree(path):
+    model = Config.fromfile(path).model
+    assert model.neck.num_prototypes == model.target_generator.num_prototypes
+
+
+def types_in(pipeline):
+    for transform in pipeline:
+        yield transform.type
+        for key, value in transform.items():
+            if key.endswith('transforms'):
+                yield from types_in(value)
+
+
+@EACH
+def test_every_type_is_registered(path):
+    cfg = Config.fromfile(path)
+    dataset = cfg.train_dataloader.dataset
+    wanted = [
+        (registry.DATASETS, [dataset.type]),
+        (registry.DATA_SAMPLERS, [cfg.train_dataloader.sampler.type]),
+        (registry.TRANSFORMS, types_in(dataset.pipeline)),
+        (registry.HOOKS, [hook.type for hook in cfg.custom_hooks]),
+        (registry.HOOKS, [hook.type for hook in cfg.default_hooks.values()]),
+        (registry.PARAM_SCHEDULERS, [scheduler.type for scheduler in cfg.param_scheduler]),
+        (registry.OPTIM_WRAPPERS, [cfg.optim_wrapper.type]),
+        (registry.OPTIM_WRAPPER_CONSTRUCTORS, [cfg.optim_wrapper.constructor]),
+        (OPTIMIZERS, [cfg.optim_wrapper.optimizer.type]),
+        (LOOPS, [cfg.train_cfg.type]),
+        (MMENGINE_VISUALIZERS, [cfg.visualizer.type]),
+    ]
+    if 'reader' in dataset:
+        wanted.append((registry.VIDEO_READERS, [dataset.reader.type]))
+    for where, types in wanted:
+        for name in types:
+            assert where.get(name) is not None, f'{name} is not a {where.name}'
+
+
+@EACH
+def test_transforms_build(path):
+    for transform in Config.fromfile(path).train_dataloader.dataset.pipeline:
+        registry.TRANSFORMS.build(transform)
+
+
+@EACH
+def test_name_agrees_with_values(path):
+    name = NAME.fullmatch(path.stem)
+    assert name, 'the name must follow {method}_{backbone}_{gpus}xb{batch}...-{length}_{data}'
+    cfg = Config.fromfile(path)
+    assert cfg.model.type.lower() == name['method'] == path.parent.name
+    arch = cfg.model.backbone.arch
+    assert arch in VisionTransformer.arch_zoo and arch == f'deit-{name["size"]}'
+    assert cfg.model.backbone.patch_size == int(name['patch'])
+    assert cfg.train_dataloader.batch_size == int(name['batch'])
+    assert (cfg.optim_wrapper.type == 'AmpOptimWrapper') is bool(name['amp'])
+    length = cfg.train_cfg.max_epochs if name['unit'] == 'e' else cfg.train_cfg.max_iters
+    assert length == int(name['length'])
+    if name['data'].startswith('wt-'):
+        assert cfg.train_dataloader.dataset.cities == name['data'].removeprefix('wt-').split('-')
+
+
+@EACH
+def test_schedules_end_with_the_run(path):
+    cfg = Config.fromfile(path)
+    by_epoch = cfg.train_cfg.type == 'EpochBasedTrainLoop'
+    length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
+    for scheduler in cfg.param_scheduler:
+        assert scheduler.by_epoch is by_epoch
+    assert [s.end for s in cfg.param_scheduler[1:]] == [length, length]
+    warmup, cosine, decay = cfg.param_scheduler
+    assert warmup.begin == decay.begin == 0
+    assert warmup.end == cosine.begin
+    assert cosine.T_max == length - warmup.end and decay.T_max == length
+
+
+@EACH
+def test_header_says_what_was_promised_and_what_was_measured(path):
+    lines = path.read_text().splitlines()
+    header = '\n'.join(line for line in lines[: lines.index('_base_ = [')] if line)
+    assert all(line.startswith('#') for line in header.splitlines())
+    for label in ('Paper:', 'Measured:', 'Run:'):
+        assert f'# {label}' in header
+    command = header.split('Run:')[1]
+    if 'dist_train.sh' in command:
+        gpus = NAME.fullmatch(path.stem)['gpus']
+        assert f'{path.relative_to(ROOT)} {gpus}' in command
+
+
+@pytest.mark.parametrize('preset', ['paper', 'official'])
+def test_dora_presets_can_be_chosen_on_the_command_line(preset):
+    for path in CONFIGS:
+        cfg = Config.fromfile(path)
+        if cfg.model.type != 'DoRA':
+            continue
+        cfg.merge_from_dict({'model.preset': preset})
+        cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 32
+        model = registry.MODELS.build(cfg.model)
+        assert model.tracker.threshold == dict(paper='map', official='batch')[preset]

@@ -1,0 +1,45 @@
+import pytest
+import torch
+from torch import nn
+
+from mmvidssl.engine import check_checkpoint_fits
+
+
+def model():
+    return nn.ModuleDict(dict(backbone=nn.Linear(2, 3), head=nn.Linear(3, 1)))
+
+
+@pytest.mark.parametrize('allow_missing', [True, False])
+def test_accepts_its_own_weights(allow_missing):
+    state = model().state_dict()
+    check_checkpoint_fits(state, model(), allow_missing)
+    check_checkpoint_fits({f'module.{k}': v for k, v in state.items()}, model(), allow_missing)
+
+
+def test_initial_weights_may_be_partial_and_have_more():
+    state = {'backbone.weight': torch.zeros(3, 2), 'other.weight': torch.zeros(1)}
+    check_checkpoint_fits(state, model(), allow_missing=True)
+    with pytest.raises(ValueError) as error:
+        check_checkpoint_fits(state, model(), allow_missing=False)
+    assert 'head.weight: not in the checkpoint' in str(error.value)
+    assert 'other.weight: not in the model' in str(error.value)
+    assert '4 tensors do not fit' in str(error.value)
+
+
+@pytest.mark.parametrize('allow_missing', [True, False])
+def test_refuses_other_shapes(allow_missing):
+    state = {**model().state_dict(), 'head.weight': torch.zeros(1, 4)}
+    message = r'head.weight: \(1, 4\) in the checkpoint, \(1, 3\) in the model'
+    with pytest.raises(ValueError, match=message):
+        check_checkpoint_fits(state, model(), allow_missing)
+
+
+def test_refuses_weights_of_something_else():
+    with pytest.raises(ValueError, match='no name in common'):
+        check_checkpoint_fits({'conv1.weight': torch.zeros(1)}, model(), allow_missing=True)
+
+
+def test_long_lists_are_cut():
+    state = {f'layer{i}.weight': torch.zeros(1) for i in range(20)}
+    with pytest.raises(ValueError, match='24 tensors do not fit(.|\n)*and 16 more'):
+        check_checkpoint_fits(state, model(), allow_missing=False)

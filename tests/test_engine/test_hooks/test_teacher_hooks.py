@@ -1,0 +1,63 @@
+import pytest
+from torch import nn
+
+from mmvidssl.registry import HOOKS
+from tests.utils_run import tiny_cfg, train
+
+
+def momentum_hook(**options):
+    return HOOKS.build({'type': 'mmvidssl.TeacherMomentumHook', **options})
+
+
+def temp_hook(**options):
+    return HOOKS.build({'type': 'mmvidssl.TeacherTempHook', **options})
+
+
+def test_momentum_is_dinos_backwards():
+    """DINO's m goes from 0.996 to 1 on a cosine; ours is what is left of one."""
+    hook = momentum_hook()
+    values = [hook.momentum_at(i, 100) for i in range(101)]
+    assert values[0] == pytest.approx(1 - 0.996)
+    assert values[50] == pytest.approx(0.002)
+    assert values[100] == pytest.approx(0)
+    assert values == sorted(values, reverse=True)
+
+
+def test_temp_ramp():
+    hook = temp_hook(warmup_teacher_temp=0.04, teacher_temp=0.07, warmup_epochs=4)
+    temps = [hook.temp_at(step) for step in range(6)]
+    assert temps == pytest.approx([0.04, 0.05, 0.06, 0.07, 0.07, 0.07])
+
+
+def test_no_ramp_is_the_final_temperature():
+    assert temp_hook(warmup_teacher_temp=0.01, teacher_temp=0.07).temp_at(0) == 0.07
+
+
+@pytest.mark.parametrize(
+    'build, options, message',
+    [
+        (momentum_hook, dict(momentum=-0.1), 'momentum is the weight of the student'),
+        (momentum_hook, dict(end_momentum=1.1), 'end_momentum is the weight of the student'),
+        (temp_hook, dict(teacher_temp=0), 'must be positive'),
+        (temp_hook, dict(warmup_teacher_temp=-1), 'must be positive'),
+    ],
+)
+def test_refuses(build, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_refuses_a_model_without_a_teacher():
+    class FakeRunner:
+        model = nn.Linear(1, 1)
+
+    with pytest.raises(TypeError, match='Linear has none. Remove the hook'):
+        momentum_hook().before_train(FakeRunner())
+
+
+def test_refuses_to_wait_for_epochs_in_a_loop_without(video, tmp_path):
+    cfg = tiny_cfg(video, tmp_path, param_scheduler=None)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
+    cfg.custom_hooks = [dict(type='TeacherTempHook', warmup_epochs=3)]
+    with pytest.raises(ValueError, match='Set by_epoch=False'):
+        train(cfg)

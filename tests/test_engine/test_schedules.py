@@ -1,0 +1,97 @@
+"""Everything that changes over time, in a real run and against its closed form.
+
+8 iterations in 2 epochs, the optimizer stepping at every other one.
+"""
+
+import math
+
+import pytest
+import torch
+
+from tests.utils_run import ITERS_PER_EPOCH, NUM_EPOCHS, Recorder, tiny_cfg, train
+
+NUM_ITERS = ITERS_PER_EPOCH * NUM_EPOCHS
+ACCUMULATIVE_COUNTS = 2
+BASE_LR = 0.128 * 2 / 256  # batch size over auto_scale_lr.base_batch_size
+START, END = 0.3, 0.1
+
+
+@pytest.fixture(scope='module')
+def record(video, tmp_path_factory):
+    recorder = Recorder()
+    cfg = tiny_cfg(
+        video,
+        tmp_path_factory.mktemp('schedules'),
+        optim_wrapper__accumulative_counts=ACCUMULATIVE_COUNTS,
+        custom_hooks=[
+            dict(type='TeacherMomentumHook', momentum=START, end_momentum=END),
+            dict(
+                type='TeacherTempHook', warmup_teacher_temp=0.02, teacher_temp=0.06, warmup_epochs=2
+            ),
+        ],
+    )
+    train(cfg, recorder)
+    assert len(recorder.rows) == NUM_ITERS
+    return recorder
+
+
+def cosine(step, num_steps, start, end):
+    return end + (start - end) * (1 + math.cos(math.pi * step / num_steps)) / 2
+
+
+def test_the_teacher_moves_with_real_steps_only(record):
+    teacher, student = record.start['teacher'], record.start['student']
+    assert torch.equal(teacher, student)
+    for iteration, row in enumerate(record.rows):
+        if (iteration + 1) % ACCUMULATIVE_COUNTS == 0:
+            assert not torch.equal(row['student'], student)
+            momentum = cosine(iteration, NUM_ITERS, START, END)
+            teacher = (1 - momentum) * teacher + momentum * row['student']
+            torch.testing.assert_close(row['teacher'], teacher, atol=1e-6, rtol=1e-5)
+        else:
+            assert torch.equal(row['student'], student)
+        student, teacher = row['student'], row['teacher']
+
+
+def test_no_teacher_movement_between_steps(record):
+    teachers = [record.start['teacher'], *record.column('teacher')]
+    for iteration in range(0, NUM_ITERS, ACCUMULATIVE_COUNTS):
+        assert torch.equal(teachers[iteration], teachers[iteration + 1])
+
+
+def test_teacher_temp_by_epoch(record):
+    assert record.column('teacher_temp') == pytest.approx([0.02] * 4 + [0.06] * 4)
+
+
+def test_teacher_temp_by_iteration(video, tmp_path):
+    recorder = Recorder()
+    temp = dict(
+        type='TeacherTempHook',
+        warmup_teacher_temp=0.02,
+        teacher_temp=0.06,
+        warmup_epochs=3,
+        by_epoch=False,
+    )
+    cfg = tiny_cfg(video, tmp_path, custom_hooks=[temp], train_cfg__max_epochs=1)
+    train(cfg, recorder)
+    assert recorder.column('teacher_temp') == pytest.approx([0.02, 0.04, 0.06, 0.06])
+    # and nobody moves a teacher whose hook is left out
+    assert torch.equal(recorder.rows[-1]['teacher'], recorder.start['teacher'])
+
+
+# A row shows the rate of the *next* iteration: schedulers step at the end of each.
+
+
+def test_learning_rate_is_scaled_warmed_up_and_annealed(record):
+    expected = [BASE_LR * (0.1 + 0.9 * i / (ITERS_PER_EPOCH - 1)) for i in range(ITERS_PER_EPOCH)]
+    expected += [cosine(i, ITERS_PER_EPOCH, BASE_LR, 1e-5) for i in range(ITERS_PER_EPOCH)]
+    rates = record.column('lr')
+    assert [first for first, _ in rates[:-1]] == pytest.approx(expected[1:])
+    assert all(first == second for first, second in rates)
+
+
+def test_weight_decay_grows_where_there_is_any(record):
+    expected = [cosine(i, NUM_ITERS, 0.04, 0.4) for i in range(NUM_ITERS)]
+    decays = record.column('weight_decay')
+    assert [decay for decay, _ in decays[:-1]] == pytest.approx(expected[1:])
+    assert all(none == 0 for _, none in decays)

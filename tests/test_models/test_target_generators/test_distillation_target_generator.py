@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from mmvidssl.registry import MODELS
+from tests.utils_model import noise
+
+
+def build(**changes):
+    return MODELS.build(
+        {'type': 'mmvidssl.DistillationTargetGenerator', 'num_prototypes': 5, **changes}
+    )
+
+
+def test_centers_and_sharpens():
+    generator = build(teacher_temp=0.5)
+    generator.center.copy_(noise(1, 5, seed=1))
+    center = generator.center.clone()
+    logits = noise(3, 2, 5)
+    expected = ((logits - center) / 0.5).exp()
+    expected = expected / expected.sum(-1, keepdim=True)
+    torch.testing.assert_close(generator(logits), expected)
+
+
+def test_center_in_closed_form():
+    generator = build(center_momentum=0.25)
+    means = []
+    for step in range(4):
+        logits = noise(3, 2, 5, seed=step)
+        generator(logits)
+        means.append(logits.flatten(0, 1).mean(0))
+    expected = sum(0.25 * 0.75 ** (3 - step) * mean for step, mean in enumerate(means))
+    torch.testing.assert_close(generator.center[0], expected)
+
+
+def test_the_target_comes_before_the_center_moves():
+    generator = build(center_momentum=1.0)
+    logits = noise(3, 2, 5)
+    torch.testing.assert_close(generator(logits), (logits / 0.04).softmax(-1))
+    assert generator.center.any()
+
+
+def test_evaluation_leaves_the_center():
+    generator = build().eval()
+    generator(noise(3, 2, 5))
+    assert not generator.center.any()
+
+
+def test_the_center_is_saved():
+    assert list(build().state_dict()) == ['center']
+
+
+def test_no_gradient_and_float32():
+    target = build()(noise(3, 2, 5).bfloat16().requires_grad_())
+    assert not target.requires_grad
+    assert target.dtype == torch.float32
+    assert target.shape == (3, 2, 5)
+
+
+@pytest.mark.parametrize(
+    'wrong, message',
+    [
+        (dict(center_momentum=1.5), r'center_momentum .* lies in \[0, 1\]'),
+        (dict(teacher_temp=0.0), 'teacher_temp must be positive'),
+    ],
+)
+def test_refuses(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        build(**wrong)

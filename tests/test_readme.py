@@ -1,0 +1,90 @@
+"""The README's commands and code do what it says."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    *sorted(ROOT.glob('docs/**/*.md')),
+    *sorted(ROOT.glob('configs/**/README.md')),
+    *sorted(ROOT.glob('projects/**/README.md')),
+]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each command of a page, comments left out, continued lines joined."""
+    lines = '\n'.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def options_of(script: Path) -> str:
+    """What ``--help`` prints, or the source of a shell script."""
+    if script.suffix == '.sh':
+        return script.read_text() + (ROOT / 'tools' / 'quickstart.py').read_text()
+    run = subprocess.run(
+        [sys.executable, script, '--help'], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return run.stdout
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_name_scripts_configs_and_options_that_exist(page):
+    for words in commands(page):
+        scripts = [ROOT / word for word in words if word.startswith('tools/')]
+        for script in scripts:
+            assert script.is_file(), f'{page}: {script} does not exist'
+        for word in words:
+            if word.startswith(('configs/', 'projects/')):
+                assert (ROOT / word).exists(), f'{page}: {word} does not exist'
+            if scripts and word.startswith('--'):
+                assert word in options_of(scripts[0]), f'{page}: {scripts[0]} knows no {word}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page):
+    for target in re.findall(r'\]\((?!https?:|#)([^)#]+)', page.read_text()):
+        assert (page.parent / target).exists(), f'{page}: {target} does not exist'
+
+
+def readme_block(beginning: str) -> str:
+    found = [b for b in blocks(ROOT / 'README.md', 'python') if b.startswith(beginning)]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_readmes_model_runs_as_printed():
+    run = subprocess.run(
+        [sys.executable, '-c', readme_block('import torch')],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert 'loss_object' in run.stdout
+    assert 'loss_local' in run.stdout
+    assert 'torch.Size([3, 2, 4, 6, 6])' in run.stdout
+
+
+def test_the_readmes_config_inherits_from_ours(tmp_path):
+    import mmvidssl  # noqa: F401
+
+    path = tmp_path / 'mine.py'
+    path.write_text(readme_block('_base_'))
+    cfg = Config.fromfile(path)
+    assert cfg.model.type == 'DoRA'
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.type == 'LongVideoDataset'
+    assert dataset.pipeline[-1].type == 'PackClipInputs'
+    assert 'cities' not in dataset

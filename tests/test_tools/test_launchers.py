@@ -1,0 +1,111 @@
+"""The shell scripts that start several processes."""
+
+import os
+import socket
+
+import pytest
+import torch
+
+from tests.utils_run import TINY_CONFIG
+
+SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test']
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_equal_parameters(shell, video, tmp_path):
+    """Two iterations over gloo: other clips on each, the same model on both."""
+    config = tmp_path / 'two.py'
+    config.write_text(
+        f"""_base_ = '{TINY_CONFIG}'
+custom_imports = dict(imports=['tests.utils_cpu_dist', 'tests.utils_run'])
+model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
+train_dataloader = dict(
+    sampler=dict(num_samples_per_epoch=8), dataset=dict(videos=['{video}'])
+)
+train_cfg = dict(max_epochs=1)
+custom_hooks = [
+    dict(type='TeacherMomentumHook'),
+    dict(type='SaveStateHook', out_dir='{tmp_path}'),
+]
+"""
+    )
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    work_dir = tmp_path / 'run'
+    command = ['bash', 'tools/dist_train.sh', config, 2, '--work-dir', work_dir]
+    result = shell(*command, PORT=port)
+    assert result.returncode == 0, result.stderr
+    first, second = (torch.load(tmp_path / f'rank{r}.pth', weights_only=True) for r in range(2))
+    for name, value in first['state_dict'].items():
+        assert torch.equal(value, second['state_dict'][name]), name
+    assert first['state_dict']['tracker.num_draws'] == 2
+    assert len(first['seen']) == len(second['seen']) == 4
+    starts = [frame_inds[0] for state in (first, second) for frame_inds in state['seen']]
+    assert len(set(starts)) == 8
+    saved = torch.load(work_dir / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert all(torch.equal(saved[name], value) for name, value in first['state_dict'].items())
+
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_usage(shell, name):
+    result = shell('bash', f'tools/{name}.sh')
+    assert result.returncode == 2
+    assert f'usage: bash tools/{name}.sh' in result.stderr
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A folder of programs that print their arguments, one a line."""
+
+    def make(name):
+        program = tmp_path / 'bin' / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+        program.chmod(0o755)
+        return f'{program.parent}{os.pathsep}{os.environ["PATH"]}'
+
+    return make
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_arguments_pass_through_the_dist_scripts(shell, fake, tool):
+    arguments = ['a config.py', 'x.pth', 4] if tool == 'test' else ['a config.py', 4]
+    script = f'tools/dist_{tool}.sh'
+    path = fake('python')
+    result = shell('bash', script, *arguments, '--work-dir', 'two words', PATH=path, NNODES='3')
+    lines = result.stdout.splitlines()
+    assert '--nproc_per_node=4' in lines and '--nnodes=3' in lines
+    tail = [str(a) for a in arguments[:-1]] + ['--launcher', 'pytorch', '--work-dir', 'two words']
+    index = next(i for i, line in enumerate(lines) if line.endswith(f'/tools/{tool}.py'))
+    assert lines[index + 1 :] == tail
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_arguments_pass_through_the_slurm_scripts(shell, fake, tool):
+    arguments = ['part', 'job', 'a config.py', 'x.pth' if tool == 'test' else 'work dir']
+    path = fake('srun')
+    script = f'tools/slurm_{tool}.sh'
+    result = shell(
+        'bash',
+        script,
+        *arguments,
+        '--cfg-options',
+        'a=1',
+        PATH=path,
+        GPUS='16',
+        SRUN_ARGS='--x --y',
+    )
+    lines = result.stdout.splitlines()
+    assert result.returncode == 0
+    assert {'--job-name=job', '--ntasks=16', '--ntasks-per-node=8', '--x', '--y'} <= set(lines)
+    index = next(i for i, line in enumerate(lines) if line.endswith(f'/tools/{tool}.py'))
+    extra = ['x.pth'] if tool == 'test' else ['--work-dir', 'work dir']
+    assert lines[index + 1 :] == [
+        'a config.py',
+        *extra,
+        '--launcher',
+        'slurm',
+        '--cfg-options',
+        'a=1',
+    ]

@@ -1,0 +1,118 @@
+"""``tools/train.py`` from the command line."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from tests.utils_run import TINY_CONFIG
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path, video):
+    path = tmp_path / 'tiny.py'
+    path.write_text(
+        f"_base_ = '{TINY_CONFIG}'\ntrain_dataloader = dict(dataset=dict(videos=['{video}']))\n"
+    )
+    return path
+
+
+@pytest.mark.slow
+def test_trains_and_resumes(shell, config, tmp_path):
+    command = ['python', 'tools/train.py', config, '--work-dir', tmp_path / 'run']
+    options = [
+        '--amp',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'optim_wrapper.optimizer.lr=0.064',
+    ]
+    first = shell(*command, *options)
+    assert first.returncode == 0, first.stderr
+    assert 'Epoch(train) [1][4/4]' in first.stdout + first.stderr
+    state = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)
+    assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(0.064 * 2 / 256)
+
+    resumed = shell(*command, '--resume')
+    assert resumed.returncode == 0, resumed.stderr
+    output = resumed.stdout + resumed.stderr
+    assert 'Epoch(train) [2][4/4]' in output and 'Epoch(train) [1]' not in output
+    state = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=True)
+    assert state['state_dict']['tracker.num_draws'] == 8
+
+
+@pytest.fixture(scope='module')
+def train_tool():
+    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools' / 'train.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--resume', 'none.pth'], '--resume: checkpoint none.pth does not exist'),
+        (
+            ['--cfg-options', 'optim_wrapper.optimiser.lr=1'],
+            "unknown config key 'optim_wrapper.optimiser'",
+        ),
+        (['--cfg-options', 'optim_wrapper.optimiser.lr=1'], "Did you mean 'optim_wrapper.optimi"),
+        (['--cfg-options', 'param_scheduler.9={}'], "unknown config key 'param_scheduler.9'"),
+        (['--amp', '--cfg-options', 'optim_wrapper.type=Mine'], '--amp would replace'),
+    ],
+)
+def test_mistakes_end_with_a_sentence(train_tool, config, monkeypatch, capsys, arguments, message):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *arguments])
+    with pytest.raises(SystemExit) as error:
+        train_tool.main()
+    assert error.value.code == 2
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert 'error: ' in last_line and message in last_line
+
+
+def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
+    config.write_text(config.read_text() + 'optim_wraper = dict()\n')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config)])
+    with pytest.raises(SystemExit):
+        train_tool.main()
+    error = capsys.readouterr().err
+    assert "unknown config key 'optim_wraper'" in error and "mean 'optim_wrapper'" in error
+
+
+def test_missing_config(shell, tmp_path):
+    result = shell('python', 'tools/train.py', tmp_path / 'none.py')
+    assert result.returncode == 2
+    assert 'none.py does not exist' in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.parametrize(
+    'device, wrapper', [('cuda', 'AmpOptimWrapper'), ('cpu', 'AutocastOptimWrapper')]
+)
+@pytest.mark.parametrize('stated', ['OptimWrapper', 'AmpOptimWrapper'])
+def test_amp_swaps_the_wrapper(train_tool, monkeypatch, device, wrapper, stated):
+    monkeypatch.setattr(train_tool, 'get_device', lambda: device)
+    cfg = Config.fromfile(TINY_CONFIG)
+    cfg.optim_wrapper.type = stated
+    if stated == 'AmpOptimWrapper':
+        cfg.optim_wrapper.loss_scale = 512.0
+    train_tool.set_amp(cfg)
+    assert cfg.optim_wrapper.type == wrapper
+    assert ('loss_scale' in cfg.optim_wrapper) is (stated == wrapper)
+
+
+@pytest.mark.parametrize(
+    'resume, expected',
+    [(None, (False, None)), ('auto', (True, None)), (__file__, (True, __file__))],
+)
+def test_resume(train_tool, resume, expected):
+    cfg = Config.fromfile(TINY_CONFIG)
+    train_tool.set_resume(cfg, resume)
+    assert (cfg.resume, cfg.load_from) == expected

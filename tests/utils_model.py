@@ -1,0 +1,65 @@
+"""Models small enough for a test, and views to feed them."""
+
+import torch
+from torch import Tensor
+
+NUM_PROTOTYPES = 16
+
+
+def backbone_cfg(**changes) -> dict:
+    """A ViT of 2 blocks, 4 heads, 24 channels, for frames of 32 x 32 pixels in patches of 8."""
+    arch = dict(embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48)
+    return {'type': 'mmvidssl.DINOViT', 'arch': arch, 'img_size': 32, 'patch_size': 8, **changes}
+
+
+def dino_cfg(**changes) -> dict:
+    """DINO on that backbone."""
+    return {
+        'type': 'mmvidssl.DINO',
+        'backbone': backbone_cfg(),
+        'neck': dict(
+            type='mmvidssl.DINONeck',
+            in_channels=24,
+            num_prototypes=NUM_PROTOTYPES,
+            hidden_channels=32,
+            bottleneck_channels=8,
+        ),
+        'target_generator': dict(
+            type='mmvidssl.DistillationTargetGenerator', num_prototypes=NUM_PROTOTYPES
+        ),
+        'head': dict(type='mmvidssl.DINOHead', loss=dict(type='mmvidssl.DINOLoss')),
+        **changes,
+    }
+
+
+def dora_cfg(**changes) -> dict:
+    """DoRA on that backbone."""
+    return dino_cfg(
+        **{
+            'type': 'mmvidssl.DoRA',
+            'tracker': dict(type='mmvidssl.MultiObjectTracker', num_objects=2),
+            'head': dict(type='mmvidssl.DoRAHead', loss=dict(type='mmvidssl.DINOLoss')),
+            **changes,
+        }
+    )
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """Standard-normal noise, the same at every call."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def views(
+    num_locals: int = 3, num_extra_globals: int = 0, batch_size: int = 2, clip_len: int = 3
+) -> dict:
+    """Normalised inputs: a global clip of 32 x 32 pixels and local ones of 16 x 16."""
+    shape = (batch_size, 3, clip_len)
+    inputs: dict = dict(
+        global_clip=noise(*shape, 32, 32, seed=1),
+        local_clips=[noise(*shape, 16, 16, seed=10 + v) for v in range(num_locals)],
+    )
+    if num_extra_globals:
+        inputs['extra_global_clips'] = [
+            noise(*shape, 32, 32, seed=100 + v) for v in range(num_extra_globals)
+        ]
+    return inputs
