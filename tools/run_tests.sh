@@ -11,7 +11,7 @@ bash tools/install.sh
 python="$(bash tools/install.sh --where)/bin/python"
 "$python" -m pip install -q --disable-pip-version-check -r requirements/tests.txt
 
+workers="$(env -u OMP_NUM_THREADS nproc)"  # nproc believes that variable
 # One thread a worker: two workers with two threads each are slower than either alone.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
-workers="$(nproc)"
 exec "$python" -m pytest -n "$((workers < 4 ? workers : 4))" --dist worksteal "$@"
