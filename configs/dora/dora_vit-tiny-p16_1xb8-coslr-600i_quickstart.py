@@ -37,7 +37,7 @@ train_pipeline = [
     dict(
         type='ClipMultiCrop',
         num_global_views=1,
-        num_local_views=6,
+        num_local_views=4,
         global_transforms=[
             dict(type='ClipRandomResizedCrop', size=96, scale=(0.4, 1.0)),
             dict(type='ClipRandomFlip', prob=0.5),
@@ -71,7 +71,7 @@ train_dataloader = dict(
     ),
 )
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 auto_scale_lr = dict(enable=False)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
@@ -94,7 +94,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
-    dict(type='TeacherMomentumHook', momentum=0.02, end_momentum=0.0),
+    dict(type='TeacherMomentumHook', momentum=0.01, end_momentum=0.0),
     dict(
         type='TeacherTempHook',
         warmup_teacher_temp=0.02,

@@ -27,6 +27,7 @@ VIDEO_FPS = 8.0
 MAX_TRACKED_FRAMES = 24
 GRID_COLUMNS = 6
 ENLARGEMENT = 2
+MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 
 
 def draw_loss(work_dir: Path) -> tuple[float, float]:
@@ -49,11 +50,16 @@ def draw_objects(model: nn.Module, video: Path, work_dir: Path) -> None:
 
 
 def _clip_for_tracking(video: Path, patch_size: tuple[int, int]) -> np.ndarray:
-    """``(T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, cut to whole patches by resizing."""
+    """``(T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, resized to whole patches.
+
+    Small frames are enlarged to ``MIN_GRID`` patches, for masks in which a shape can be seen.
+    """
     reader = DecordReader(str(video))
     step = max(1, round(reader.fps / VIDEO_FPS))
     clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
-    size = [max(1, s // p) * p for s, p in zip(clip.shape[1:3], patch_size, strict=True)]
+    grid = [side / patch for side, patch in zip(clip.shape[1:3], patch_size, strict=True)]
+    scale = max(1.0, MIN_GRID / min(grid))
+    size = [round(cells * scale) * patch for cells, patch in zip(grid, patch_size, strict=True)]
     return ClipResize(size=size)(dict(clip=clip))['clip']
 
 

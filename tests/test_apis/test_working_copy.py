@@ -77,7 +77,9 @@ def test_no_file_crosses_a_cut_and_short_shots_are_left_out(tmp_path):
     copy = write_working_copy(video, tmp_path / 'copy', 30, show_progress=False)
     assert [p.num_frames for p in copy.pieces] == [30, 45]
     assert [p.start for p in copy.pieces] == pytest.approx([0, 38 / FPS])
-    assert sorted((tmp_path / 'copy').iterdir()) == sorted(p.path for p in copy.pieces)
+    assert sorted((tmp_path / 'copy').glob('*.mp4')) == sorted(p.path for p in copy.pieces)
+    listed = (tmp_path / 'copy' / 'videos.txt').read_text().splitlines()
+    assert listed == [p.path.name for p in copy.pieces]
     for piece, background in zip(copy.pieces, (20, 90), strict=True):
         reader = DecordReader(str(piece.path))
         edges = reader.get_frames(np.array([0, reader.num_frames - 1]))
