@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import LOOPS, OPTIMIZERS, DefaultScope
+from mmengine.registry import OPTIMIZERS, DefaultScope
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmpretrain.models import VisionTransformer
+from modelindex import load_model_index as modelindex
 
 from mmvidssl import registry
 from mmvidssl.utils import register_all_modules
@@ -19,7 +20,7 @@ EACH = pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
 
 NAME = re.compile(
     r'(?P<method>[a-z]+)_vit-(?P<size>tiny|small|base)-p(?P<patch>\d+)_'
-    r'(?P<gpus>\d+)xb(?P<batch>\d+)(?P<amp>-amp)?-coslr-(?P<length>\d+)(?P<unit>[ei])_(?P<data>.+)'
+    r'(?P<gpus>\d+)xb(?P<batch>\d+)(-accum(?P<accum>\d+))?(?P<amp>-amp)?-coslr-(?P<length>\d+)(?P<unit>[ei])_(?P<data>.+)'
 )
 
 
@@ -72,7 +73,7 @@ def test_every_type_is_registered(path):
         (registry.OPTIM_WRAPPERS, [cfg.optim_wrapper.type]),
         (registry.OPTIM_WRAPPER_CONSTRUCTORS, [cfg.optim_wrapper.constructor]),
         (OPTIMIZERS, [cfg.optim_wrapper.optimizer.type]),
-        (LOOPS, [cfg.train_cfg.type]),
+        (registry.LOOPS, [cfg.train_cfg.type]),
         (MMENGINE_VISUALIZERS, [cfg.visualizer.type]),
     ]
     if 'reader' in dataset:
@@ -98,17 +99,76 @@ def test_name_agrees_with_values(path):
     assert arch in VisionTransformer.arch_zoo and arch == f'deit-{name["size"]}'
     assert cfg.model.backbone.patch_size == int(name['patch'])
     assert cfg.train_dataloader.batch_size == int(name['batch'])
-    assert (cfg.optim_wrapper.type == 'AmpOptimWrapper') is bool(name['amp'])
+    assert (cfg.optim_wrapper.type == 'PerParamClipAmpOptimWrapper') is bool(name['amp'])
     length = cfg.train_cfg.max_epochs if name['unit'] == 'e' else cfg.train_cfg.max_iters
     assert length == int(name['length'])
+    assert cfg.optim_wrapper.get('accumulative_counts', 1) == int(name['accum'] or 1)
     if name['data'].startswith('wt-'):
-        assert cfg.train_dataloader.dataset.cities == name['data'].removeprefix('wt-').split('-')
+        cities = name['data'].removeprefix('wt-')
+        expected = 'all' if cities == 'all' else cities.split('-')
+        assert cfg.train_dataloader.dataset.cities == expected
+
+
+@EACH
+def test_learning_rate_is_scaled_by_the_clips_of_a_step(path):
+    """MMEngine's scaling knows nothing of accumulation; the stated rate is for 256 clips."""
+    cfg = Config.fromfile(path)
+    if cfg.auto_scale_lr.enable:
+        passes = cfg.optim_wrapper.get('accumulative_counts', 1)
+        assert cfg.auto_scale_lr.base_batch_size * passes == 256
+
+
+@EACH
+def test_center_moves_as_far_in_a_step(path):
+    cfg = Config.fromfile(path)
+    passes = cfg.optim_wrapper.get('accumulative_counts', 1)
+    kept = (1 - cfg.model.target_generator.center_momentum) ** passes
+    assert kept == pytest.approx(0.9, abs=1e-3)
+
+
+def test_one_gpu_takes_the_steps_of_eight():
+    one, eight = (
+        Config.fromfile(ROOT / f'configs/dora/dora_vit-small-p16_{name}-100e_wt-venice.py')
+        for name in ('1xb16-accum8-amp-coslr', '8xb16-amp-coslr')
+    )
+    assert one.optim_wrapper.accumulative_counts == 8
+    for cfg in (one, eight):
+        cfg.optim_wrapper.pop('accumulative_counts', None)
+        cfg.model.backbone.pop('with_cp', None)
+        cfg.model.target_generator.pop('center_momentum')
+        cfg.pop('auto_scale_lr')
+    assert one.to_dict() == eight.to_dict()
+
+
+def test_metafiles_list_the_configs():
+    index = modelindex.load(str(ROOT / 'model-index.yml'))
+    index.build_models_with_collections()
+    index.check()
+    assert not index.check_errors
+    models = {model.name: model for model in index.models}
+    assert set(models) == {path.stem for path in CONFIGS}
+    for path in CONFIGS:
+        model = models[path.stem]
+        assert model.config == path.relative_to(ROOT).as_posix()
+        assert model.results is None or not model.results.data, 'nothing has been measured'
+        assert model.full_model.paper['URL'].startswith('https://')
+        check_metadata(model.metadata.data, path)
+
+
+def check_metadata(metadata, path):
+    cfg, name = Config.fromfile(path), NAME.fullmatch(path.stem)
+    backbone = registry.MODELS.build(cfg.model.backbone)
+    assert metadata['Parameters'] == sum(p.numel() for p in backbone.parameters())
+    clips = int(name['gpus']) * int(name['batch']) * int(name['accum'] or 1)
+    assert metadata['Batch Size'] == clips
+    unit = dict(e='Epochs', i='Iterations')[name['unit']]
+    assert metadata[unit] == int(name['length'])
 
 
 @EACH
 def test_schedules_end_with_the_run(path):
     cfg = Config.fromfile(path)
-    by_epoch = cfg.train_cfg.type == 'EpochBasedTrainLoop'
+    by_epoch = cfg.train_cfg.type == 'ResumableEpochTrainLoop'
     length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
     for scheduler in cfg.param_scheduler:
         assert scheduler.by_epoch is by_epoch

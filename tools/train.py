@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
+from mmvidssl.engine.optimizers import use_mixed_precision
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
 EXAMPLES = """examples:
@@ -45,18 +46,6 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         cfg.load_from = None if resume == 'auto' else existing_file(resume, '--resume: checkpoint')
 
 
-def set_amp(cfg: Config) -> None:
-    """MMEngine's mixed precision, or bfloat16 where there is no accelerator."""
-    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if wrapper not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
-        raise ValueError(f'--amp would replace the optim_wrapper of the config, a {wrapper}')
-    if get_device() == 'cpu':
-        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-        cfg.optim_wrapper.pop('loss_scale', None)
-    else:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-
-
 def main() -> None:
     parser = build_parser()
     args = parser.parse_args()
@@ -64,7 +53,7 @@ def main() -> None:
         cfg = load_run_config(args)
         set_resume(cfg, args.resume)
         if args.amp:
-            set_amp(cfg)
+            use_mixed_precision(cfg.optim_wrapper, get_device())
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     Runner.from_cfg(cfg).train()

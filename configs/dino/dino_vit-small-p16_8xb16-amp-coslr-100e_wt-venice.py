@@ -14,4 +14,4 @@ _base_ = [
 
 # DoRA's presets set it, so the common base leaves it out.
 model = dict(backbone=dict(interpolate_offset=0.0))
-optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')

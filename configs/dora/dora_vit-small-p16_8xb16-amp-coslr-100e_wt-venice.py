@@ -12,4 +12,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')

@@ -94,7 +94,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
-    dict(type='TeacherMomentumHook', momentum=0.01, end_momentum=0.0),
+    dict(type='TeacherMomentumHook', momentum=0.02, end_momentum=0.0),
     dict(
         type='TeacherTempHook',
         warmup_teacher_temp=0.02,
@@ -103,10 +103,11 @@ custom_hooks = [
         by_epoch=False,
     ),
 ]
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=max_iters)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=max_iters)
 
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    collapse=dict(grace=100),
 )
 log_processor = dict(window_size=10, by_epoch=False)

@@ -2,10 +2,10 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from mmengine.config import Config
@@ -81,13 +81,23 @@ def read_checkpoint(checkpoint: str | os.PathLike) -> dict:
         raise FileNotFoundError(f'no such checkpoint: {path}')
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except (UnpicklingError, EOFError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
         raise ValueError(
-            f'{path} cannot be opened as a checkpoint of plain data (weights_only=True): {error}'
+            f'{path} cannot be opened as a checkpoint of plain data: {_reason(error)}'
         ) from error
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint')
     return dict(content) if 'state_dict' in content else dict(state_dict=content)
+
+
+def _reason(error: Exception) -> str:
+    """What torch says at length, but for its advice to trust the file."""
+    found = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
+    if found:
+        return f'it holds a {found[1]}, and reading that could run code from the file'
+    return f'{type(error).__name__}, {str(error).splitlines()[0] if str(error) else "no reason"}'
 
 
 def _load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], name) -> None:

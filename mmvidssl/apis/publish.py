@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -20,7 +21,8 @@ def publish_model(
 ) -> Path:
     """Write the student's or the teacher's backbone of a training checkpoint to a file of its own.
 
-    The file holds ``state_dict`` (``backbone.*``) and ``meta`` (plain data), opens with
+    The file holds ``state_dict`` (``backbone.*``) and ``meta`` (plain data: ``source``, ``epoch``,
+    ``iter``, ``date`` of the checkpoint, the ``config`` it was trained with, versions), opens with
     ``torch.load(..., weights_only=True)`` and is loaded by
     ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
@@ -47,22 +49,39 @@ def publish_model(
     }
     if not weights:
         raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')
-    return _save(dict(state_dict=weights, meta=_plain_meta(content, source)), Path(out))
+    plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, source)))
+    digest = hashlib.sha256(plain).hexdigest()[:8]
+    published = Path(out).with_name(f'{Path(out).stem}-{digest}.pth')
+    write_bytes(plain, published)
+    return published
+
+
+def write_plain(content: dict, path: Path) -> None:
+    """Write a checkpoint whole or not at all."""
+    write_bytes(serialize(content), path)
+
+
+def serialize(content: dict) -> memoryview:
+    """A checkpoint as ``torch.save`` writes it, which says little if it meets a full disk."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getbuffer()
+
+
+def write_bytes(data: memoryview, path: Path) -> None:
+    """Write a file whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _plain_meta(content: dict, source: str) -> dict:
     meta = content.get('meta', {})
-    kept = {k: meta[k] for k in ('epoch', 'iter') if isinstance(meta.get(k), int)}
+    kept = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
+    for key in ('seed', 'experiment_name', 'mmengine_version', 'converted_from', 'arch'):
+        if isinstance(meta.get(key), (int, str, dict)):
+            kept[key] = meta[key]
     if isinstance(meta.get('cfg'), str):
         kept['config'] = meta['cfg']
-    return dict(source=source, mmvidssl_version=__version__, **kept)
-
-
-def _save(content: dict, out: Path) -> Path:
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    digest = hashlib.sha256(buffer.getbuffer()).hexdigest()[:8]
-    published = out.with_name(f'{out.stem}-{digest}.pth')
-    with atomic_path(published) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
-    return published
+    # When the weights were made; MMEngine's runner writes it down.
+    date = meta['time'] if isinstance(meta.get('time'), str) else time.strftime('%Y%m%d')
+    return dict(source=source, date=date, mmvidssl_version=__version__, **kept)

@@ -16,7 +16,7 @@ from .init_model import init_model
 from .publish import publish_model
 from .quickstart_report import describe, draw_loss, draw_objects, write_summary
 from .segment_knn import SegmentKNN, make_segment_knn
-from .short_run import QuietRunner, choose_precision, set_max_iters
+from .short_run import QuietRunner, choose_fastest, set_max_iters
 from .working_copy import ANN_FILE, WorkingCopy, write_working_copy
 
 COPY_SHARE = 0.15  # of the time, for reading the video
@@ -87,7 +87,7 @@ def run_quickstart(
     print('measuring the k-NN accuracy of random weights, and how long a step takes', flush=True)
     knn = make_segment_knn([(p.path, p.num_frames) for p in copy.pieces], _crop_size(cfg))
     baseline = _measure_baseline(cfg, knn)
-    cfg, step_seconds = choose_precision(cfg)
+    cfg, step_seconds = choose_fastest(cfg)
     cfg = _fit(cfg, step_seconds, deadline - 1.3 * baseline.seconds - PICTURE_SECONDS, minutes)
     cfg.dump(str(work_dir / 'config.py'))
     runner = _train(cfg, baseline.weights)
@@ -152,6 +152,9 @@ def _fit(cfg: Config, step_seconds: float, deadline: float, minutes: float) -> C
             f'this machine; at least {MIN_ITERS} are needed: try --minutes {needed + 0.1:.1f}'
         )
     set_max_iters(cfg, max_iters)
+    # Should the machine be slower than it was measured, training ends in time all the same.
+    limit = dict(type='TimeLimitHook', seconds=deadline - time.monotonic())
+    cfg.custom_hooks = [*cfg.custom_hooks, limit]
     return cfg
 
 
@@ -177,6 +180,7 @@ def _conclude(
         footage_seconds=sum(p.duration for p in copy.pieces),
         num_pieces=len(copy.pieces),
         iterations=runner.iter,
+        planned_iterations=runner.cfg.train_cfg.max_iters,
         first_loss=first_loss,
         last_loss=last_loss,
         knn=dict(

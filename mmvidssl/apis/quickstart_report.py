@@ -83,8 +83,10 @@ def describe(summary: dict[str, Any]) -> str:
 
 def _describe_run(s: dict[str, Any]) -> str:
     footage = f'{s["footage_seconds"]:.1f} s of footage in {s["num_pieces"]} uncut pieces'
+    planned = s['planned_iterations']
+    early = f' ({planned} were planned, but time was up)' if s['iterations'] < planned else ''
     return f"""
-Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {footage}.
+Done in {s['seconds']:.0f} s: {s['iterations']} iterations{early} on {footage}.
 Loss {s['first_loss']:.3f} at first, {s['last_loss']:.3f} at last."""
 
 

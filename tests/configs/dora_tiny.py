@@ -81,5 +81,11 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=max_epochs)
 
-default_hooks = dict(logger=dict(interval=1))
+# Without health, collapse and nan_guard, whose tests add their own.
+default_hooks = dict(
+    _delete_=True,
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
+    step_seed=dict(type='StepSeedHook'),
+)
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))

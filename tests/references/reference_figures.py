@@ -49,6 +49,67 @@ def _weight(name: str, shape: list[int], noise: Tensor) -> Tensor:
     return 0.8 * noise / fan_in**0.5
 
 
+def role_weights(setup: dict, role: str) -> dict[str, Tensor]:
+    """The weights of the run's ``'student'`` or ``'teacher'``, under the released code's names."""
+    return named_weights(setup['student_keys'], f'{setup["salt"]}{role}.')
+
+
+def center_of(setup: dict) -> Tensor:
+    """The center ``(1, K)`` that the run began with."""
+    return 0.1 * named_noise(setup['salt'] + 'center', (1, setup['out_dim']))
+
+
+def inputs_of(setup: dict) -> dict:
+    """The views of the run."""
+
+    def clip(name, size):
+        shape = (setup['batch'], setup['frames'], 3, size, size)
+        return named_noise(setup['salt'] + name, shape).transpose(1, 2)
+
+    local_clips = [clip(f'local{i}', setup['local']) for i in range(setup['num_locals'])]
+    return dict(global_clip=clip('global', setup['img']), local_clips=local_clips)
+
+
+def model_cfg(setup: dict) -> dict:
+    """Our config of what the run trained."""
+    arch = dict(
+        embed_dims=setup['dim'],
+        num_layers=setup['depth'],
+        num_heads=setup['heads'],
+        feedforward_channels=4 * setup['dim'],
+    )
+    return dict(
+        type='mmvidssl.DoRA',
+        preset='official',
+        backbone=dict(
+            type='mmvidssl.DINOViT', arch=arch, img_size=setup['img'], patch_size=setup['patch']
+        ),
+        neck=dict(
+            type='mmvidssl.DINONeck',
+            in_channels=setup['dim'],
+            num_prototypes=setup['out_dim'],
+            hidden_channels=setup['hidden'],
+            bottleneck_channels=setup['bottleneck'],
+            norm_last_layer=False,
+        ),
+        tracker=dict(
+            type='mmvidssl.MultiObjectTracker',
+            num_objects=len(setup['selected_heads']),
+            heads=setup['selected_heads'],
+        ),
+        target_generator=dict(
+            type='mmvidssl.DistillationTargetGenerator',
+            num_prototypes=setup['out_dim'],
+            center_momentum=1 - setup['center_momentum'],
+            teacher_temp=setup['teacher_temp'],
+        ),
+        head=dict(
+            type='mmvidssl.DoRAHead',
+            loss=dict(type='mmvidssl.DINOLoss', student_temp=setup['student_temp']),
+        ),
+    )
+
+
 RENAMES = (
     ('patch_embed.proj.', 'patch_embed.projection.'),
     ('.blocks.', '.layers.'),
@@ -68,3 +129,10 @@ def our_name(official: str) -> str:
     for old, new in RENAMES:
         official = official.replace(old, new)
     return official
+
+
+def released_name(ours: str) -> str:
+    """Inverse of :func:`our_name`."""
+    for old, new in reversed(RENAMES):
+        ours = ours.replace(new, old)
+    return ours

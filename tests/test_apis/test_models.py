@@ -1,10 +1,13 @@
 """From a config to features, object masks and a published file, with a real, tiny model."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
+import mmvidssl
 from mmvidssl.apis import extract_features, init_model, load_weights, publish_model, track_objects
 from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, dora_cfg
@@ -25,7 +28,8 @@ def trained(config, tmp_path):
         for parameter in model.backbone.parameters():
             parameter.add_(0.1)
     path = tmp_path / 'iter_3.pth'
-    meta = dict(iter=3, epoch=0, cfg=config.pretty_text, hook_msgs=dict(a=1))
+    meta = dict(iter=3, epoch=0, cfg=config.pretty_text, hook_msgs=dict(a=1), seed=7)
+    meta['time'] = '20250102_030405'
     torch.save(dict(state_dict=model.state_dict(), meta=meta, optimizer=dict(state={})), path)
     return path
 
@@ -137,6 +141,25 @@ def test_name_of_a_published_file_follows_its_content(trained, tmp_path):
     assert first == publish_model(trained, tmp_path / 'a.pth')
     other = publish_model(trained, tmp_path / 'a.pth', 'student')
     assert first != other and first.stem.startswith('a-') and len(first.stem) == 10
+
+
+def test_a_published_file_says_where_it_comes_from(trained, tmp_path):
+    path = publish_model(trained, tmp_path / 'a.pth')
+    assert path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    meta = torch.load(path, weights_only=True)['meta']
+    assert 'DINOViT' in meta.pop('config')
+    assert meta == dict(
+        source='teacher',
+        epoch=0,
+        iter=3,
+        seed=7,
+        date='20250102_030405',
+        mmvidssl_version=mmvidssl.__version__,
+    )
+    torch.save(dict(state_dict=load_weights(trained)), tmp_path / 'bare.pth')
+    bare = torch.load(publish_model(tmp_path / 'bare.pth', tmp_path / 'b.pth'), weights_only=True)
+    assert set(bare['meta']) == {'source', 'date', 'mmvidssl_version'}
+    assert bare['meta']['date'].isdigit() and len(bare['meta']['date']) == 8
 
 
 def test_publishing_what_is_not_there_is_refused(trained, tmp_path):

@@ -4,13 +4,13 @@ import pytest
 from mmengine.config import Config
 
 from mmvidssl.apis import short_run
-from mmvidssl.apis.short_run import choose_precision, set_max_iters
+from mmvidssl.apis.short_run import choose_fastest, set_max_iters
 
 
 def make_config():
     return Config(
         dict(
-            train_cfg=dict(type='IterBasedTrainLoop', max_iters=300),
+            train_cfg=dict(type='ResumableIterTrainLoop', max_iters=300),
             param_scheduler=[
                 dict(type='LinearLR', by_epoch=False, begin=0, end=30),
                 dict(type='CosineAnnealingLR', by_epoch=False, begin=30, end=300, T_max=270),
@@ -64,14 +64,22 @@ def test_a_config_in_epochs_is_refused():
 
 
 @pytest.mark.parametrize(
-    ('half_seconds', 'wrapper'), [(0.5, 'AutocastOptimWrapper'), (2.0, 'OptimWrapper')]
+    ('seconds', 'chosen'),
+    [
+        ((1.0, 0.5, 0.7), ('AutocastOptimWrapper', 2, 0.5)),
+        ((1.0, 0.5, 0.4), ('AutocastOptimWrapper', 1, 0.4)),
+        ((1.0, 2.0, 1.5), ('OptimWrapper', 2, 1.0)),
+        ((1.0, 2.0, 0.9), ('OptimWrapper', 1, 0.9)),
+    ],
 )
-def test_the_faster_precision_is_taken(monkeypatch, half_seconds, wrapper):
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    times = {'OptimWrapper': 1.0, 'AutocastOptimWrapper': half_seconds}
+def test_the_fastest_setting_is_taken(monkeypatch, seconds, chosen):
+    threads = [2]
+    trials = iter(seconds)
     monkeypatch.setattr(short_run, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(short_run, 'measure_step_time', lambda c: times[c.optim_wrapper.type])
-    chosen, seconds = choose_precision(cfg)
-    assert chosen.optim_wrapper.type == wrapper
-    assert seconds == min(1.0, half_seconds)
+    monkeypatch.setattr(short_run, 'measure_step_time', lambda cfg: next(trials))
+    monkeypatch.setattr(short_run.torch, 'get_num_threads', lambda: threads[-1])
+    monkeypatch.setattr(short_run.torch, 'set_num_threads', threads.append)
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    faster, step_seconds = choose_fastest(cfg)
+    assert (faster.optim_wrapper.type, threads[-1], step_seconds) == chosen
     assert cfg.optim_wrapper.type == 'OptimWrapper'

@@ -52,7 +52,7 @@ def tiny_config(tmp_path):
 @pytest.mark.slow
 def test_everything_promised_is_left_behind(tmp_path, tiny_config, monkeypatch, capfd):
     # A budget by the clock would make the number of iterations, and this test, depend on the load.
-    monkeypatch.setattr(quickstart, 'choose_precision', lambda cfg: (cfg, 1.0))
+    monkeypatch.setattr(quickstart, 'choose_fastest', lambda cfg: (cfg, 1.0))
     video = moving_blocks(tmp_path / 'blocks.mp4')
     work_dir = tmp_path / 'work' / 'quickstart'
     (work_dir / 'old').mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, tiny_config):
 
 
 def test_a_budget_that_holds_too_little_says_what_would_do(tmp_path, tiny_config, monkeypatch):
-    monkeypatch.setattr(quickstart, 'choose_precision', lambda cfg: (cfg, 12.0))
+    monkeypatch.setattr(quickstart, 'choose_fastest', lambda cfg: (cfg, 12.0))
     video = moving_blocks(tmp_path / 'blocks.mp4')
     with pytest.raises(ValueError, match=r'--minutes 1 leaves time for \d .* try --minutes [23]'):
         run_quickstart(video, 1.0, tiny_config, tmp_path / 'work')

@@ -63,7 +63,7 @@ def train_tool():
         ),
         (['--cfg-options', 'optim_wrapper.optimiser.lr=1'], "Did you mean 'optim_wrapper.optimi"),
         (['--cfg-options', 'param_scheduler.9={}'], "unknown config key 'param_scheduler.9'"),
-        (['--amp', '--cfg-options', 'optim_wrapper.type=Mine'], '--amp would replace'),
+        (['--amp', '--cfg-options', 'optim_wrapper.type=Mine'], 'mixed precision would replace'),
     ],
 )
 def test_mistakes_end_with_a_sentence(train_tool, config, monkeypatch, capsys, arguments, message):
@@ -94,14 +94,15 @@ def test_missing_config(shell, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'device, wrapper', [('cuda', 'AmpOptimWrapper'), ('cpu', 'AutocastOptimWrapper')]
+    'device, wrapper',
+    [('cuda', 'PerParamClipAmpOptimWrapper'), ('cpu', 'PerParamClipAutocastOptimWrapper')],
 )
-@pytest.mark.parametrize('stated', ['OptimWrapper', 'AmpOptimWrapper'])
+@pytest.mark.parametrize('stated', ['PerParamClipOptimWrapper', 'PerParamClipAmpOptimWrapper'])
 def test_amp_swaps_the_wrapper(train_tool, monkeypatch, device, wrapper, stated):
     monkeypatch.setattr(train_tool, 'get_device', lambda: device)
     cfg = Config.fromfile(TINY_CONFIG)
     cfg.optim_wrapper.type = stated
-    if stated == 'AmpOptimWrapper':
+    if stated == 'PerParamClipAmpOptimWrapper':
         cfg.optim_wrapper.loss_scale = 512.0
     train_tool.set_amp(cfg)
     assert cfg.optim_wrapper.type == wrapper

@@ -1,11 +1,9 @@
-# DINO's schedule over 100 epochs, with the released DoRA's numbers, but for two things: gradients
-# are clipped by their common norm (DINO: each parameter's by its own), and the last layer is
-# trained from the first epoch on (DINO: from the second).
+# DINO's schedule over 100 epochs, with the released DoRA's numbers.
 # The learning rate is for 256 clips a step and is scaled by the real number (GPUs x batch size).
 max_epochs = 100
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='PerParamClipOptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.04),
     clip_grad=dict(max_norm=3.0),
     constructor='DecayGroupsConstructor',
@@ -42,7 +40,7 @@ param_scheduler = [
     ),
 ]
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
+train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=max_epochs)
 
 custom_hooks = [
     dict(type='TeacherMomentumHook', momentum=0.004, end_momentum=0.0),
@@ -52,4 +50,5 @@ custom_hooks = [
         teacher_temp=0.04,
         warmup_epochs=0,
     ),
+    dict(type='FreezeLastLayerHook', num_epochs=1),
 ]

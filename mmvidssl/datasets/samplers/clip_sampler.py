@@ -16,7 +16,9 @@ class ClipSampler(Sampler[ClipIndex]):
     """MMEngine's ``DefaultSampler`` that also says which random draw of a sample to take.
 
     Yields ``ClipIndex(index, draw=epoch)``. The order of an epoch over all ranks is a function of
-    the seed and the epoch alone; rank ``r`` of ``n`` takes every ``n``-th place from ``r``.
+    the seed and the epoch alone; rank ``r`` of ``n`` takes every ``n``-th place from ``r``, so that
+    the ranks' ``i``-th batches together are the batch that one process would have. An epoch can be
+    entered anywhere (:meth:`set_position`).
 
     Args:
         dataset: Anything with a length.
@@ -47,30 +49,49 @@ class ClipSampler(Sampler[ClipIndex]):
         self.round_up = round_up
         self.num_samples_per_epoch = num_samples_per_epoch
         self.epoch = 0
+        self.num_samples_done = 0
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of an epoch over all ranks, none repeated."""
+        return self.num_samples_per_epoch or len(self.dataset)
 
     def epoch_order(self) -> np.ndarray:
-        """Sample numbers of this epoch over all ranks, int64."""
-        num_samples = self.num_samples_per_epoch or len(self.dataset)
+        """Sample numbers of what is left of this epoch over all ranks, int64."""
         order = np.arange(len(self.dataset))
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        order = order[:num_samples]
+        order = order[: self.num_samples]
+        left = order[self.num_samples_done :]
         if self.round_up:
-            order = np.resize(order, -(-num_samples // self.world_size) * self.world_size)
-        return order
+            left = np.concatenate([left, np.resize(order, -len(left) % self.world_size)])
+        return left
 
     def __iter__(self) -> Iterator[ClipIndex]:
-        """This rank's share of the epoch."""
+        """This rank's share of what is left of the epoch."""
         draw = self.epoch
         for index in self.epoch_order()[self.rank :: self.world_size]:
             yield ClipIndex(int(index), draw)
 
     def __len__(self) -> int:
-        """Number of samples of this rank in an epoch."""
-        total = self.num_samples_per_epoch or len(self.dataset)
+        """Number of samples of this rank in a whole epoch."""
+        return self.num_left(0)
+
+    def num_left(self, num_samples_done: int) -> int:
+        """Samples that this rank still takes when all together have taken so many."""
+        left = max(self.num_samples - num_samples_done, 0)
         short_by = 0 if self.round_up else self.rank
-        return -(-(total - short_by) // self.world_size)
+        return max(-(-(left - short_by) // self.world_size), 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration yields."""
-        self.epoch = epoch
+        self.set_position(epoch, 0)
+
+    def set_position(self, epoch: int, num_samples_done: int) -> None:
+        """Choose the epoch, and how many of its samples all ranks together have taken already.
+
+        What was taken is not read: starting late costs nothing.
+        """
+        if num_samples_done < 0:
+            raise ValueError(f'num_samples_done must not be negative, got {num_samples_done}')
+        self.epoch, self.num_samples_done = epoch, num_samples_done

@@ -1,15 +1,25 @@
 """Hooks: they compute a number and hand it over."""
 
+from .collapse_hook import CollapseHook
+from .freeze_last_layer_hook import FreezeLastLayerHook
+from .health_hook import HealthHook
+from .nan_guard_hook import NaNGuardHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .progress_bar_hook import ProgressBarHook
 from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import TeacherMomentumHook
 from .teacher_temp_hook import TeacherTempHook
+from .time_limit_hook import TimeLimitHook
 
 __all__ = [
+    'CollapseHook',
+    'FreezeLastLayerHook',
+    'HealthHook',
+    'NaNGuardHook',
     'PlainCheckpointHook',
     'ProgressBarHook',
     'StepSeedHook',
     'TeacherMomentumHook',
     'TeacherTempHook',
+    'TimeLimitHook',
 ]

@@ -1,11 +1,25 @@
-"""Checkpoints that open anywhere."""
+"""Checkpoints that open anywhere, and from which a run goes on exactly."""
 
+import os.path as osp
+
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
+from torch import Tensor
 
 from mmvidssl.registry import HOOKS
 
-from ..checkpoint import check_checkpoint_fits, pack_message_hub, unpack_message_hub
+from ..checkpoint import (
+    LAST_CHECKPOINT,
+    AtomicBackend,
+    check_checkpoint_fits,
+    collect_gradients,
+    find_resumable,
+    pack_message_hub,
+    restart_schedules,
+    restore_gradients,
+    unpack_message_hub,
+)
+from ..unwrap import unwrap_model
 
 
 @HOOKS.register_module()
@@ -13,8 +27,14 @@ class PlainCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook``, whose files hold plain data and are never half written.
 
     MMEngine 0.10 stores objects that ``torch.load(weights_only=True)`` refuses (the default since
-    torch 2.6), so that its own ``resume`` fails. Files are written to a temporary name, synced and
-    renamed. A checkpoint of another architecture is refused when it is loaded or resumed.
+    torch 2.6), so that its own ``resume`` fails. What else differs:
+
+    - files are written to a temporary name, synced and renamed, ``last_checkpoint`` included, and
+      older checkpoints are removed after that, so that a full disk leaves the previous one;
+    - a checkpoint of another architecture is refused when it is loaded or resumed;
+    - the position in the data is kept, if the training loop has one
+      (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
+    - to resume automatically, the newest checkpoint serves if the last one is missing.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook`` takes.
@@ -23,19 +43,94 @@ class PlainCheckpointHook(CheckpointHook):
     def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
         backend_args = backend_args or dict(backend='atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        self._gradients: dict[str, Tensor] = {}
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Make the message hub plain."""
-        checkpoint['message_hub'] = pack_message_hub(checkpoint['message_hub'])
-
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Check that the weights fit and restore the message hub.
+    def before_run(self, runner) -> None:
+        """Find the checkpoint to resume from, if none is named.
 
         Raises:
-            ValueError: if the checkpoint is of another architecture.
+            FileNotFoundError: if checkpoints were written, but all are gone.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if runner._resume and runner._load_from is None:
+            pattern = self.filename_tmpl.format('*')
+            runner._load_from = find_resumable(runner.work_dir, pattern)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Make the message hub plain; add what an exact resume needs."""
+        checkpoint['message_hub'] = pack_message_hub(checkpoint['message_hub'])
+        if hasattr(runner.train_loop, 'state_dict'):
+            checkpoint['train_loop'] = runner.train_loop.state_dict()
+        if self._gradients:
+            checkpoint['gradients'] = self._gradients
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Check that the weights fit; restore what :meth:`before_save_checkpoint` added.
+
+        Raises:
+            ValueError: if the checkpoint is of another architecture or, to resume, data set.
+        """
+        model = unwrap_model(runner.model)
         state_dict = checkpoint.get('state_dict', checkpoint)
         check_checkpoint_fits(state_dict, model, allow_missing=not runner._resume)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = unpack_message_hub(checkpoint['message_hub'])
+        if runner._resume and hasattr(runner.train_loop, 'load_state_dict'):
+            self._restore_position(runner, checkpoint)
+        if runner._resume and 'gradients' in checkpoint:
+            restore_gradients(checkpoint['gradients'], model)
+            runner.logger.info('restored the gradients of an unfinished accumulation')
+
+    def _restore_position(self, runner, checkpoint: dict) -> None:
+        loop, meta = runner.train_loop, checkpoint['meta']
+        if 'train_loop' not in checkpoint:
+            raise ValueError(
+                'the checkpoint does not say where in the data it was written, which '
+                f'{type(loop).__name__} needs. Resume it with the loop it was trained with '
+                "(MMEngine's EpochBasedTrainLoop or IterBasedTrainLoop), or start from its "
+                'weights (load_from without resume).'
+            )
+        loop.load_state_dict(checkpoint['train_loop'])
+        iteration_then = meta['iter']
+        meta.update(epoch=loop.epoch, iter=loop.iter)
+        if iteration_then != loop.iter:
+            if checkpoint.pop('gradients', None):
+                runner.logger.warning('the gradients of an unfinished accumulation are dropped')
+            if 'optimizer' in checkpoint and isinstance(runner.param_schedulers, list):
+                groups = runner.optim_wrapper.optimizer.param_groups
+                steps = len(loop.dataloader)
+                restart_schedules(checkpoint, runner.param_schedulers, groups, steps)
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        outdated = self._choose_outdated(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        is_accumulating = not runner.optim_wrapper.should_update()
+        self._gradients = collect_gradients(unwrap_model(runner.model)) if is_accumulating else {}
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        self._gradients = {}
+        if is_main_process():
+            AtomicBackend().put_text(self.last_ckpt, osp.join(runner.work_dir, LAST_CHECKPOINT))
+            for path in outdated:
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+
+    def _choose_outdated(self, runner, step: int) -> list[str]:
+        """Note that ``step`` is kept; paths of those that need no longer be."""
+        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
+            return []
+        outdated = [*self.keep_ckpt_ids, step][: -self.max_keep_ckpts]
+        self.keep_ckpt_ids.append(step)  # drops them
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        names = [self.filename_tmpl.format(number) for number in outdated]
+        return [self.file_backend.join_path(self.out_dir, name) for name in names]

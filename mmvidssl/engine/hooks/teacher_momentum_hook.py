@@ -3,16 +3,19 @@
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from mmvidssl.registry import HOOKS
+
+from ..unwrap import unwrap_model
 
 
 @HOOKS.register_module()
 class TeacherMomentumHook(Hook):
     """Move the teacher after each real optimizer step, along a cosine schedule.
 
-    Under gradient accumulation the teacher moves when the optimizer does. At iteration ``i`` of
+    The optimizer itself says when it stepped: not between the steps of gradient accumulation, and
+    not when the loss scaler skips a step because of infinite gradients. The schedule counts
+    iterations, so that it ends with the run however many of them are steps: at iteration ``i`` of
     ``n``, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``.
 
     Args:
@@ -32,6 +35,7 @@ class TeacherMomentumHook(Hook):
                 )
         self.momentum = momentum
         self.end_momentum = end_momentum
+        self._has_stepped = False
 
     def momentum_at(self, iteration: int, max_iters: int) -> float:
         """The student's weight at an iteration, counted from 0."""
@@ -39,26 +43,34 @@ class TeacherMomentumHook(Hook):
         return self.end_momentum + (self.momentum - self.end_momentum) * share
 
     def before_train(self, runner) -> None:
-        """Refuse a model without a teacher.
+        """Listen to the optimizer.
 
         Raises:
-            TypeError: names the model.
+            TypeError: if the model has no teacher.
         """
-        if not hasattr(_unwrap(runner.model), 'update_teacher'):
+        if not hasattr(unwrap_model(runner.model), 'update_teacher'):
             raise TypeError(
                 f'TeacherMomentumHook needs a model with update_teacher(momentum); '
-                f'{type(_unwrap(runner.model)).__name__} has none. Remove the hook from '
+                f'{type(unwrap_model(runner.model)).__name__} has none. Remove the hook from '
                 'custom_hooks.'
             )
+        optimizer = runner.optim_wrapper.optimizer
+        self._handle = optimizer.register_step_post_hook(self._note_step)
+
+    def _note_step(self, optimizer, *args) -> None:
+        # Fused optimizers are called in any case and told by this tensor to do nothing.
+        found_inf = getattr(optimizer, 'found_inf', None)
+        self._has_stepped = found_inf is None or not found_inf.item()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Update the teacher if the optimizer took a step in this iteration."""
-        if not runner.optim_wrapper.should_update():
+        if not self._has_stepped:
             return
+        self._has_stepped = False
         momentum = self.momentum_at(runner.iter, runner.max_iters)
-        _unwrap(runner.model).update_teacher(momentum)
+        unwrap_model(runner.model).update_teacher(momentum)
         runner.message_hub.update_scalar('train/teacher_momentum', momentum)
 
-
-def _unwrap(model):
-    return model.module if is_model_wrapper(model) else model
+    def after_train(self, runner) -> None:
+        """Stop listening."""
+        self._handle.remove()

@@ -1,10 +1,11 @@
 """How sharp the teacher is."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import IterBasedTrainLoop
 
 from mmvidssl.registry import HOOKS
+
+from ..unwrap import unwrap_model
+from .epoch_check import check_loop_counts_epochs
 
 
 @HOOKS.register_module()
@@ -54,13 +55,8 @@ class TeacherTempHook(Hook):
         Raises:
             ValueError: says which option to set.
         """
-        has_ramp = self.warmup_epochs > 1
-        if self.by_epoch and has_ramp and isinstance(runner.train_loop, IterBasedTrainLoop):
-            raise ValueError(
-                f'TeacherTempHook warms up over warmup_epochs={self.warmup_epochs} epochs, but '
-                'train_cfg is an IterBasedTrainLoop, which counts no epochs. Set by_epoch=False '
-                'and give warmup_epochs in iterations.'
-            )
+        if self.by_epoch and self.warmup_epochs > 1:
+            check_loop_counts_epochs(runner, f'TeacherTempHook(warmup_epochs={self.warmup_epochs})')
 
     def before_train_epoch(self, runner) -> None:
         """Set the temperature of the epoch."""
@@ -73,5 +69,5 @@ class TeacherTempHook(Hook):
             self._set(runner, runner.iter)
 
     def _set(self, runner, step: int) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         model.set_teacher_temp(self.temp_at(step))

@@ -2,5 +2,20 @@
 
 from .autocast_optim_wrapper import AutocastOptimWrapper
 from .decay_groups_constructor import DecayGroupsConstructor
+from .per_param_clip_optim_wrapper import (
+    PerParamClipAmpOptimWrapper,
+    PerParamClipAutocastOptimWrapper,
+    PerParamClipOptimWrapper,
+    clip_grad_norm_per_param_,
+)
+from .precision import use_mixed_precision
 
-__all__ = ['AutocastOptimWrapper', 'DecayGroupsConstructor']
+__all__ = [
+    'AutocastOptimWrapper',
+    'DecayGroupsConstructor',
+    'PerParamClipAmpOptimWrapper',
+    'PerParamClipAutocastOptimWrapper',
+    'PerParamClipOptimWrapper',
+    'clip_grad_norm_per_param_',
+    'use_mixed_precision',
+]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from ..utils import clip_to_frames
+from ..utils import clip_to_frames, distillation_health
 from .self_distillation import SelfDistillation
 
 
@@ -35,14 +35,23 @@ class DINO(SelfDistillation):
                 'crops. Set num_local_views or num_global_views of ClipMultiCrop.'
             )
         views = torch.stack(global_clips)
-        targets = self.target_generator(self.forward_teacher(views))
-        student_views = self.forward_student(views) if len(views) > 1 else None
-        student_locals = self.forward_student_locals(local_clips)
+        teacher_features, logits = self.forward_teacher(views)
+        targets = self.target_generator(logits)  # (G, T, B, K)
+        features = [
+            self.encode_student(views) if len(views) > 1 else None,  # (G, T, B, D)
+            self.encode_student(torch.stack(local_clips)) if local_clips else None,  # (V, T, B, D)
+        ]
+        student_views, student_locals = (None if f is None else self.neck(f) for f in features)
+        if self.measure_health:
+            seen = next(f for f in features if f is not None)
+            center = self.target_generator.center
+            self.health = distillation_health(targets, teacher_features, seen, center)
         return self.head.loss(student_views, student_locals, targets)
 
     @torch.no_grad()
-    def forward_teacher(self, views: Tensor) -> Tensor:
-        """Logits ``(G, T, B, K)`` of global views ``(G, B, C, T, H, W)``."""
+    def forward_teacher(self, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Class tokens ``(G, T, B, D)`` and logits ``(G, T, B, K)`` of ``(G, B, C, T, H, W)``."""
         num_views, batch_size, _, clip_len = views.shape[:4]
-        logits = self.teacher.neck(self.teacher.backbone(clip_to_frames(views))[-1])
-        return logits.unflatten(0, (num_views, clip_len, batch_size))
+        features = self.teacher.backbone(clip_to_frames(views))[-1]
+        features = features.unflatten(0, (num_views, clip_len, batch_size))
+        return features, self.teacher.neck(features)

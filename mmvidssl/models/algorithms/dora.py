@@ -5,9 +5,19 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 
-from ..utils import FrameTokens, TrackResult, apply_masks
+from ..utils import (
+    FrameTokens,
+    TrackResult,
+    apply_masks,
+    counted_generator,
+    distillation_health,
+    shuffle_masks,
+    tracking_health,
+)
 from .dora_presets import apply_preset
 from .self_distillation import SelfDistillation
+
+MASKINGS = ('object', 'background', 'random', 'none')
 
 
 @MODELS.register_module()
@@ -25,8 +35,17 @@ class DoRA(SelfDistillation):
         target_generator: Config, e.g. ``DistillationTargetGenerator``.
         head: Config, e.g. ``DoRAHead``.
         preset: Fills in what tells the paper from the released code; see the table.
+        masking: What the student sees of the global clip: each ``'object'`` alone, as in the paper;
+            all but the object (``'background'``); as much of each frame as the object covers, at
+            places drawn anew in every step (``'random'``); or the whole clip, once (``'none'``).
+            The targets and the tracker are the same in all four.
+        mask_seed: Seed of ``masking='random'``. The places depend on it and the number of earlier
+            draws only; in evaluation mode they are those of the first draw.
         data_preprocessor: As in :class:`SelfDistillation`.
         init_cfg: As in MMEngine.
+
+    The presets differ in four options. Where the paper's value was not found (NF), ``paper`` leaves
+    the option to the config; the defaults are the released code's, which ``official`` insists on.
 
     ============================= ========= ============
     option                        ``paper`` ``official``
@@ -35,12 +54,27 @@ class DoRA(SelfDistillation):
     tracker.threshold             map       batch
     head.skip_first_local         False     True
     head.carry_over               False     True
+    tracker.block                 NF [1]_   -1
+    tracker.epsilon               NF        0.05
+    tracker.num_iters             NF        30
+    tracker.normalize_features    NF        True
+    tracker.mask_type             NF        hard
+    head.object_weight            NF        0.5
+    head.local_weight             NF        0.5
     ============================= ========= ============
 
+    .. [1] The paper speaks of the output of the second-last layer, of which the last block's query
+       and keys are projections; so -1 agrees with it as well.
+
+    The paper's ablation is run by ``tracker.num_objects``, ``tracker.use_sinkhorn``, ``masking``
+    and the dataset's ``clip_len``, which no preset touches.
+
     Raises:
-        ValueError: if the backbone has fewer heads than there are objects, or a preset and a stated
-            option contradict each other.
+        ValueError: if the backbone lacks the heads or the block that the tracker asks for, or a
+            preset and a stated option contradict each other.
     """
+
+    num_mask_draws: Tensor
 
     def __init__(
         self,
@@ -50,9 +84,13 @@ class DoRA(SelfDistillation):
         target_generator: dict,
         head: dict,
         preset: str | None = None,
+        masking: str = 'object',
+        mask_seed: int = 1,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        if masking not in MASKINGS:
+            raise ValueError(f'masking must be one of {MASKINGS}, got {masking!r}')
         parts = apply_preset(preset, dict(backbone=backbone, tracker=tracker, head=head))
         super().__init__(
             backbone=parts['backbone'],
@@ -64,6 +102,11 @@ class DoRA(SelfDistillation):
         )
         self.tracker = MODELS.build(parts['tracker'])
         self.tracker.check_heads(self.backbone.num_heads)
+        self.tracker.check_block(self.backbone.num_layers)
+        self.masking = masking
+        self.mask_seed = mask_seed
+        if masking == 'random':
+            self.register_buffer('num_mask_draws', torch.zeros((), dtype=torch.long))
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """Losses of a batch (B batch, T frames, O objects, V local views, K prototypes).
@@ -84,21 +127,46 @@ class DoRA(SelfDistillation):
             )
         tokens, logits = self.forward_teacher(global_clips[0])
         target = self.target_generator(logits)  # (T, B, K)
-        masks = self.tracker(tokens).masks  # (O, B, T, h, w)
-        student_objects = self.forward_student(apply_masks(global_clips[0], masks))  # (O, T, B, K)
+        track = self.tracker(tokens)
+        masks = self.student_masks(track.masks)  # (O, B, T, h, w)
+        features = self.encode_student(apply_masks(global_clips[0], masks))  # (O, T, B, D)
+        student_objects = self.neck(features)  # (O, T, B, K)
         student_locals = self.forward_student_locals(local_clips)  # (V, T, B, K)
+        if self.measure_health:
+            center = self.target_generator.center
+            self.health = distillation_health(target, tokens.class_token, features, center)
+            self.health.update(tracking_health(track))
         return self.head.loss(student_objects, student_locals, target)
+
+    def student_masks(self, objects: Tensor) -> Tensor:
+        """What the student may see: masks of ``masking``'s kind, True or 1 where it sees.
+
+        Args:
+            objects: ``(O, B, T, h, w)``, bool or soft weights; where the objects are.
+
+        Returns:
+            The same shape and type, or with one object for ``'none'``.
+        """
+        if self.masking == 'none':
+            return torch.ones_like(objects[:1])
+        if self.masking == 'background':
+            return ~objects if objects.dtype == torch.bool else 1 - objects
+        if self.masking == 'random':
+            count = int(self.num_mask_draws) if self.training else 0
+            self.num_mask_draws += self.training
+            return shuffle_masks(objects, counted_generator(self.mask_seed, count))
+        return objects
 
     @torch.no_grad()
     def forward_teacher(self, clip: Tensor) -> tuple[FrameTokens, Tensor]:
         """Tokens, and logits ``(T, B, K)``, of clips ``(B, C, T, H, W)``."""
-        tokens = self.teacher.backbone.forward_tokens(clip)
+        tokens = self.teacher.backbone.forward_tokens(clip, self.tracker.block)
         return tokens, self.teacher.neck(tokens.class_token)
 
     @torch.no_grad()
     def track(self, clip: Tensor) -> TrackResult:
         """Find objects in the first frame of clips ``(B, C, T, H, W)`` and follow them."""
-        return self.tracker(self.teacher.backbone.forward_tokens(clip))
+        return self.tracker(self.teacher.backbone.forward_tokens(clip, self.tracker.block))
 
     def predict(self, clip: Tensor) -> TrackResult:
         """Same as :meth:`track`."""

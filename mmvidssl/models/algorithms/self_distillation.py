@@ -3,15 +3,15 @@
 from abc import abstractmethod
 
 import torch
-from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 
 from ..utils import clip_to_frames, ema_update_
+from .base import BaseAlgorithm
 
 
-class SelfDistillation(BaseModel):
+class SelfDistillation(BaseAlgorithm):
     """A student that learns from the moving average of itself.
 
     The student lives at ``backbone.`` and ``neck.``, the teacher at ``teacher.backbone.`` and
@@ -125,9 +125,13 @@ class SelfDistillation(BaseModel):
 
     def forward_student(self, views: Tensor) -> Tensor:
         """Logits ``(V, T, B, K)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
+        return self.neck(self.encode_student(views))
+
+    def encode_student(self, views: Tensor) -> Tensor:
+        """Class tokens ``(V, T, B, D)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
         num_views, batch_size, _, clip_len = views.shape[:4]
-        logits = self.neck(self.backbone(clip_to_frames(views))[-1])
-        return logits.unflatten(0, (num_views, clip_len, batch_size))
+        features = self.backbone(clip_to_frames(views))[-1]
+        return features.unflatten(0, (num_views, clip_len, batch_size))
 
     def forward_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:
         """Logits ``(V, T, B, K)`` of ``V`` local clips ``(B, C, T, h, w)``, or None of none."""

@@ -6,6 +6,7 @@ import torch
 from mmengine.model.weight_init import trunc_normal_init
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmvidssl.registry import MODELS
 
@@ -24,15 +25,23 @@ class DINOViT(VisionTransformer):
             ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``.
         interpolate_offset: See :func:`mmvidssl.models.utils.resize_pos_embed`. The released DINO
             and DoRA use 0.1.
+        with_cp: Keep only the input of each block for the backward pass and compute the rest again
+            there: less memory for about a third more time, the same gradients. Has no effect
+            without gradients (on a teacher).
         **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size`` and ``img_size`` among
             them.
     """
 
     def __init__(
-        self, arch: str | dict = 'deit-small', interpolate_offset: float = 0.0, **kwargs
+        self,
+        arch: str | dict = 'deit-small',
+        interpolate_offset: float = 0.0,
+        with_cp: bool = False,
+        **kwargs,
     ) -> None:
         super().__init__(arch=arch, **kwargs)
         self.interpolate_offset = interpolate_offset
+        self.with_cp = with_cp
 
     @property
     def num_heads(self) -> int:
@@ -70,12 +79,17 @@ class DINOViT(VisionTransformer):
         tokens, grid = self._embed(frames)
         outputs = []
         for index, layer in enumerate(self.layers):
-            tokens = layer(tokens)
+            tokens = self._run_block(layer, tokens)
             if index == self.num_layers - 1 and self.final_norm:
                 tokens = self.ln1(tokens)
             if index in self.out_indices:
                 outputs.append(self._format_output(tokens, grid))
         return tuple(outputs)
+
+    def _run_block(self, block: nn.Module, tokens: Tensor) -> Tensor:
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(block, tokens, use_reentrant=False)
+        return block(tokens)
 
     def forward_tokens(self, clip: Tensor, block: int = -1) -> FrameTokens:
         """Class tokens of all frames, and the query, keys and attention that a tracker needs.

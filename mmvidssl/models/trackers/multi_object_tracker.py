@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from ..utils import FrameTokens, TrackResult, sinkhorn_knopp
+from ..utils import FrameTokens, TrackResult, counted_generator, sinkhorn_knopp
 
 MASK_TYPES = ('hard', 'soft')
 THRESHOLDS = ('map', 'batch')
@@ -30,16 +30,21 @@ class MultiObjectTracker(BaseModule):
             only, so all ranks draw alike and a resumed run goes on as it would have. In evaluation
             mode, None takes the first heads.
         seed: Seed of that draw.
+        block: The block of the teacher's backbone whose query, keys and class attention are used;
+            negative counts from the end. The caller passes it on to ``forward_tokens``.
         use_sinkhorn: Whether prototypes are refined. Off in one row of the paper's ablation.
         epsilon: Of :func:`mmvidssl.models.utils.sinkhorn_knopp`.
         num_iters: Likewise.
-        mask_type: ``'hard'`` thresholds each map at its mean; ``'soft'`` divides it by its maximum.
+        normalize_features: Whether patch tokens are scaled to unit length before they are compared
+            with the prototypes and summed to refined ones.
+        mask_type: ``'hard'`` thresholds each map at a mean; ``'soft'`` divides it by its maximum.
         threshold: What the mean of a hard mask runs over: each ``'map'``, or the maps of a whole
             ``'batch'`` for the same object and frame (scaled to unit length first), where a
             sample's mask depends on its batch mates.
 
-    Source: DoRA, section 3.2, equations 3 to 7. Differs from the released code: the heads are drawn
-    from a seed, and ``threshold='batch'`` gives its masks.
+    Source: DoRA, section 3.2, equations 1 to 6. Differs from the released code: the heads are drawn
+    from a seed, and ``threshold='batch'`` gives its masks. Not found in the paper: ``epsilon``,
+    ``num_iters``, ``normalize_features``, ``mask_type``; the defaults are the released code's.
     """
 
     num_draws: Tensor
@@ -49,9 +54,11 @@ class MultiObjectTracker(BaseModule):
         num_objects: int = 3,
         heads: Sequence[int] | None = None,
         seed: int = 0,
+        block: int = -1,
         use_sinkhorn: bool = True,
         epsilon: float = 0.05,
         num_iters: int = 30,
+        normalize_features: bool = True,
         mask_type: str = 'hard',
         threshold: str = 'map',
     ) -> None:
@@ -72,9 +79,11 @@ class MultiObjectTracker(BaseModule):
         self.num_objects = num_objects
         self.heads = None if heads is None else tuple(heads)
         self.seed = seed
+        self.block = block
         self.use_sinkhorn = use_sinkhorn
         self.epsilon = epsilon
         self.num_iters = num_iters
+        self.normalize_features = normalize_features
         self.mask_type = mask_type
         self.threshold = threshold
         self.register_buffer('num_draws', torch.zeros((), dtype=torch.long))
@@ -92,6 +101,18 @@ class MultiObjectTracker(BaseModule):
                 f'the tracker has {asked}, but the backbone has {num_heads} attention heads, and '
                 'each object is found by a head of its own. Use fewer objects or a backbone with '
                 'more heads.'
+            )
+
+    def check_block(self, num_layers: int) -> None:
+        """Refuse a backbone without the block asked for.
+
+        Raises:
+            ValueError: says which blocks there are.
+        """
+        if not -num_layers <= self.block < num_layers:
+            raise ValueError(
+                f'the tracker has block={self.block}, but the backbone has {num_layers} blocks: '
+                f'use 0 to {num_layers - 1}, or -{num_layers} to -1 to count from the end.'
             )
 
     @torch.no_grad()
@@ -112,7 +133,9 @@ class MultiObjectTracker(BaseModule):
         assignment = None
         refined = prototypes
         if self.use_sinkhorn:
-            features = F.normalize(tokens.patches.float(), dim=-1)
+            features = tokens.patches.float()
+            if self.normalize_features:
+                features = F.normalize(features, dim=-1)
             scores = torch.einsum('bnd,bod->bno', features, prototypes)
             assignment = sinkhorn_knopp(scores, self.epsilon, self.num_iters)
             refined = torch.einsum('bno,bnd->bod', assignment, features)
@@ -133,14 +156,14 @@ class MultiObjectTracker(BaseModule):
             return self.heads
         if not self.training:
             return tuple(range(self.num_objects))
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.num_draws))
+        generator = counted_generator(self.seed, int(self.num_draws))
         self.num_draws += 1
         order = torch.randperm(num_heads, generator=generator)
         return tuple(order[: self.num_objects].tolist())
 
     @staticmethod
     def discover(tokens: FrameTokens, heads: Sequence[int]) -> Tensor:
-        """Prototypes ``(B, O, D)``: queries averaged by the attention of each head (equation 4).
+        """Prototypes ``(B, O, D)``: queries averaged by the attention of each head (equation 2).
 
         The query is taken over all heads side by side, ``D = heads * d``.
         """
@@ -150,7 +173,7 @@ class MultiObjectTracker(BaseModule):
 
     @staticmethod
     def attend(prototypes: Tensor, tokens: FrameTokens) -> Tensor:
-        """Cross-attention maps ``(O, B, T, N)`` of prototypes to all frames (equation 5)."""
+        """Cross-attention maps ``(O, B, T, N)`` of prototypes to all frames (equation 6)."""
         key = tokens.key[:, :, :, 1:].transpose(2, 3).flatten(3).float()
         scores = torch.einsum('bod,tbnd->obtn', prototypes, key)
         return (scores * key.shape[-1] ** -0.5).softmax(dim=-1)

@@ -1,16 +1,22 @@
 """Pure functions and plain records shared by the models."""
 
+from .counted_generator import counted_generator
 from .ema_update import ema_update_
+from .health import distillation_health, tracking_health
 from .outputs import FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
-from .token_ops import apply_masks, clip_to_frames, resize_pos_embed
+from .token_ops import apply_masks, clip_to_frames, resize_pos_embed, shuffle_masks
 
 __all__ = [
     'FrameTokens',
     'TrackResult',
     'apply_masks',
     'clip_to_frames',
+    'counted_generator',
+    'distillation_health',
     'ema_update_',
     'resize_pos_embed',
+    'shuffle_masks',
     'sinkhorn_knopp',
+    'tracking_health',
 ]

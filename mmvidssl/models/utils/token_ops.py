@@ -35,6 +35,21 @@ def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
     return clip.unsqueeze(0) * pixels.unsqueeze(2)
 
 
+def shuffle_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """Move the patches of each mask to random places, frame by frame, which keeps its coverage.
+
+    Args:
+        masks: ``(..., h, w)``, bool or soft weights.
+        generator: Source of the places; on the CPU.
+
+    Returns:
+        The same shape and type.
+    """
+    flat = masks.flatten(-2)
+    order = torch.rand(flat.shape, generator=generator).argsort(dim=-1)
+    return flat.gather(-1, order.to(masks.device)).view_as(masks)
+
+
 def resize_pos_embed(
     pos_embed: Tensor,
     source: tuple[int, int],

@@ -83,3 +83,40 @@ def test_shorter_epochs_are_fresh_subsets(monkeypatch):
 def test_impossible_epoch_length(count):
     with pytest.raises(ValueError, match=r'1\.\.100'):
         ClipSampler(range(100), num_samples_per_epoch=count)
+
+
+@pytest.mark.parametrize('done', [0, 1, 7, 12, 13, 100])
+def test_starts_anywhere(done):
+    sampler = ClipSampler(range(13), seed=0)
+    whole = epoch_of(sampler, 2)
+    sampler.set_position(2, done)
+    assert list(sampler) == whole[done:]
+    assert sampler.num_left(done) == len(whole[done:])
+    assert len(sampler) == 13  # of a whole epoch
+    assert epoch_of(sampler, 2) == whole
+
+
+@pytest.mark.parametrize('round_up', [True, False])
+@pytest.mark.parametrize('done', [0, 3, 9, 12])
+def test_ranks_start_at_the_same_place(monkeypatch, done, round_up):
+    """Ten samples for three ranks: the last round is filled up as in a whole epoch, or not."""
+    for sampler in ranks(monkeypatch, 3, 10, seed=0, round_up=round_up):
+        whole = epoch_of(sampler, 1)
+        sampler.set_position(1, done)
+        assert list(sampler) == whole[done // 3 :]
+        assert sampler.num_left(done) == len(whole[done // 3 :])
+
+
+def test_another_number_of_ranks_takes_what_is_left(monkeypatch):
+    order = epoch_of(ClipSampler(range(20), seed=0), 0)
+    parts = ranks(monkeypatch, 4, 20, seed=0)
+    for sampler in parts:
+        sampler.set_position(0, 6)  # what three ranks had done in two rounds
+    rounds = [s for group in zip(*parts, strict=True) for s in group]
+    assert rounds[:14] == order[6:]
+    assert rounds[14:] == order[:2]
+
+
+def test_refuses_a_negative_position():
+    with pytest.raises(ValueError, match='must not be negative, got -1'):
+        ClipSampler(range(3)).set_position(0, -1)

@@ -147,13 +147,54 @@ def test_a_published_backbone_starts_student_and_teacher(checkpoint, video, tmp_
         assert torch.equal(state[f'teacher.{key}'], value), key
 
 
-def test_a_failed_write_leaves_the_previous_checkpoint(checkpoint, video, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, 'fsync', no_space)
-    cfg = tiny_cfg(video, tmp_path, train_cfg__max_epochs=1)
-    with pytest.raises(OSError, match='could not write .*epoch_1.pth'):
-        train(cfg)
-    assert not list(tmp_path.glob('*.pth*')) and not list(tmp_path.glob('.*tmp*'))
+def test_a_full_disk_leaves_the_previous_checkpoint(video, tmp_path, monkeypatch):
+    """Even if only one is to be kept: it goes when the next is there."""
+    cfg = tiny_cfg(video, tmp_path, default_hooks__checkpoint__max_keep_ckpts=1)
+    first = EpochRecorder()
+    first.after_train_epoch = lambda runner: monkeypatch.setattr(os, 'fsync', no_space)
+    with pytest.raises(OSError, match=r'could not write .*epoch_2.pth \(No space left') as error:
+        train(cfg, first)
+    assert error.value.errno == 28
+    assert sorted(path.name for path in tmp_path.glob('*.pth')) == ['epoch_1.pth']
+    assert not list(tmp_path.glob('.*tmp*'))
+    monkeypatch.undo()
+    recorder = EpochRecorder()
+    train(tiny_cfg(video, tmp_path, resume=True), recorder)
+    assert recorder.epochs == [1]
 
 
 def no_space(*args):
     raise OSError(28, 'No space left on device')
+
+
+def test_last_checkpoint_is_never_half_written(video, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def fail_for_the_second_note(source, target):
+        if os.path.basename(target) == 'last_checkpoint' and os.path.exists(target):
+            raise OSError(5, 'Input/output error')
+        replace(source, target)
+
+    monkeypatch.setattr(os, 'replace', fail_for_the_second_note)
+    cfg = tiny_cfg(video, tmp_path, default_hooks__checkpoint__max_keep_ckpts=1)
+    with pytest.raises(OSError, match='could not write .*last_checkpoint'):
+        train(cfg)
+    named = (tmp_path / 'last_checkpoint').read_text()
+    assert named == str(tmp_path / 'epoch_1.pth') and os.path.isfile(named)
+
+
+def test_old_checkpoints_are_removed(video, tmp_path):
+    for max_epochs in (2, 4):  # those of before the resume, too
+        cfg = tiny_cfg(video, tmp_path, resume=True, train_cfg__max_epochs=max_epochs)
+        cfg.default_hooks.checkpoint.max_keep_ckpts = 2
+        train(cfg)
+        expected = {f'epoch_{max_epochs - 1}.pth', f'epoch_{max_epochs}.pth'}
+        assert {path.name for path in tmp_path.glob('*.pth')} == expected
+
+
+def test_resumes_from_the_newest_if_the_last_is_missing(video, tmp_path):
+    train(tiny_cfg(video, tmp_path))
+    (tmp_path / 'epoch_2.pth').unlink()
+    recorder = EpochRecorder()
+    train(tiny_cfg(video, tmp_path, resume=True), recorder)
+    assert recorder.epochs == [1]

@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
+import torch
+from mmengine.logging import MessageHub
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import nn
 
-from mmvidssl.registry import HOOKS
+from mmvidssl.registry import HOOKS, OPTIM_WRAPPERS
 from tests.utils_run import tiny_cfg, train
 
 
@@ -61,3 +66,35 @@ def test_refuses_to_wait_for_epochs_in_a_loop_without(video, tmp_path):
     cfg.custom_hooks = [dict(type='TeacherTempHook', warmup_epochs=3)]
     with pytest.raises(ValueError, match='Set by_epoch=False'):
         train(cfg)
+
+
+class Model(nn.Linear):
+    def __init__(self):
+        super().__init__(2, 1)
+        self.momenta = []
+
+    def update_teacher(self, momentum):
+        self.momenta.append(momentum)
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_no_movement_when_the_loss_scaler_skips_a_step(monkeypatch, fused):
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(
+        amp_optimizer_wrapper, 'GradScaler', lambda: torch.amp.GradScaler('cpu', init_scale=2.0)
+    )
+    model = Model()
+    optimizer = torch.optim.AdamW(model.parameters(), fused=fused)
+    wrapper = OPTIM_WRAPPERS.build(dict(type='mmengine.AmpOptimWrapper', optimizer=optimizer))
+    hub = MessageHub.get_instance('skipped steps')
+    runner = SimpleNamespace(model=model, optim_wrapper=wrapper, message_hub=hub, max_iters=4)
+    hook = momentum_hook(momentum=1.0)
+    hook.before_train(runner)
+    moved = []
+    for runner.iter, factor in enumerate([1.0, float('inf'), 1.0, float('nan')]):
+        weight = model.weight.detach().clone()
+        wrapper.update_params(factor * model(torch.ones(1, 2)).sum())
+        hook.after_train_iter(runner, runner.iter)
+        moved.append(not torch.equal(model.weight, weight))
+    assert moved == [True, False, True, False]
+    assert model.momenta == [hook.momentum_at(0, 4), hook.momentum_at(2, 4)]

@@ -8,74 +8,26 @@ import torch
 from mmvidssl.models.utils import apply_masks
 from mmvidssl.registry import MODELS
 from tests.references.reference_figures import (
+    center_of,
+    inputs_of,
     load_figures,
-    named_noise,
-    named_weights,
+    model_cfg,
     our_name,
+    role_weights,
 )
 
 
 def build(setup):
-    arch = dict(
-        embed_dims=setup['dim'],
-        num_layers=setup['depth'],
-        num_heads=setup['heads'],
-        feedforward_channels=4 * setup['dim'],
-    )
-    model = MODELS.build(
-        dict(
-            type='mmvidssl.DoRA',
-            preset='official',
-            backbone=dict(
-                type='mmvidssl.DINOViT',
-                arch=arch,
-                img_size=setup['img'],
-                patch_size=setup['patch'],
-            ),
-            neck=dict(
-                type='mmvidssl.DINONeck',
-                in_channels=setup['dim'],
-                num_prototypes=setup['out_dim'],
-                hidden_channels=setup['hidden'],
-                bottleneck_channels=setup['bottleneck'],
-                norm_last_layer=False,
-            ),
-            tracker=dict(
-                type='mmvidssl.MultiObjectTracker',
-                num_objects=len(setup['selected_heads']),
-                heads=setup['selected_heads'],
-            ),
-            target_generator=dict(
-                type='mmvidssl.DistillationTargetGenerator',
-                num_prototypes=setup['out_dim'],
-                center_momentum=1 - setup['center_momentum'],
-                teacher_temp=setup['teacher_temp'],
-            ),
-            head=dict(
-                type='mmvidssl.DoRAHead',
-                loss=dict(type='mmvidssl.DINOLoss', student_temp=setup['student_temp']),
-            ),
-        )
-    )
+    model = MODELS.build(model_cfg(setup))
     state = {}
     for role, prefix in (('student', ''), ('teacher', 'teacher.')):
-        weights = named_weights(setup['student_keys'], f'{setup["salt"]}{role}.')
+        weights = role_weights(setup, role)
         state.update({prefix + our_name(key): value for key, value in weights.items()})
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
     assert set(missing) == {'target_generator.center', 'tracker.num_draws'}
-    center = named_noise(setup['salt'] + 'center', (1, setup['out_dim']))
-    model.target_generator.center.copy_(0.1 * center)
+    model.target_generator.center.copy_(center_of(setup))
     return model
-
-
-def inputs_of(setup):
-    def clip(name, size):
-        shape = (setup['batch'], setup['frames'], 3, size, size)
-        return named_noise(setup['salt'] + name, shape).transpose(1, 2)
-
-    local_clips = [clip(f'local{i}', setup['local']) for i in range(setup['num_locals'])]
-    return dict(global_clip=clip('global', setup['img']), local_clips=local_clips)
 
 
 @pytest.fixture(scope='module')

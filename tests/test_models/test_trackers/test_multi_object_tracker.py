@@ -65,6 +65,19 @@ def test_equals_the_loop(use_sinkhorn):
         assert track.assignment is None
 
 
+def test_features_may_keep_their_lengths():
+    tokens = some_tokens()
+    track = build(normalize_features=False, epsilon=5.0).eval()(tokens)
+    for b in range(B):
+        scores = tokens.patches[b] @ track.prototypes[b].T
+        plan = naive.sinkhorn_knopp(scores, 5.0, 30).float()
+        torch.testing.assert_close(track.assignment[b], plan, atol=1e-5, rtol=1e-4)
+    unit = tokens._replace(patches=torch.nn.functional.normalize(tokens.patches, dim=-1))
+    ours, theirs = build(normalize_features=False), build()
+    assert torch.equal(ours.eval()(unit).maps, theirs.eval()(tokens).maps)
+    assert not torch.equal(track.maps, theirs(tokens).maps)
+
+
 def test_drawn_heads_depend_on_seed_and_count_alone():
     first, second, other = build(seed=3), build(seed=3), build(seed=4)
     torch.manual_seed(0)

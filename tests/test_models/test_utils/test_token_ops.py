@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmvidssl.models.utils import apply_masks, clip_to_frames, resize_pos_embed
+from mmvidssl.models.utils import apply_masks, clip_to_frames, resize_pos_embed, shuffle_masks
 from tests.utils_model import noise
 
 
@@ -35,6 +35,19 @@ def test_apply_masks_equals_the_loop(kind):
                     for x in range(12):
                         weight = masks[o, b, t, y // 4, x // 4].float()
                         assert torch.equal(masked[o, b, :, t, y, x], clip[b, :, t, y, x] * weight)
+
+
+def test_shuffled_masks_hold_the_same_values_elsewhere():
+    masks = noise(2, 5, 3, 4)  # soft, all different
+    shuffled = shuffle_masks(masks, torch.Generator().manual_seed(0))
+    assert torch.equal(shuffled.flatten(-2).sort().values, masks.flatten(-2).sort().values)
+    # each frame has its own order
+    orders = [
+        tuple((frame.flatten() == value).nonzero().item() for value in mask.flatten())
+        for frame, mask in zip(shuffled.flatten(0, 1), masks.flatten(0, 1), strict=True)
+    ]
+    assert len(set(orders)) == 10
+    assert torch.equal(shuffled, shuffle_masks(masks, torch.Generator().manual_seed(0)))
 
 
 def test_resize_pos_embed_of_the_same_grid_is_the_same():

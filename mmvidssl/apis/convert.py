@@ -1,0 +1,164 @@
+"""From the checkpoints of the released self-supervised code to ours."""
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmvidssl.version import __version__
+
+from .init_model import STUDENT, TEACHER, read_checkpoint
+from .publish import write_plain
+from .vit_names import describe_vit, rename_vit
+
+NECK, TEACHER_NECK, CENTER = 'neck.', 'teacher.neck.', 'target_generator.center'
+PREFIXES = dict(student=(STUDENT, NECK), teacher=(TEACHER, TEACHER_NECK))
+LOSSES = ('dino_loss', 'ibot_loss')
+PLAIN = (bool, int, float, str, type(None))
+
+
+class Conversion(NamedTuple):
+    """What :func:`convert_checkpoint` did."""
+
+    path: Path
+    roles: tuple[str, ...]
+    """``('student', 'teacher')``, one of them, or none for a backbone on its own."""
+    arch: dict[str, Any]
+    """What a config must say, see :func:`mmvidssl.apis.vit_names.describe_vit`."""
+    dropped: dict[str, str]
+    """What of the file is not in the new one, and why."""
+
+
+def convert_checkpoint(
+    source: str | os.PathLike, target: str | os.PathLike, force: bool = False
+) -> Conversion:
+    """Convert a checkpoint of DoRA, DINO, iBOT or DINOv2 to our names.
+
+    A training checkpoint (``student`` and ``teacher``) gives student, teacher and center; ours
+    loads it by ``load_from`` or ``init_model``. With one of the two, or a backbone alone, the new
+    file holds ``backbone.*`` (and ``neck.*``), which serve as student and as teacher. Optimizer and
+    schedule are not converted: train on with ``load_from``, not with ``resume``.
+
+    The file is read with ``weights_only=True``; of all classes that it may name, only
+    ``argparse.Namespace``, of which the released code's ``args`` is one, is let in, and no longer
+    than the reading takes.
+
+    Args:
+        source: The released checkpoint.
+        target: The new file; written whole or not at all.
+        force: Whether ``target`` may exist.
+
+    Raises:
+        FileNotFoundError: if there is no such source.
+        FileExistsError: if ``target`` exists and ``force`` is not set.
+        ValueError: if the source is no checkpoint, or of another architecture; names the file and
+            the weights.
+    """
+    source, target = Path(source), Path(target)
+    _check_target(source, target, force)
+    content = _read(source)
+    try:
+        state_dict, roles, arch, dropped = _convert(content)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from error
+    meta = _meta(content, source, arch)
+    write_plain(dict(state_dict=state_dict, meta=meta), target)
+    return Conversion(target, roles, arch, dropped)
+
+
+def _check_target(source: Path, target: Path, force: bool) -> None:
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f'{target} would overwrite its own source; choose another name')
+    if target.exists() and not force:
+        raise FileExistsError(
+            f'{target} exists already; choose another name, or pass --force to overwrite it'
+        )
+
+
+def _read(source: Path) -> dict:
+    if not hasattr(torch.serialization, 'safe_globals'):
+        raise ValueError(
+            f'{source} may hold an argparse.Namespace, which torch {torch.__version__} cannot read '
+            'without running code from the file; convert it with torch 2.5 or later'
+        )
+    with torch.serialization.safe_globals([Namespace]):
+        content = read_checkpoint(source)
+    inner = content['state_dict']
+    # A file without 'state_dict' comes wrapped in one.
+    return dict(inner) if set(content) == {'state_dict'} and _roles(inner) else content
+
+
+def _roles(content: Mapping) -> tuple[str, ...]:
+    return tuple(role for role in PREFIXES if isinstance(content.get(role), Mapping))
+
+
+def _convert(content: dict) -> tuple[dict[str, Tensor], tuple[str, ...], dict, dict[str, str]]:
+    roles = _roles(content)
+    networks = {role: content[role] for role in roles} or dict(backbone=content['state_dict'])
+    for name, weights in networks.items():
+        _check_tensors(name, weights)
+    renamed = {name: rename_vit(weights) for name, weights in networks.items()}
+    state_dict, dropped = {}, {}
+    for name, parts in renamed.items():
+        backbone, neck = PREFIXES[name] if len(renamed) > 1 else PREFIXES['student']
+        state_dict.update({backbone + key: value for key, value in parts.backbone.items()})
+        state_dict.update({neck + key: value for key, value in parts.neck.items()})
+        dropped.update({f'{name}.{key}': why for key, why in parts.dropped.items()})
+    archs = {name: describe_vit(parts.backbone, parts.neck) for name, parts in renamed.items()}
+    arch = next(iter(archs.values()))
+    if any(other != arch for other in archs.values()):
+        raise ValueError(f'student and teacher are of different architectures: {archs}')
+    _convert_center(content, arch, state_dict)
+    dropped.update(_describe_rest(content, set(roles) or {'state_dict'}))
+    return {key: value.clone() for key, value in state_dict.items()}, roles, arch, dropped
+
+
+def _check_tensors(name: str, weights: Mapping) -> None:
+    others = [str(key) for key, value in weights.items() if not isinstance(value, Tensor)]
+    if others or not weights:
+        raise ValueError(
+            f'{name} must hold tensors by name, and holds {", ".join(others[:8]) or "nothing"}. '
+            "Known are files with 'student' and 'teacher', and backbones on their own."
+        )
+
+
+def _convert_center(content: dict, arch: dict, state_dict: dict[str, Tensor]) -> None:
+    for name in LOSSES:
+        loss = content.get(name)
+        center = loss.get('center') if isinstance(loss, Mapping) else None
+        if not isinstance(center, Tensor) or 'num_prototypes' not in arch:
+            continue
+        if center.numel() != arch['num_prototypes']:
+            raise ValueError(
+                f'{name}.center has {center.numel()} numbers, but there are '
+                f'{arch["num_prototypes"]} prototypes'
+            )
+        state_dict[CENTER] = center.reshape(1, -1)
+
+
+def _describe_rest(content: dict, converted: set[str]) -> dict[str, str]:
+    """Everything else in the file, and why it is not in ours."""
+    rest = {}
+    for key, value in content.items():
+        if key in LOSSES and isinstance(value, Mapping):
+            others = [name for name in value if name != 'center']
+            rest.update({f'{key}.{name}': 'has no counterpart' for name in others})
+        elif key in ('epoch', 'args'):
+            rest[key] = 'kept in meta'
+        elif key not in converted:
+            rest[str(key)] = "state of the released code's training"
+    return rest
+
+
+def _meta(content: dict, source: Path, arch: dict) -> dict:
+    meta: dict[str, Any] = dict(converted_from=source.name, mmvidssl_version=__version__, arch=arch)
+    if isinstance(content.get('epoch'), int):
+        meta['epoch'] = content['epoch']
+    if isinstance(content.get('args'), Namespace):
+        args = vars(content['args'])
+        meta['args'] = {k: v if isinstance(v, PLAIN) else str(v) for k, v in args.items()}
+    return meta

@@ -1,0 +1,172 @@
+"""A collapse is seen within minutes, not after three days."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mmengine.hooks import Hook
+
+from mmvidssl.registry import HOOKS
+
+from ..unwrap import unwrap_model
+from .health_hook import HealthHook
+
+ACTIONS = ('warn', 'stop')
+
+
+class Symptom(NamedTuple):
+    """One way to collapse: whether it is seen, what is seen, and what may help."""
+
+    name: str
+    is_seen: bool
+    finding: str
+    advice: str
+
+
+@HOOKS.register_module()
+class CollapseHook(Hook):
+    """Warn, or stop, when what ``HealthHook`` measures says that the model collapses.
+
+    - *uniform targets*: the teacher's entropy is within ``uniform_tol`` of its maximum ``ln K``;
+    - *one prototype*: the entropy of the mean target is below ``one_prototype_tol * ln K``, so that
+      all frames of a batch get the same, sharp target. (Sharp targets that differ are healthy.)
+    - *rank_teacher*, *rank_student*: the effective rank of the class tokens is below ``min_rank``,
+      or what it has above one has fallen below ``rank_drop`` times its best since the grace period.
+
+    Each is judged by its mean over the last measurements. It is told once, with the iteration that
+    it is seen since; after a recovery, which is told as well, it may be told again. All processes
+    see the same numbers, so that they stop together.
+
+    Args:
+        window: Number of measurements (of ``HealthHook``) to average.
+        patience: Number of measurements in a row that must show a symptom.
+        grace: Iterations at the beginning that are not judged: a model that has learned nothing
+            looks collapsed.
+        action: ``'warn'``, or ``'stop'`` to end the run with an error as well.
+        uniform_tol: See above; a share of ``ln K``.
+        one_prototype_tol: Likewise.
+        min_rank: See above. One is a complete collapse; 0 switches it off.
+        rank_drop: See above; 0 switches it off.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Source: DINO, section 5.3 and figure 7, for the two ways to collapse and their entropies.
+    """
+
+    # After HealthHook.
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        window: int = 10,
+        patience: int = 5,
+        grace: int = 1000,
+        action: str = 'warn',
+        uniform_tol: float = 0.01,
+        one_prototype_tol: float = 0.01,
+        min_rank: float = 1.1,
+        rank_drop: float = 0.2,
+    ) -> None:
+        if action not in ACTIONS:
+            raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
+        if min(window, patience) < 1 or grace < 0:
+            raise ValueError(
+                'CollapseHook needs window >= 1, patience >= 1 and grace >= 0, got '
+                f'window={window}, patience={patience} and grace={grace}'
+            )
+        shares = dict(
+            uniform_tol=uniform_tol, one_prototype_tol=one_prototype_tol, rank_drop=rank_drop
+        )
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise ValueError(f'{name} is a share and lies in [0, 1), got {value}')
+        self.window, self.patience, self.grace, self.action = window, patience, grace, action
+        self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
+        self.min_rank, self.rank_drop = min_rank, rank_drop
+        # Nothing below is worth a checkpoint: a resumed run tells a lasting collapse once more.
+        self._since: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+        self._best_rank: dict[str, float] = {}
+
+    def before_train(self, runner) -> None:
+        """Refuse to judge what nobody measures.
+
+        Raises:
+            ValueError: says which hook is missing.
+        """
+        if not any(isinstance(hook, HealthHook) for hook in runner.hooks):
+            raise ValueError(
+                "CollapseHook judges what HealthHook measures. Add dict(type='HealthHook') to "
+                'custom_hooks, or remove CollapseHook.'
+            )
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Judge, if there is a new measurement.
+
+        Raises:
+            RuntimeError: if there is a collapse and ``action='stop'``.
+        """
+        if runner.iter < self.grace or not unwrap_model(runner.model).health:
+            return
+        hub = runner.message_hub
+        names = unwrap_model(runner.model).health
+        means = {name: hub.get_scalar(f'train/{name}').mean(self.window) for name in names}
+        for symptom in self.examine(means):
+            self._follow(runner, symptom)
+
+    def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
+        """Every symptom, seen or not, in recent means of the health scalars."""
+        seen, mean_target = means['teacher_entropy'], means['teacher_batch_entropy']
+        most = seen + means['teacher_kl']
+        yield Symptom(
+            'uniform targets',
+            seen > (1 - self.uniform_tol) * most,
+            f'teacher_entropy is {seen:.4f} of at most ln K = {most:.4f}, so the targets say '
+            'nothing',
+            'a lower teacher_temp, a smaller center_momentum, a lower learning rate, '
+            'norm_last_layer=True, a larger batch',
+        )
+        yield Symptom(
+            'one prototype',
+            mean_target < self.one_prototype_tol * most,
+            f'teacher_batch_entropy is {mean_target:.4f} of at most ln K = {most:.4f}, so all '
+            'frames get the same target',
+            'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen last '
+            'layer for longer, a lower learning rate, a larger batch',
+        )
+        for name in ('rank_teacher', 'rank_student'):
+            rank = means[name]
+            best = self._best_rank[name] = max(rank, self._best_rank.get(name, 0.0))
+            yield Symptom(
+                name,
+                rank < max(self.min_rank, 1 + self.rank_drop * (best - 1)),
+                f'the effective rank of the features is {rank:.3f} (best so far {best:.3f}), so '
+                'different frames look alike',
+                'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
+                'less weight decay, a larger batch',
+            )
+
+    def _follow(self, runner, symptom: Symptom) -> None:
+        """Count a symptom, and tell its beginning and its end."""
+        name, now = symptom.name, runner.iter + 1
+        if not symptom.is_seen:
+            since = self._since.pop(name, now)
+            if self._counts.pop(name, 0) >= self.patience:
+                runner.logger.info(
+                    f'CollapseHook: {name}, seen since iteration {since}, is over at {now}.'
+                )
+            return
+        since = self._since.setdefault(name, now)
+        self._counts[name] = self._counts.get(name, 0) + 1
+        if self._counts[name] != self.patience:
+            return
+        message = (
+            f'COLLAPSE ({name}), seen since iteration {since}, now {now}: {symptom.finding}. '
+            f'Try: {symptom.advice}.'
+        )
+        runner.logger.warning(message)
+        if self.action == 'stop':
+            raise RuntimeError(
+                f"{message} Stopped (CollapseHook's action='stop'); the checkpoints of "
+                f'{runner.work_dir} are as they were.'
+            )

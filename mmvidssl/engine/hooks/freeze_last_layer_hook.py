@@ -1,0 +1,62 @@
+"""A last layer that waits."""
+
+from mmengine.hooks import Hook
+
+from mmvidssl.registry import HOOKS
+
+from ..unwrap import unwrap_model
+from .epoch_check import check_loop_counts_epochs
+
+
+@HOOKS.register_module()
+class FreezeLastLayerHook(Hook):
+    """Keep the prototypes as they are at the beginning of training.
+
+    Their gradients are computed and dropped right before each optimizer step, so that they are
+    neither updated nor decayed and their moments stay empty. ``requires_grad`` is left alone, which
+    distributed wrappers, built long before, rely on.
+
+    Args:
+        num_epochs: How long, in epochs or, with ``by_epoch=False``, iterations.
+        by_epoch: The unit.
+        prefix: Name of the layer in the model.
+
+    Source: DINO, appendix "Implementation details".
+    """
+
+    def __init__(
+        self, num_epochs: int = 1, by_epoch: bool = True, prefix: str = 'neck.last_layer'
+    ) -> None:
+        if num_epochs < 0:
+            raise ValueError(f'num_epochs must not be negative, got {num_epochs}')
+        self.num_epochs = num_epochs
+        self.by_epoch = by_epoch
+        self.prefix = prefix
+
+    def before_train(self, runner) -> None:
+        """Step in between the backward pass and the optimizer.
+
+        Raises:
+            ValueError: if the model has no such layer, or the loop no epochs.
+        """
+        if self.by_epoch and self.num_epochs:
+            check_loop_counts_epochs(runner, f'FreezeLastLayerHook(num_epochs={self.num_epochs})')
+        model = unwrap_model(runner.model)
+        frozen = [p for name, p in model.named_parameters() if name.startswith(f'{self.prefix}.')]
+        if not frozen:
+            raise ValueError(
+                f'FreezeLastLayerHook(prefix={self.prefix!r}) finds no parameter of that name in '
+                f'{type(model).__name__}. Its children are '
+                f'{[name for name, _ in model.named_children()]}.'
+            )
+
+        def drop_gradients(*args) -> None:
+            if (runner.epoch if self.by_epoch else runner.iter) < self.num_epochs:
+                for parameter in frozen:
+                    parameter.grad = None
+
+        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(drop_gradients)
+
+    def after_train(self, runner) -> None:
+        """Step aside."""
+        self._handle.remove()

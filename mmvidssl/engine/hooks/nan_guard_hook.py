@@ -1,0 +1,154 @@
+"""A loss that is not a number ends the run, and leaves what is needed to see why."""
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmvidssl.registry import HOOKS
+
+from ..checkpoint import AtomicBackend
+from ..checkpoint.plain_state import to_plain
+from ..gradients import gradient_norm
+from ..unwrap import unwrap_model
+
+
+@HOOKS.register_module()
+class NaNGuardHook(Hook):
+    """Stop at a loss or gradient that is NaN or infinite, before it reaches the parameters.
+
+    Losses are checked before they are differentiated, gradients just before the optimizer's step.
+    A ``GradScaler`` skips steps with infinite gradients, which are normal in float16, so the check
+    does not see them. All processes learn of one another's losses (one number is reduced in every
+    iteration) and stop together; gradients are the same on all.
+
+    The iteration is saved as ``<work_dir>/nan_iter_<iteration>.pth`` (``..._rank<N>.pth`` with
+    several processes, by those whose loss is bad), which opens with
+    ``torch.load(weights_only=True)``: ``iteration`` (from 1, as in the log), ``epoch``, ``losses``,
+    ``bad_gradients`` (names of parameters), ``batch`` (as the data loader gave it), ``state_dict``
+    (before the step; buffers, such as the center, before the forward pass), ``teacher_temp``,
+    ``random_state`` and ``model_cfg``. ``mmvidssl.apis.replay_iteration`` computes the losses anew.
+    With gradient accumulation a bad gradient may stem from an earlier batch than the one saved.
+    """
+
+    # Batches and random states are noted after all other hooks have had their say.
+    priority = 'LOWEST'
+
+    def before_train(self, runner) -> None:
+        """Begin to watch.
+
+        Raises:
+            TypeError: if the model does not let its losses be checked.
+        """
+        model = unwrap_model(runner.model)
+        if not hasattr(model, 'check_losses'):
+            raise TypeError(
+                'NaNGuardHook needs a model with check_losses (a BaseAlgorithm of mmvidssl); '
+                f'{type(model).__name__} has none. Remove the hook from the config.'
+            )
+        model.check_losses = partial(self._check_losses, runner)
+        check_gradients = partial(self._check_gradients, runner)
+        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(check_gradients)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Note what the iteration starts from; the parameters do not change until its end."""
+        self._batch = data_batch
+        self._losses: dict[str, Tensor] = {}
+        self._buffers = {name: b.clone() for name, b in unwrap_model(runner.model).named_buffers()}
+        self._random_state = dict(cpu=torch.get_rng_state())
+        if torch.cuda.is_available():
+            self._random_state['cuda'] = torch.cuda.get_rng_state()
+
+    def after_train(self, runner) -> None:
+        """Watch no more."""
+        unwrap_model(runner.model).check_losses = None
+        self._handle.remove()
+
+    def _check_losses(self, runner, losses: dict[str, Tensor]) -> None:
+        self._losses = {name: value.detach().float() for name, value in losses.items()}
+        is_bad = (~torch.stack(list(self._losses.values())).isfinite()).any().float()
+        anywhere = is_bad.clone()
+        all_reduce(anywhere, op='max')
+        if not anywhere.item():
+            return
+        message = (
+            f'iteration {runner.iter + 1}: the losses of another process are not finite; its '
+            'message says where the iteration is saved. No parameter has been changed by it.'
+        )
+        if is_bad.item():
+            shown = ', '.join(f'{name}={value.item()}' for name, value in self._losses.items())
+            message = self._save(runner, f'the losses are {shown}', [])
+        self._stop(runner, message)
+
+    def _check_gradients(self, runner, optimizer, args, kwargs) -> None:
+        # Fused optimizers are called by GradScaler even if they are to do nothing.
+        found_inf = getattr(optimizer, 'found_inf', None)
+        if found_inf is not None and found_inf.item():
+            return
+        norm = gradient_norm(optimizer).item()
+        if torch.tensor(norm).isfinite():
+            return
+        parameters = unwrap_model(runner.model).named_parameters()
+        bad = [n for n, p in parameters if p.grad is not None and not p.grad.isfinite().all()]
+        more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
+        where = f', in {", ".join(bad[:3])}{more}' if bad else ', by overflow'
+        self._stop(runner, self._save(runner, f'the norm of the gradients is {norm}{where}', bad))
+
+    @staticmethod
+    def _stop(runner, message: str) -> None:
+        """End the run on all processes, of which launchers kill the rest once the first ends."""
+        runner.logger.error(message)
+        barrier()
+        raise FloatingPointError(message)
+
+    def _save(self, runner, what: str, bad_gradients: list[str]) -> str:
+        """Save the iteration; a sentence on what was wrong and where it is."""
+        suffix = f'_rank{get_rank()}' if get_world_size() > 1 else ''
+        path = Path(runner.work_dir) / f'nan_iter_{runner.iter + 1}{suffix}.pth'
+        try:
+            buffer = io.BytesIO()
+            torch.save(self._describe(runner, bad_gradients), buffer)
+            AtomicBackend().put(buffer.getvalue(), path)
+            saved = (
+                f'Saved as {path}. See it again with: python -c "from mmvidssl.apis import '
+                f"replay_iteration; print(replay_iteration('{path}'))\""
+            )
+        except (OSError, TypeError) as error:
+            saved = f'It could not be saved: {error}.'
+        return (
+            f'iteration {runner.iter + 1}: {what}. The run is stopped, and no parameter has been '
+            f'changed by it. {saved} Often the learning rate is too high or the input is broken.'
+        )
+
+    def _describe(self, runner, bad_gradients: list[str]) -> dict:
+        """The iteration as plain data."""
+        model = unwrap_model(runner.model)
+        state = {k: self._buffers.get(k, v).cpu() for k, v in model.state_dict().items()}
+        return dict(
+            iteration=runner.iter + 1,
+            epoch=runner.epoch + 1,
+            losses={name: value.item() for name, value in self._losses.items()},
+            bad_gradients=bad_gradients,
+            batch=to_plain(_without_elements(self._batch)),
+            state_dict=state,
+            teacher_temp=getattr(getattr(model, 'target_generator', None), 'teacher_temp', None),
+            random_state=dict(seed=runner.seed, rank=get_rank(), **self._random_state),
+            model_cfg=to_plain(runner.cfg.get('model')),
+        )
+
+
+def _without_elements(value: Any) -> Any:
+    """Data samples of a batch become dicts."""
+    if isinstance(value, BaseDataElement):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return {key: _without_elements(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_elements(item) for item in value]
+    return value

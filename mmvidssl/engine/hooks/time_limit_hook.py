@@ -1,0 +1,53 @@
+"""Training that ends in time."""
+
+import time
+
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
+
+from mmvidssl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class TimeLimitHook(Hook):
+    """End training, with its last checkpoint, at the first iteration past a time limit.
+
+    For runs with a budget (a job scheduler's, a demonstration's). Schedules are not shortened: a
+    run that meets its limit ends where it stands.
+
+    Args:
+        seconds: Wall-clock time from the start of training.
+
+    Raises:
+        ValueError: if ``seconds`` is not positive.
+    """
+
+    priority = 'VERY_HIGH'  # before the checkpoint hook asks whether this iteration is the last
+
+    def __init__(self, seconds: float) -> None:
+        if seconds <= 0:
+            raise ValueError(f'a time limit must be positive, got {seconds} seconds')
+        self.seconds = seconds
+
+    def before_train(self, runner) -> None:
+        """Start the clock.
+
+        Raises:
+            ValueError: in a loop that cannot end in the middle of an epoch.
+        """
+        if type(runner.train_loop) is EpochBasedTrainLoop:
+            raise ValueError(
+                'TimeLimitHook ends a loop in the middle of an epoch (ResumableEpochTrainLoop, '
+                'ResumableIterTrainLoop, IterBasedTrainLoop), which EpochBasedTrainLoop cannot'
+            )
+        self._deadline = time.monotonic() + self.seconds
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Make this iteration the last if time is up."""
+        if time.monotonic() > self._deadline and runner.iter + 1 < runner.max_iters:
+            runner.logger.warning(
+                f'the time limit of {self.seconds:.0f} s ends training at iteration '
+                f'{runner.iter + 1} of {runner.max_iters}'
+            )
+            runner.train_loop._max_iters = runner.iter + 1
+            runner.train_loop.stop_training = True

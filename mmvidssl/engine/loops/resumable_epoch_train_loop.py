@@ -1,0 +1,139 @@
+"""A training loop that goes on in the middle of an epoch."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mmengine.logging import MMLogger
+from mmengine.runner import EpochBasedTrainLoop
+from torch.utils.data import DataLoader
+
+from mmvidssl.registry import LOOPS
+
+
+class DataPosition(NamedTuple):
+    """How far training has come: samples of all processes together, in an epoch from 0."""
+
+    epoch: int
+    num_samples: int
+
+
+@LOOPS.register_module()
+class ResumableEpochTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's ``EpochBasedTrainLoop`` that resumes at the sample where it was stopped.
+
+    The sampler starts there; nothing that was trained on is read or decoded again. With
+    ``PlainCheckpointHook`` each checkpoint carries :meth:`state_dict`. Since samples and random
+    draws depend on seeds and positions alone (``ClipSampler``, ``StepSeedHook``), there is no state
+    of a random generator to store, of no process and no worker.
+
+    The number of processes and the batch size may change between stop and resume: the position in
+    samples is kept, iterations are counted anew from it, and the log says so.
+
+    Args:
+        runner: The runner.
+        dataloader: A data loader or its config; its sampler must have ``set_position``.
+        max_epochs: Length of the training.
+        **kwargs: As in MMEngine's ``EpochBasedTrainLoop``.
+
+    Raises:
+        TypeError: if the sampler cannot start in the middle.
+        ValueError: if there are fewer samples than one batch takes.
+    """
+
+    def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs) -> None:
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        self.sampler = getattr(self.dataloader.batch_sampler, 'sampler', self.dataloader.sampler)
+        if not hasattr(self.sampler, 'set_position'):
+            raise TypeError(
+                f'{type(self).__name__} needs a sampler with set_position(epoch, num_samples), '
+                f'such as ClipSampler; got {type(self.sampler).__name__}. Change the sampler of '
+                "train_dataloader, or use MMEngine's loop, which reads an epoch again to resume in "
+                'it.'
+            )
+        if not len(self.dataloader):
+            raise ValueError(
+                f'an epoch has no batch: {len(self.sampler)} samples for each process, '
+                f'batch_size={self._batch_size}, drop_last=True. Use a smaller batch, more data, '
+                'or drop_last=False.'
+            )
+        self.position = DataPosition(0, 0)
+
+    @property
+    def _batch_size(self) -> int:
+        return self.dataloader.batch_sampler.batch_size
+
+    def run_epoch(self) -> None:
+        """Iterate one epoch, or what is left of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        self.sampler.set_position(*self.position)
+        start = self._num_batches_before(self.position.num_samples)
+        for idx, data_batch in enumerate(self.dataloader, start):
+            self.run_iter(idx, data_batch)
+            if self._iter >= self._max_iters or self.stop_training:
+                break
+        if self._num_batches_before(self.position.num_samples) == len(self.dataloader):
+            self.position = DataPosition(self._epoch + 1, 0)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        """Iterate one batch; hooks that run after it find it counted."""
+        taken = self._batch_size * self.sampler.world_size
+        self.position = DataPosition(self._epoch, self.position.num_samples + taken)
+        super().run_iter(idx, data_batch)
+
+    def _num_batches_before(self, num_samples: int) -> int:
+        """Batches of an epoch that its first ``num_samples`` samples make up."""
+        left = self.sampler.num_left(num_samples)
+        if not self.dataloader.batch_sampler.drop_last:
+            left += self._batch_size - 1
+        return len(self.dataloader) - left // self._batch_size
+
+    def state_dict(self) -> dict:
+        """The position, and what it means something for only."""
+        return dict(
+            epoch=self.position.epoch,
+            num_samples=self.position.num_samples,
+            iters_per_epoch=len(self.dataloader),
+            batch_size=self._batch_size,
+            world_size=self.sampler.world_size,
+            dataset_len=len(self.dataloader.dataset),
+            sampler_seed=self.sampler.seed,
+            dataset_seed=getattr(self.dataloader.dataset, 'seed', None),
+        )
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a position.
+
+        Raises:
+            ValueError: if the data set is not the one of the checkpoint.
+        """
+        dataset = self.dataloader.dataset
+        if state['dataset_len'] != len(dataset):
+            raise ValueError(
+                f'the checkpoint was trained on a data set of {state["dataset_len"]} samples, '
+                f'this one has {len(dataset)}: its position means nothing here. Restore the videos '
+                "and the data set's options, or start from the weights alone (load_from without "
+                'resume).'
+            )
+        self.sampler.seed = state['sampler_seed']
+        if hasattr(dataset, 'seed'):
+            dataset.seed = state['dataset_seed']
+        self.position = DataPosition(state['epoch'], state['num_samples'])
+        self._epoch = state['epoch']
+        before = self._num_batches_before(state['num_samples'])
+        self._iter = self._epoch * len(self.dataloader) + before
+        self._say_what_changed(state)
+
+    def _say_what_changed(self, state: dict) -> None:
+        keys = ('world_size', 'batch_size', 'iters_per_epoch')
+        then, now = [[s[key] for key in keys] for s in (state, self.state_dict())]
+        if then != now:
+            MMLogger.get_current_instance().warning(
+                'the checkpoint was written by {} processes with batches of {} ({} iterations an '
+                'epoch); this run has {} with {} ({}). '.format(*then, *now)
+                + 'It goes on at the '
+                f'same sample, {state["num_samples"]} of epoch {state["epoch"]} (from 0), which is '
+                f'its iteration {self._iter}.'
+            )

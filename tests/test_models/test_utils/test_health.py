@@ -1,0 +1,135 @@
+"""Each number against its closed form."""
+
+import math
+
+import pytest
+import torch
+
+from mmvidssl.models.utils.health import (
+    effective_rank,
+    entropy,
+    kl_to_uniform,
+    mask_coverage,
+    mask_overlap,
+    sinkhorn_residual,
+)
+from mmvidssl.models.utils.sinkhorn_knopp import sinkhorn_knopp
+from tests.utils_model import noise
+
+
+def test_entropy_and_kl_of_the_two_extremes():
+    probs = torch.stack([torch.full((8,), 1 / 8), torch.eye(8)[0]])
+    torch.testing.assert_close(entropy(probs), torch.tensor([math.log(8), 0.0]))
+    torch.testing.assert_close(kl_to_uniform(probs), torch.tensor([0.0, math.log(8)]))
+
+
+def test_entropy_of_a_coin():
+    p = 0.2
+    expected = -p * math.log(p) - (1 - p) * math.log(1 - p)
+    assert entropy(torch.tensor([p, 1 - p, 0.0])).item() == pytest.approx(expected)
+
+
+def test_kl_is_the_divergence():
+    probs = noise(3, 4, 10).softmax(-1)
+    expected = (probs * (probs * 10).log()).sum(-1)
+    torch.testing.assert_close(kl_to_uniform(probs), expected)
+
+
+@pytest.mark.parametrize('rank', [1, 3, 8])
+def test_effective_rank_of_equal_singular_values_is_the_rank(rank):
+    directions = torch.linalg.qr(noise(16, rank))[0].T  # (rank, 16), orthonormal
+    features = directions.repeat(5, 1)
+    assert effective_rank(features).item() == pytest.approx(rank, rel=1e-4)
+    assert effective_rank(1e-3 * features).item() == pytest.approx(rank, rel=1e-4)
+
+
+def test_effective_rank_of_two_singular_values():
+    features = torch.diag(torch.tensor([3.0, 1.0]))
+    expected = math.exp(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    assert effective_rank(features).item() == pytest.approx(expected)
+
+
+def test_effective_rank_of_a_complete_collapse_is_one_despite_rounding():
+    features = noise(1, 24).expand(32, -1) * (1 + 1e-7 * noise(32, 1, seed=1))
+    assert effective_rank(features).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_effective_rank_takes_rows_of_all_kinds():
+    """Not every 16th, which would always be the same of 16 clips."""
+    features = torch.eye(16).repeat(256, 1)
+    assert effective_rank(features).item() == pytest.approx(16, rel=0.02)
+
+
+def test_effective_rank_of_nothing_and_of_nan():
+    assert effective_rank(torch.zeros(4, 3)) == 0
+    assert effective_rank(torch.tensor([[1.0, 2.0], [torch.nan, 1.0]])).isnan()
+    assert effective_rank(torch.tensor([[1.0, 2.0], [torch.inf, 1.0]])).isnan()
+
+
+def test_effective_rank_is_float32_under_autocast():
+    features = noise(32, 24).bfloat16()
+    with torch.autocast('cpu', torch.bfloat16):
+        rank = effective_rank(features)
+    assert rank.dtype == torch.float32
+    assert rank == effective_rank(features.float())
+
+
+def rectangles():
+    """Two objects of 4 and 8 of 16 patches, 2 in common, in each of 2 x 3 frames."""
+    masks = torch.zeros(2, 2, 3, 4, 4, dtype=torch.bool)
+    masks[0, ..., 0, :] = True
+    masks[1, ..., 2:] = True
+    return masks
+
+
+def test_coverage_and_overlap():
+    masks = rectangles()
+    assert mask_coverage(masks) == (4 + 8) / 2 / 16
+    assert mask_overlap(masks).item() == pytest.approx(2 / 10)
+    assert mask_overlap(masks[[0, 0]]) == 1
+    assert mask_overlap(torch.stack([masks[0], ~masks[0]])) == 0
+
+
+def test_overlap_of_three_is_the_mean_over_pairs():
+    masks = rectangles()
+    three = torch.cat([masks, masks[:1]])  # pairs: 2/10, 1, 2/10
+    assert mask_overlap(three).item() == pytest.approx((2 / 10 + 1 + 2 / 10) / 3)
+
+
+def test_overlap_of_soft_masks():
+    masks = torch.tensor([[0.5, 1.0], [1.0, 0.25]]).view(2, 1, 1, 1, 2)
+    assert mask_overlap(masks).item() == pytest.approx(0.75 / 2)
+    assert mask_coverage(masks).item() == pytest.approx(2.75 / 4)
+
+
+def test_overlap_of_one_object_and_of_empty_masks():
+    assert mask_overlap(rectangles()[:1]) == 0
+    assert mask_overlap(torch.zeros(2, 1, 1, 4, 4)) == 0
+
+
+def test_sinkhorn_residual():
+    fair = torch.full((2, 6, 3), 1 / 3)
+    assert sinkhorn_residual(fair).item() == pytest.approx(0, abs=1e-6)
+    greedy = torch.zeros(2, 6, 3)
+    greedy[0, :, 0] = 1  # all 6 tokens where 2 are due
+    greedy[1] = 1 / 3
+    assert sinkhorn_residual(greedy).item() == pytest.approx(2)
+
+
+def test_sinkhorn_residual_falls_with_iterations():
+    scores = noise(2, 20, 3)
+    residuals = [sinkhorn_residual(sinkhorn_knopp(scores, 0.5, n)).item() for n in (1, 3, 100)]
+    assert residuals[0] > residuals[1] > residuals[2]
+    assert residuals[2] < 1e-4
+
+
+def test_no_gradient():
+    features = noise(4, 8).requires_grad_()
+    for value in (
+        entropy(features.softmax(-1)),
+        kl_to_uniform(features.softmax(-1)),
+        effective_rank(features),
+        mask_overlap(features.sigmoid().view(2, 1, 1, 4, 4)),
+        sinkhorn_residual(features.softmax(-1)[None]),
+    ):
+        assert not value.requires_grad

@@ -1,0 +1,81 @@
+"""The command lines of tools/model_converters: exit codes, and sentences instead of tracebacks."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.references.reference_figures import load_figures, role_weights
+
+CONVERTERS = Path(__file__).parents[2] / 'tools' / 'model_converters'
+SETUP, _ = load_figures('dora_small')
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """Calls a tool's ``main`` in this process; returns exit code, stdout and stderr."""
+
+    def run(name, *arguments):
+        spec = importlib.util.spec_from_file_location(name, CONVERTERS / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        code = module.main()
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def released(tmp_path):
+    path = tmp_path / 'checkpoint.pth'
+    roles = {role: role_weights(SETUP, role) for role in ('student', 'teacher')}
+    torch.save(dict(**roles, epoch=3, optimizer=dict(state={})), path)
+    return path
+
+
+def test_convert_then_publish(shell, tool, released, tmp_path):
+    script = CONVERTERS / 'dora_to_mmvidssl.py'
+    done = shell('python', script, released, tmp_path / 'ours.pth')
+    assert done.returncode == 0, done.stderr
+    assert 'student and teacher' in done.stdout and "'num_layers': 3" in done.stdout
+    assert 'not converted: optimizer' in done.stdout
+    code, out, _ = tool('publish_model', tmp_path / 'ours.pth', tmp_path / 'vit.pth')
+    assert code == 0
+    published = torch.load(out.strip(), weights_only=True)['state_dict']
+    teacher = role_weights(SETUP, 'teacher')
+    assert torch.equal(published['backbone.cls_token'], teacher['backbone.cls_token'])
+
+
+def test_converter_refuses_in_a_sentence(tool, released, tmp_path):
+    out = tmp_path / 'ours.pth'
+    (tmp_path / 'text.pth').write_text('no weights')
+    torch.save({'conv1.weight': torch.ones(1)}, tmp_path / 'resnet.pth')
+    expected = {
+        'none.pth': 'no such checkpoint',
+        'text.pth': 'cannot be opened as a checkpoint',
+        'resnet.pth': 'Is it another architecture?',
+    }
+    for name, message in expected.items():
+        code, _, error = tool('dora_to_mmvidssl', tmp_path / name, out)
+        assert code == 2 and name in error and message in error and error.count('\n') == 1
+        assert not out.exists()
+    assert tool('dora_to_mmvidssl', released, out)[0] == 0
+    code, _, error = tool('dora_to_mmvidssl', released, out)
+    assert code == 2 and 'exists already' in error
+    assert tool('dora_to_mmvidssl', released, out, '--force')[0] == 0
+
+
+def test_publisher_refuses_in_a_sentence(tool, tmp_path):
+    (tmp_path / 'text.pth').write_text('no weights')
+    torch.save(dict(state_dict={'conv1.weight': torch.ones(1)}), tmp_path / 'resnet.pth')
+    expected = {
+        'none.pth': 'no such checkpoint',
+        'text.pth': 'cannot be opened as a checkpoint',
+        'resnet.pth': 'no teacher backbone',
+    }
+    for name, message in expected.items():
+        code, _, error = tool('publish_model', tmp_path / name, tmp_path / 'out.pth')
+        assert code == 2 and name in error and message in error and error.count('\n') == 1
