@@ -7,12 +7,15 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS, DefaultScope
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine.runner import Runner
 from mmpretrain.models import VisionTransformer
 from modelindex import load_model_index as modelindex
 
 from mmvidssl import registry
+from mmvidssl.engine.optimizers import use_mixed_precision
 from mmvidssl.utils import register_all_modules
 from mmvidssl.utils.checks import check_top_level
+from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
@@ -28,6 +31,11 @@ NAME = re.compile(
 def scope(monkeypatch):
     monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
     register_all_modules()
+
+
+@pytest.fixture(scope='module')
+def video_path(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp('videos') / 'video.mp4', num_frames=12)
 
 
 def test_there_are_configs():
@@ -202,3 +210,33 @@ def test_dora_presets_can_be_chosen_on_the_command_line(preset):
         cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 32
         model = registry.MODELS.build(cfg.model)
         assert model.tracker.threshold == dict(paper='map', official='batch')[preset]
+
+
+@EACH
+def test_parts_accept_each_other(path, tmp_path, video_path):
+    """A real runner with the config's own hooks, loop and wrapper, up to before the first step."""
+    cfg = Config.fromfile(path)
+    cfg.work_dir = str(tmp_path)
+    cfg.experiment_name = f'{path.stem}-{tmp_path.name}'
+    arch = dict(embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48)
+    cfg.model.backbone.arch = arch
+    cfg.model.neck.in_channels = 24
+    cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 16
+    use_mixed_precision(cfg.optim_wrapper, 'cpu') if '-amp' in path.stem else None
+    assert cfg.optim_wrapper.type.startswith('PerParamClip')
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.train_dataloader.dataset = dict(
+        type='LongVideoDataset',
+        videos=[str(video_path)],
+        clip_len=2,
+        frame_interval=2,
+        interval_unit='frames',
+        pipeline=pipeline,
+    )
+    runner = Runner.from_cfg(cfg)
+    runner._train_loop = runner.build_train_loop(cfg.train_cfg)
+    runner.optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
+    runner.call_hook('before_run')
+    runner.call_hook('before_train')
+    runner.call_hook('after_train')

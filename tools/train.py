@@ -40,10 +40,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """``None``: do not; ``'auto'``: from the latest checkpoint; else from that file."""
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else existing_file(resume, '--resume: checkpoint')
+    """``None``: do not; ``'auto'``: from the latest checkpoint; else from that file.
+
+    Where there is nothing to resume yet, ``'auto'`` leaves the config's ``load_from`` as it is.
+    """
+    if resume is None:
+        return
+    if resume != 'auto':
+        cfg.load_from = existing_file(resume, '--resume: checkpoint')
+    elif not cfg.get('load_from') or any(Path(cfg.work_dir).glob('*.pth')):
+        cfg.load_from = None
+    else:
+        return
+    cfg.resume = True
 
 
 def main() -> None:

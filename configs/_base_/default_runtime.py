@@ -9,9 +9,6 @@ default_hooks = dict(
     checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
-    health=dict(type='HealthHook', interval=10),
-    collapse=dict(type='CollapseHook', action='warn', grace=1000),
-    nan_guard=dict(type='NaNGuardHook'),
 )
 
 env_cfg = dict(

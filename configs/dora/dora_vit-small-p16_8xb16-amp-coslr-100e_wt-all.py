@@ -9,4 +9,7 @@ _base_ = [
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-train_dataloader = dict(dataset=dict(cities='all'))
+# Clips are shuffled over ten files, each slow to open: every worker keeps all of them open.
+train_pipeline = _base_.train_pipeline
+train_pipeline[0].max_open = 10
+train_dataloader = dict(dataset=dict(cities='all', pipeline=train_pipeline))

@@ -102,12 +102,14 @@ custom_hooks = [
         warmup_epochs=0,
         by_epoch=False,
     ),
+    dict(type='HealthHook', interval=10),
+    dict(type='CollapseHook', action='warn', grace=100),
+    dict(type='NaNGuardHook'),
 ]
 train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=max_iters)
 
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
-    collapse=dict(grace=100),
 )
 log_processor = dict(window_size=10, by_epoch=False)

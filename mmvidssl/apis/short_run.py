@@ -25,8 +25,8 @@ def set_max_iters(cfg: Config, max_iters: int) -> None:
     """Stretch or shrink everything in ``cfg`` that counts iterations to a run of ``max_iters``.
 
     That is the training loop, the schedulers' ``begin``, ``end`` and ``T_max``, temperature
-    warm-ups counted in iterations, and the checkpoint, of which there is one, at the end. Losses
-    are logged often enough for a curve.
+    warm-ups and grace periods counted in iterations, and the checkpoint, of which there is one, at
+    the end. Losses are logged often enough for a curve.
 
     Raises:
         ValueError: If the config counts in epochs.
@@ -45,6 +45,7 @@ def set_max_iters(cfg: Config, max_iters: int) -> None:
     for hook in cfg.get('custom_hooks') or []:
         if not hook.get('by_epoch', True):
             _scale(hook, ('warmup_epochs',), factor)
+        _scale(hook, ('grace',), factor)
     hooks = cfg.get('default_hooks', {})
     if hooks.get('checkpoint'):
         hooks.checkpoint.update(by_epoch=False, interval=max_iters)

@@ -81,11 +81,16 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=max_epochs)
 
-# Without health, collapse and nan_guard, whose tests add their own.
-default_hooks = dict(
-    _delete_=True,
-    logger=dict(type='LoggerHook', interval=1),
-    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
-    step_seed=dict(type='StepSeedHook'),
-)
+default_hooks = dict(logger=dict(interval=1))
+# Without those for health, collapse and NaNs, whose tests add their own.
+custom_hooks = [
+    dict(type='TeacherMomentumHook', momentum=0.004, end_momentum=0.0),
+    dict(
+        type='TeacherTempHook',
+        warmup_teacher_temp=0.04,
+        teacher_temp=0.04,
+        warmup_epochs=0,
+    ),
+    dict(type='FreezeLastLayerHook', num_epochs=1),
+]
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))

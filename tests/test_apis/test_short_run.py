@@ -19,6 +19,7 @@ def make_config():
             custom_hooks=[
                 dict(type='TeacherTempHook', warmup_epochs=60, by_epoch=False),
                 dict(type='TeacherTempHook', warmup_epochs=60),
+                dict(type='CollapseHook', grace=30),
             ],
             default_hooks=dict(
                 checkpoint=dict(type='CheckpointHook', interval=5),
@@ -36,7 +37,8 @@ def test_everything_counted_in_iterations_is_scaled_and_nothing_else():
     assert (warmup.begin, warmup.end) == (0, 10)
     assert (cosine.begin, cosine.end, cosine.T_max) == (10, 100, 90)
     assert steps.end == 10
-    assert [h.warmup_epochs for h in cfg.custom_hooks] == [20, 60]
+    assert [h.warmup_epochs for h in cfg.custom_hooks[:2]] == [20, 60]
+    assert cfg.custom_hooks[2].grace == 10
     assert cfg.default_hooks.checkpoint.interval == 100
     assert cfg.default_hooks.checkpoint.by_epoch is False
     assert cfg.default_hooks.logger.interval == 3

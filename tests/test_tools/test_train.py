@@ -94,22 +94,6 @@ def test_missing_config(shell, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'device, wrapper',
-    [('cuda', 'PerParamClipAmpOptimWrapper'), ('cpu', 'PerParamClipAutocastOptimWrapper')],
-)
-@pytest.mark.parametrize('stated', ['PerParamClipOptimWrapper', 'PerParamClipAmpOptimWrapper'])
-def test_amp_swaps_the_wrapper(train_tool, monkeypatch, device, wrapper, stated):
-    monkeypatch.setattr(train_tool, 'get_device', lambda: device)
-    cfg = Config.fromfile(TINY_CONFIG)
-    cfg.optim_wrapper.type = stated
-    if stated == 'PerParamClipAmpOptimWrapper':
-        cfg.optim_wrapper.loss_scale = 512.0
-    train_tool.set_amp(cfg)
-    assert cfg.optim_wrapper.type == wrapper
-    assert ('loss_scale' in cfg.optim_wrapper) is (stated == wrapper)
-
-
-@pytest.mark.parametrize(
     'resume, expected',
     [(None, (False, None)), ('auto', (True, None)), (__file__, (True, __file__))],
 )
@@ -117,3 +101,12 @@ def test_resume(train_tool, resume, expected):
     cfg = Config.fromfile(TINY_CONFIG)
     train_tool.set_resume(cfg, resume)
     assert (cfg.resume, cfg.load_from) == expected
+
+
+def test_auto_resume_keeps_load_from_until_there_is_something_to_resume(train_tool, tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='weights.pth', resume=False))
+    train_tool.set_resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
+    (tmp_path / 'epoch_1.pth').touch()
+    train_tool.set_resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, None)

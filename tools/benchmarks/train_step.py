@@ -81,7 +81,7 @@ def model_cfg(args: argparse.Namespace) -> dict:
 
 def in_a_process_of_its_own(kind: str) -> dict:
     command = [sys.executable, __file__, *sys.argv[1:], '--kind', kind]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def main() -> None:

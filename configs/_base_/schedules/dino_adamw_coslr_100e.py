@@ -51,4 +51,7 @@ custom_hooks = [
         warmup_epochs=0,
     ),
     dict(type='FreezeLastLayerHook', num_epochs=1),
+    dict(type='HealthHook', interval=10),
+    dict(type='CollapseHook', action='warn', grace=3000),
+    dict(type='NaNGuardHook'),
 ]

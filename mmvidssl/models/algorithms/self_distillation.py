@@ -1,11 +1,13 @@
 """Student and teacher: what DINO and DoRA share."""
 
 from abc import abstractmethod
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import complete_teacher
 
 from ..utils import clip_to_frames, ema_update_
 from .base import BaseAlgorithm
@@ -26,6 +28,10 @@ class SelfDistillation(BaseAlgorithm):
         head: Config of the owner of the loss.
         data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
         init_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: if the backbone puts out something else than class tokens, or parts do not fit
+            each other.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class SelfDistillation(BaseAlgorithm):
             init_cfg=init_cfg,
         )
         self.backbone = MODELS.build(backbone)
+        self._check_out_type()
         self.neck = MODELS.build(neck)
         self.teacher = nn.ModuleDict(
             dict(backbone=MODELS.build(self._teacher_cfg(backbone)), neck=MODELS.build(neck))
@@ -49,6 +56,7 @@ class SelfDistillation(BaseAlgorithm):
         self.teacher.requires_grad_(False)
         self.target_generator = MODELS.build(target_generator)
         self.head = MODELS.build(head)
+        self._check_widths()
         self.update_teacher(momentum=1.0)
         self.train(self.training)
         self._register_load_state_dict_pre_hook(self._start_teacher_from_student)
@@ -56,12 +64,30 @@ class SelfDistillation(BaseAlgorithm):
     @staticmethod
     def _start_teacher_from_student(state_dict: dict, prefix: str, *args) -> None:
         """Weights without a teacher (a published backbone) are for student and teacher alike."""
-        if any(key.startswith(f'{prefix}teacher.') for key in state_dict):
-            return
-        for key in list(state_dict):
-            name = key.removeprefix(prefix)
-            if key.startswith(prefix) and name.startswith(('backbone.', 'neck.')):
-                state_dict[f'{prefix}teacher.{name}'] = state_dict[key]
+        complete_teacher(state_dict, prefix)
+
+    def _check_out_type(self) -> None:
+        """Refuse feature maps, where the backbone tells that it puts them out."""
+        out_type = getattr(self.backbone, 'out_type', 'cls_token')
+        if out_type != 'cls_token':
+            raise ValueError(
+                f'{type(self).__name__} learns from class tokens, but backbone.out_type is '
+                f"{out_type!r}; set it to 'cls_token'. Other types are for downstream use."
+            )
+
+    def _check_widths(self) -> None:
+        """Refuse parts that do not fit each other, where they tell their widths."""
+        pairs = (
+            ('neck.num_prototypes', 'target_generator.num_prototypes'),
+            ('neck.in_channels', 'backbone.embed_dims'),
+        )
+        for names in pairs:
+            widths = [attrgetter(name)(self) if _has(self, name) else None for name in names]
+            if None not in widths and widths[0] != widths[1]:
+                raise ValueError(
+                    f'{names[0]}={widths[0]} and {names[1]}={widths[1]} must be equal; set both '
+                    'in the config.'
+                )
 
     @staticmethod
     def _teacher_cfg(backbone: dict) -> dict:
@@ -161,3 +187,8 @@ class SelfDistillation(BaseAlgorithm):
                         f'one H and W for all {kind} clips.'
                     )
         return global_clips, local_clips
+
+
+def _has(model: nn.Module, name: str) -> bool:
+    part, attribute = name.split('.')
+    return hasattr(getattr(model, part), attribute)

@@ -42,6 +42,7 @@ class DINONeck(BaseModule):
         super().__init__(init_cfg)
         if num_layers < 1:
             raise ValueError(f'DINONeck needs num_layers >= 1, got {num_layers}')
+        self.in_channels = in_channels
         self.num_prototypes = num_prototypes
         self.norm_last_layer = norm_last_layer
         hidden: list[nn.Module] = []

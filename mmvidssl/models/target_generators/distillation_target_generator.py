@@ -36,6 +36,7 @@ class DistillationTargetGenerator(BaseModule):
             )
         if teacher_temp <= 0:
             raise ValueError(f'teacher_temp must be positive, got {teacher_temp}')
+        self.num_prototypes = num_prototypes
         self.center_momentum = center_momentum
         self.teacher_temp = teacher_temp
         self.register_buffer('center', torch.zeros(1, num_prototypes))

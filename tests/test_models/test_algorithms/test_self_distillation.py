@@ -245,3 +245,17 @@ def test_dora_refuses():
     tracker = dict(type='mmvidssl.MultiObjectTracker', num_objects=5)
     with pytest.raises(ValueError, match='num_objects=5, but the backbone has 4'):
         build(dora_cfg(tracker=tracker))
+
+
+@pytest.mark.parametrize(
+    ('part', 'option', 'message'),
+    [
+        ('target_generator', 'num_prototypes', 'neck.num_prototypes=16 and target_generator'),
+        ('neck', 'in_channels', 'neck.in_channels=12 and backbone.embed_dims=24'),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(part, option, message):
+    cfg = dora_cfg()
+    cfg[part] = {**cfg[part], option: 12}
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(cfg)
