@@ -240,3 +240,12 @@ def test_parts_accept_each_other(path, tmp_path, video_path):
     runner.call_hook('before_run')
     runner.call_hook('before_train')
     runner.call_hook('after_train')
+
+
+@EACH
+def test_a_worker_keeps_all_videos_of_walking_tours_open(path):
+    """Each is slow to open, and samples are shuffled over them."""
+    dataset = Config.fromfile(path).train_dataloader.dataset
+    if dataset.type == 'WalkingToursDataset':
+        num_videos = 10 if dataset.cities == 'all' else len(dataset.cities)
+        assert dataset.pipeline[0].max_open >= num_videos

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmvidssl.utils.roles import BACKBONE, NECK, PREFIXES
 from mmvidssl.version import __version__
 
-from .init_model import STUDENT, TEACHER, read_checkpoint
+from .init_model import UnsafeCheckpointError, read_checkpoint
 from .publish import write_plain
 from .vit_names import describe_vit, rename_vit
 
-NECK, TEACHER_NECK, CENTER = 'neck.', 'teacher.neck.', 'target_generator.center'
-PREFIXES = dict(student=(STUDENT, NECK), teacher=(TEACHER, TEACHER_NECK))
+CENTER = 'target_generator.center'
 LOSSES = ('dino_loss', 'ibot_loss')
 PLAIN = (bool, int, float, str, type(None))
 
@@ -43,9 +43,9 @@ def convert_checkpoint(
     file holds ``backbone.*`` (and ``neck.*``), which serve as student and as teacher. Optimizer and
     schedule are not converted: train on with ``load_from``, not with ``resume``.
 
-    The file is read with ``weights_only=True``; of all classes that it may name, only
-    ``argparse.Namespace``, of which the released code's ``args`` is one, is let in, and no longer
-    than the reading takes.
+    The file is read with ``weights_only=True``. If it names ``argparse.Namespace``, of which the
+    released code's ``args`` is one, then that class alone is let in, no longer than the reading
+    takes; this needs torch 2.5.
 
     Args:
         source: The released checkpoint.
@@ -80,16 +80,25 @@ def _check_target(source: Path, target: Path, force: bool) -> None:
 
 
 def _read(source: Path) -> dict:
-    if not hasattr(torch.serialization, 'safe_globals'):
-        raise ValueError(
-            f'{source} may hold an argparse.Namespace, which torch {torch.__version__} cannot read '
-            'without running code from the file; convert it with torch 2.5 or later'
-        )
-    with torch.serialization.safe_globals([Namespace]):
+    try:
         content = read_checkpoint(source)
+    except UnsafeCheckpointError as error:
+        if error.name != 'argparse.Namespace':
+            raise
+        content = _read_with_namespace(source)
     inner = content['state_dict']
     # A file without 'state_dict' comes wrapped in one.
     return dict(inner) if set(content) == {'state_dict'} and _roles(inner) else content
+
+
+def _read_with_namespace(source: Path) -> dict:
+    if not hasattr(torch.serialization, 'safe_globals'):
+        raise ValueError(
+            f'{source} holds an argparse.Namespace, which torch {torch.__version__} cannot read '
+            'without running code from the file; convert it with torch 2.5 or later'
+        )
+    with torch.serialization.safe_globals([Namespace]):
+        return read_checkpoint(source)
 
 
 def _roles(content: Mapping) -> tuple[str, ...]:
@@ -104,9 +113,9 @@ def _convert(content: dict) -> tuple[dict[str, Tensor], tuple[str, ...], dict, d
     renamed = {name: rename_vit(weights) for name, weights in networks.items()}
     state_dict, dropped = {}, {}
     for name, parts in renamed.items():
-        backbone, neck = PREFIXES[name] if len(renamed) > 1 else PREFIXES['student']
-        state_dict.update({backbone + key: value for key, value in parts.backbone.items()})
-        state_dict.update({neck + key: value for key, value in parts.neck.items()})
+        prefix = PREFIXES[name] if len(renamed) > 1 else ''
+        for part, weights in ((BACKBONE, parts.backbone), (NECK, parts.neck)):
+            state_dict.update({prefix + part + key: value for key, value in weights.items()})
         dropped.update({f'{name}.{key}': why for key, why in parts.dropped.items()})
     archs = {name: describe_vit(parts.backbone, parts.neck) for name, parts in renamed.items()}
     arch = next(iter(archs.values()))

@@ -15,9 +15,23 @@ from torch import nn
 
 from mmvidssl.engine.checkpoint import check_checkpoint_fits
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import BACKBONE, PREFIXES
 
-STUDENT = 'backbone.'
-TEACHER = 'teacher.backbone.'
+
+class UnsafeCheckpointError(ValueError):
+    """A checkpoint names a class or function that reading it would have to run.
+
+    Args:
+        path: The checkpoint.
+        name: What it names, ``module.name``.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f'{path} cannot be opened as a checkpoint of plain data: it holds a {name}, and '
+            'reading that could run code from the file'
+        )
 
 
 def init_model(
@@ -75,7 +89,12 @@ def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
 
 
 def read_checkpoint(checkpoint: str | os.PathLike) -> dict:
-    """All of a checkpoint; a bare ``state_dict`` is wrapped. Raises as :func:`load_weights`."""
+    """All of a checkpoint; a bare ``state_dict`` is wrapped.
+
+    Raises:
+        UnsafeCheckpointError: If it holds more than plain data.
+        FileNotFoundError, ValueError: As :func:`load_weights`.
+    """
     path = Path(checkpoint)
     if not path.is_file():
         raise FileNotFoundError(f'no such checkpoint: {path}')
@@ -84,34 +103,32 @@ def read_checkpoint(checkpoint: str | os.PathLike) -> dict:
     except OSError:
         raise
     except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
-        raise ValueError(
-            f'{path} cannot be opened as a checkpoint of plain data: {_reason(error)}'
-        ) from error
+        raise _explain(path, error) from error
     if not isinstance(content, Mapping):
         raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint')
     return dict(content) if 'state_dict' in content else dict(state_dict=content)
 
 
-def _reason(error: Exception) -> str:
+def _explain(path: Path, error: Exception) -> ValueError:
     """What torch says at length, but for its advice to trust the file."""
     found = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
     if found:
-        return f'it holds a {found[1]}, and reading that could run code from the file'
-    return f'{type(error).__name__}, {str(error).splitlines()[0] if str(error) else "no reason"}'
+        return UnsafeCheckpointError(path, found[1])
+    reason = str(error).splitlines()[0] if str(error) else 'no reason'
+    return ValueError(
+        f'{path} cannot be opened as a checkpoint of plain data: {type(error).__name__}, {reason}'
+    )
 
 
-def _load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], name) -> None:
-    weights = dict(weights)
-    parameters = {k for k in model.state_dict() if k.startswith((STUDENT, TEACHER))}
-    if not any(k.startswith(TEACHER) for k in weights):  # a published backbone
-        for key in [k for k in weights if k.startswith(STUDENT)]:
-            if f'teacher.{key}' in parameters:
-                weights[f'teacher.{key}'] = weights[key]
-    missing = sorted(parameters - set(weights))
+def _load_into(model: nn.Module, weights: dict[str, torch.Tensor], name) -> None:
+    check_checkpoint_fits(weights, model, allow_missing=True)
+    # Loading gives the model a teacher if the weights have none.
+    absent, _ = model.load_state_dict(weights, strict=False)
+    backbones = tuple(prefix + BACKBONE for prefix in PREFIXES.values())
+    missing = sorted(key for key in absent if key.startswith(backbones))
     if missing:
+        total = sum(key.startswith(backbones) for key in model.state_dict())
         raise ValueError(
-            f'{name} lacks {len(missing)} of the {len(parameters)} weights of the backbone: '
+            f'{name} lacks {len(missing)} of the {total} weights of the backbone: '
             f'{", ".join(missing[:8])}{" ..." if len(missing) > 8 else ""}'
         )
-    check_checkpoint_fits(weights, model, allow_missing=True)
-    model.load_state_dict(weights, strict=False)

@@ -9,17 +9,16 @@ from pathlib import Path
 import torch
 
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, complete_teacher
 from mmvidssl.version import __version__
 
-from .init_model import STUDENT, TEACHER, read_checkpoint
-
-PREFIXES = {'student': STUDENT, 'teacher': TEACHER}
+from .init_model import read_checkpoint
 
 
 def publish_model(
     checkpoint: str | os.PathLike, out: str | os.PathLike, source: str = 'teacher'
 ) -> Path:
-    """Write the student's or the teacher's backbone of a training checkpoint to a file of its own.
+    """Write the student's or the teacher's backbone of a checkpoint to a file of its own.
 
     The file holds ``state_dict`` (``backbone.*``) and ``meta`` (plain data: ``source``, ``epoch``,
     ``iter``, ``date`` of the checkpoint, the ``config`` it was trained with, versions), opens with
@@ -27,9 +26,10 @@ def publish_model(
     ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
     Args:
-        checkpoint: What the runner saved.
+        checkpoint: What the runner saved, or :func:`convert_checkpoint` wrote.
         out: Name of the new file; eight digits of its SHA-256 are put before ``.pth``.
-        source: ``'teacher'`` or ``'student'``.
+        source: ``'teacher'`` or ``'student'``. A checkpoint without a teacher (a released backbone)
+            gives its only backbone for the teacher's, and ``meta`` says ``source='backbone'``.
 
     Returns:
         The new file's path.
@@ -41,14 +41,18 @@ def publish_model(
     if source not in PREFIXES:
         raise ValueError(f'source must be one of {tuple(PREFIXES)}, got {source!r}')
     content = read_checkpoint(checkpoint)
-    prefix = PREFIXES[source]
+    state_dict = dict(content['state_dict'])
+    without_teacher = complete_teacher(state_dict)
+    prefix = PREFIXES[source] + BACKBONE
     weights = {
-        STUDENT + key.removeprefix(prefix): value.detach().clone()
-        for key, value in content['state_dict'].items()
+        BACKBONE + key.removeprefix(prefix): value.detach().clone()
+        for key, value in state_dict.items()
         if key.startswith(prefix)
     }
     if not weights:
         raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')
+    if source == 'teacher' and without_teacher:
+        source = 'backbone'
     plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, source)))
     digest = hashlib.sha256(plain).hexdigest()[:8]
     published = Path(out).with_name(f'{Path(out).stem}-{digest}.pth')

@@ -13,7 +13,8 @@ class TrackedObjects(NamedTuple):
     """What :func:`track_objects` found; O objects, T frames, a token grid of h x w."""
 
     masks: np.ndarray
-    """``(O, T, h, w)`` bool, True = on the object."""
+    """``(O, T, h, w)`` bool, True = on the object; or, where the model's tracker has
+    ``mask_type='soft'``, float weights in [0, 1], 1 = on the object."""
     maps: np.ndarray
     """``(O, T, h, w)`` float32; how strongly each token attends to the object."""
 

@@ -156,6 +156,19 @@ class LongVideoDataset(BaseDataset):
             rng=np.random.default_rng([self.seed, index, draw]),
         )
 
+    @force_full_init
+    def fingerprint(self) -> dict:
+        """What gives a sample number its meaning, as plain data.
+
+        A run that goes on in the middle of its data compares it with the one it was stopped with.
+        Folders may change, so videos count by file name.
+        """
+        return dict(
+            videos=[[Path(v['info'].path).name, v['num_clips']] for v in self.data_list],
+            clip_timing=list(self._timing),
+            start_stride=self.start_stride,
+        )
+
     def _own_draw(self) -> int:
         return 0 if self.test_mode else int(torch.randint(2**31, ()))
 

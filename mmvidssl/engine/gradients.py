@@ -16,3 +16,13 @@ def gradient_norm(optimizer: Optimizer) -> Tensor:
     if not grads:
         return torch.zeros(())
     return torch.stack([norm.float() for norm in torch._foreach_norm(grads)]).norm()
+
+
+def is_step_skipped(optimizer: Optimizer) -> bool:
+    """Whether the step that an optimizer is called for does nothing; asked in one of its hooks.
+
+    A ``GradScaler`` does not call an optimizer for a step with infinite gradients, except for fused
+    ones, which it tells by ``found_inf`` to do nothing.
+    """
+    found_inf = getattr(optimizer, 'found_inf', None)
+    return found_inf is not None and bool(found_inf.item())

@@ -1,5 +1,6 @@
 """Files that are either complete or not there."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,36 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary name beside ``path`` that takes its place when the block ends without an error.
 
     The name keeps the suffix, because writers choose a format by it. Missing folders are made; on
-    an error the temporary file is removed and ``path`` is left as it was.
+    an error the temporary file is removed and ``path`` is left as it was. The file is on the disk
+    before it takes the name, and the name before this returns: a power cut leaves a whole file too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
     try:
         yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until what was written to a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == 'nt':  # folders cannot be opened there
+        return
+    try:
+        _sync(folder)
+    except OSError as error:
+        # Some network file systems cannot sync a folder; the file in it is whole all the same.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise

@@ -163,6 +163,14 @@ def test_converted_checkpoint_can_be_published(convert, tmp_path):
     assert all(key.startswith('backbone.') for key in content['state_dict'])
 
 
+def test_a_released_backbone_can_be_published_as_teacher(convert, tmp_path):
+    _, weights = released_backbone()
+    converted = convert(weights).path
+    content = load(publish_model(converted, tmp_path / 'dora.pth', 'teacher'))
+    assert content['meta']['source'] == 'backbone'
+    assert content['state_dict'].keys() == load(converted)['state_dict'].keys()
+
+
 LAYER_SCALE = dict(layer_scale_init_value=0.1)
 SWIGLU = dict(**LAYER_SCALE, layer_cfgs=dict(ffn_type='swiglu_fused'))
 IBOT_SCALE = (('attn.gamma1.weight', 'gamma_1'), ('ffn.gamma2.weight', 'gamma_2'))
@@ -338,3 +346,13 @@ def test_no_code_of_the_file_runs_and_the_namespace_is_let_in_once(convert, tmp_
     assert not (tmp_path / 'trace').exists()
     convert(golden_checkpoint())
     assert Namespace not in torch.serialization.get_safe_globals()
+
+
+def test_old_torch_is_enough_unless_the_file_holds_a_namespace(convert, tmp_path, monkeypatch):
+    """Before torch 2.5, no single class can be let in."""
+    monkeypatch.delattr(torch.serialization, 'safe_globals')
+    with pytest.raises(ValueError, match=r'released.pth holds an argparse.Namespace.*torch 2.5'):
+        convert(golden_checkpoint())
+    content = golden_checkpoint()
+    del content['args']
+    assert convert(content).roles == ('student', 'teacher')

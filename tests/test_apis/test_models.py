@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 import mmvidssl
 from mmvidssl.apis import extract_features, init_model, load_weights, publish_model, track_objects
+from mmvidssl.models.utils import resize_pos_embed
 from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, dora_cfg
 
@@ -165,7 +166,30 @@ def test_a_published_file_says_where_it_comes_from(trained, tmp_path):
 def test_publishing_what_is_not_there_is_refused(trained, tmp_path):
     with pytest.raises(ValueError, match='both'):
         publish_model(trained, tmp_path / 'a.pth', 'both')
-    weights = {k: v for k, v in load_weights(trained).items() if not k.startswith('teacher')}
+    weights = {k: v for k, v in load_weights(trained).items() if 'teacher.backbone' not in k}
     torch.save(dict(state_dict=weights), tmp_path / 'student.pth')
     with pytest.raises(ValueError, match='no teacher backbone'):
         publish_model(tmp_path / 'student.pth', tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize('source', ['teacher', 'student'])
+def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp_path, source):
+    weights = {k: v for k, v in load_weights(trained).items() if k.startswith('backbone.')}
+    torch.save(dict(state_dict=weights), tmp_path / 'alone.pth')
+    path = publish_model(tmp_path / 'alone.pth', tmp_path / 'a.pth', source)
+    content = torch.load(path, weights_only=True)
+    assert content['meta']['source'] == dict(teacher='backbone', student='student')[source]
+    assert content['state_dict'].keys() == weights.keys()
+    for key, value in weights.items():
+        assert torch.equal(content['state_dict'][key], value)
+
+
+def test_positions_of_another_size_are_interpolated(config, trained):
+    weights = load_weights(trained)
+    config.model.backbone.img_size = 48
+    model = init_model(config, trained)
+    for prefix, backbone in (('', model.backbone), ('teacher.', model.teacher.backbone)):
+        positions = weights[f'{prefix}backbone.pos_embed']
+        expected = resize_pos_embed(positions, (4, 4), (6, 6))
+        assert torch.equal(backbone.pos_embed.data, expected)
+        assert torch.equal(backbone.cls_token.data, weights[f'{prefix}backbone.cls_token'])

@@ -49,6 +49,19 @@ def test_convert_then_publish(shell, tool, released, tmp_path):
     assert torch.equal(published['backbone.cls_token'], teacher['backbone.cls_token'])
 
 
+def test_publisher_says_that_there_is_but_one_backbone(tool, released, tmp_path):
+    content = torch.load(released, weights_only=True)
+    torch.save(content['teacher'], tmp_path / 'alone.pth')
+    assert tool('dora_to_mmvidssl', tmp_path / 'alone.pth', tmp_path / 'ours.pth')[0] == 0
+    code, out, note = tool('publish_model', tmp_path / 'ours.pth', tmp_path / 'vit.pth')
+    assert code == 0 and 'ours.pth holds no teacher: its only backbone is published' in note
+    published = torch.load(out.strip(), weights_only=True)
+    assert published['meta']['source'] == 'backbone'
+    assert torch.equal(
+        published['state_dict']['backbone.cls_token'], content['teacher']['backbone.cls_token']
+    )
+
+
 def test_converter_refuses_in_a_sentence(tool, released, tmp_path):
     out = tmp_path / 'ours.pth'
     (tmp_path / 'text.pth').write_text('no weights')

@@ -4,11 +4,12 @@ import argparse
 import sys
 
 from mmvidssl.apis import publish_model
+from mmvidssl.apis.init_model import read_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', help='what the runner saved')
+    parser.add_argument('checkpoint', help='what the runner saved, or a converter wrote')
     parser.add_argument('out', help='name of the new file; a hash is put before .pth')
     parser.add_argument('--source', choices=('teacher', 'student'), default='teacher')
     return parser.parse_args()
@@ -17,10 +18,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     try:
-        print(publish_model(args.checkpoint, args.out, args.source))
+        published = publish_model(args.checkpoint, args.out, args.source)
+        source = read_checkpoint(published)['meta']['source']
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    if source != args.source:
+        note = f'{args.checkpoint} holds no {args.source}: its only {source} is published'
+        print(note, file=sys.stderr)
+    print(published)
     return 0
 
 

@@ -16,6 +16,9 @@ class ReaderCache:
 
     Args:
         max_open: How many videos stay open; the least recently used one is closed.
+
+    Attributes:
+        num_reopened: How often this process opened a video again that had been closed for another.
     """
 
     def __init__(self, max_open: int = 4) -> None:
@@ -26,6 +29,8 @@ class ReaderCache:
 
     def _reset(self) -> None:
         self._readers: OrderedDict[tuple[str, str], VideoReader] = OrderedDict()
+        self._outdated: set[tuple[str, str]] = set()
+        self.num_reopened = 0
         self._pid = os.getpid()
         self._inherited: list = []
 
@@ -38,9 +43,12 @@ class ReaderCache:
         key = (path, repr(sorted(reader.items())))
         if key not in self._readers:
             self._readers[key] = VIDEO_READERS.build(dict(reader, path=path))
+            self.num_reopened += key in self._outdated
         self._readers.move_to_end(key)
         while len(self._readers) > self.max_open:
-            self._readers.popitem(last=False)[1].close()
+            closed, outdated = self._readers.popitem(last=False)
+            outdated.close()
+            self._outdated.add(closed)
         return self._readers[key]
 
     def close(self) -> None:

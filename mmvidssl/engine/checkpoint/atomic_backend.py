@@ -1,6 +1,5 @@
 """Files that are whole or not there."""
 
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -21,15 +20,13 @@ class AtomicBackend(LocalBackend):
             OSError: names the file and the reason (a full disk, say); nothing is left behind.
         """
         try:
-            with atomic_path(filepath) as temporary, open(temporary, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
+            with atomic_path(filepath) as temporary:
+                temporary.write_bytes(obj)
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(
                 error.errno,
-                f'could not write {filepath} ({reason}); what stood there before is intact',
+                f'could not write {filepath} ({reason}); no half file is left under that name',
             ) from error
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from mmengine.optim import OptimWrapper
+
 
 def restart_schedules(
-    checkpoint: dict, schedulers: Sequence, param_groups: Sequence[dict], iters_per_epoch: int
+    checkpoint: dict, schedulers: Sequence, optim_wrapper: OptimWrapper, iters_per_epoch: int
 ) -> None:
     """Put this run's own schedules into a checkpoint, advanced to where it goes on.
 
@@ -13,9 +15,10 @@ def restart_schedules(
     up to the checkpoint's iteration.
 
     Args:
-        checkpoint: Changed in place: schedulers, and the settings of the optimizer's groups.
+        checkpoint: Changed in place: schedulers, the settings of the optimizer's groups, and those
+            that MMEngine keeps to log ``base_lr``.
         schedulers: Of this run, fresh.
-        param_groups: Of this run's optimizer, fresh; the schedulers change them.
+        optim_wrapper: Of this run, fresh; the schedulers change its settings.
         iters_per_epoch: Of this run.
     """
     for iteration in range(1, checkpoint['meta']['iter'] + 1):
@@ -24,5 +27,9 @@ def restart_schedules(
             if epoch_ends or not scheduler.by_epoch:
                 scheduler.step()
     checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in schedulers]
-    for stored, fresh in zip(checkpoint['optimizer']['param_groups'], param_groups, strict=True):
+    optimizer = checkpoint['optimizer']
+    groups = zip(optimizer['param_groups'], optim_wrapper.optimizer.param_groups, strict=True)
+    for stored, fresh in groups:
         stored.update({key: value for key, value in fresh.items() if key != 'params'})
+    if optim_wrapper.base_param_settings is not None:
+        optimizer['base_param_settings'] = dict(optim_wrapper.base_param_settings)

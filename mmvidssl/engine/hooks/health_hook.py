@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..gradients import gradient_norm
+from ..gradients import gradient_norm, is_step_skipped
 from ..unwrap import unwrap_model
 
 NORM = 'train/grad_norm'
@@ -20,7 +20,8 @@ class HealthHook(Hook):
 
     They are written as ``train/<name>``, averaged over all processes, so that every process sees
     the same; a log line shows the latest. ``grad_norm`` is logged by whoever clips the gradients;
-    where nobody does, by this hook, in the iterations that it measures and that end in a step.
+    where nobody does, by this hook, in the iterations that it measures or, if these do not end in a
+    step of the optimizer (gradient accumulation, a skipped step), at the next step.
 
     Args:
         interval: Iterations from one measurement to the next. Measuring costs little; see
@@ -37,6 +38,7 @@ class HealthHook(Hook):
         if interval < 1:
             raise ValueError(f'HealthHook needs an interval >= 1 (iterations), got {interval}')
         self.interval = interval
+        self._is_norm_due = False
 
     def before_train(self, runner) -> None:
         """Refuse a model that cannot be measured.
@@ -55,13 +57,17 @@ class HealthHook(Hook):
 
     def _log_gradient_norm(self, runner, optimizer, args, kwargs) -> None:
         """Just before a step: nothing to do if who clips has logged the norm."""
-        if self._is_due(runner) and _num_norms(runner) == self._num_norms:
+        if not self._is_norm_due or is_step_skipped(optimizer):
+            return
+        self._is_norm_due = False
+        if _num_norms(runner) == self._num_norms:
             runner.message_hub.update_scalar(NORM, gradient_norm(optimizer).item())
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Say whether this iteration is measured."""
         model = unwrap_model(runner.model)
-        model.measure_health = self._is_due(runner)
+        model.measure_health = runner.iter % self.interval == 0
+        self._is_norm_due = self._is_norm_due or model.measure_health
         model.health = {}
         self._num_norms = _num_norms(runner)
 
@@ -79,9 +85,6 @@ class HealthHook(Hook):
         """Measure no more."""
         unwrap_model(runner.model).measure_health = False
         self._handle.remove()
-
-    def _is_due(self, runner) -> bool:
-        return runner.iter % self.interval == 0
 
 
 def _num_norms(runner) -> int:

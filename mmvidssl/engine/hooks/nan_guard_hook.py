@@ -15,7 +15,7 @@ from mmvidssl.registry import HOOKS
 
 from ..checkpoint import AtomicBackend
 from ..checkpoint.plain_state import to_plain
-from ..gradients import gradient_norm
+from ..gradients import gradient_norm, is_step_skipped
 from ..unwrap import unwrap_model
 
 
@@ -25,20 +25,40 @@ class NaNGuardHook(Hook):
 
     Losses are checked before they are differentiated, gradients just before the optimizer's step.
     A ``GradScaler`` skips steps with infinite gradients, which are normal in float16, so the check
-    does not see them. All processes learn of one another's losses (one number is reduced in every
-    iteration) and stop together; gradients are the same on all.
+    does not see them; too many skipped steps in a row are not normal and end the run as well. All
+    processes learn of one another's losses (one number is reduced in every iteration) and stop
+    together; gradients are the same on all.
 
     The iteration is saved as ``<work_dir>/nan_iter_<iteration>.pth`` (``..._rank<N>.pth`` with
     several processes, by those whose loss is bad), which opens with
     ``torch.load(weights_only=True)``: ``iteration`` (from 1, as in the log), ``epoch``, ``losses``,
-    ``bad_gradients`` (names of parameters), ``batch`` (as the data loader gave it), ``state_dict``
-    (before the step; buffers, such as the center, before the forward pass), ``teacher_temp``,
-    ``random_state`` and ``model_cfg``. ``mmvidssl.apis.replay_iteration`` computes the losses anew.
-    With gradient accumulation a bad gradient may stem from an earlier batch than the one saved.
+    ``bad_gradients`` (names of parameters; none after skipped steps, whose gradients are gone by
+    then), ``batch`` (as the data loader gave it), ``state_dict`` (before the step; buffers, such as
+    the center, before the forward pass), ``teacher_temp``, ``random_state`` and ``model_cfg``.
+    ``mmvidssl.apis.replay_iteration`` computes the losses anew. With gradient accumulation a bad
+    gradient may stem from an earlier batch than the one saved.
+
+    Args:
+        max_skipped_steps: Stop when the loss scaler has skipped so many optimizer steps in a row.
+            Each halves the scale, so that 16 bring the usual 65,536 down to 1; after 20 it is not
+            the scale that is at fault.
+
+    Raises:
+        ValueError: if ``max_skipped_steps`` is not positive.
     """
 
     # Batches and random states are noted after all other hooks have had their say.
     priority = 'LOWEST'
+
+    def __init__(self, max_skipped_steps: int = 20) -> None:
+        if max_skipped_steps < 1:
+            raise ValueError(
+                f'NaNGuardHook needs max_skipped_steps >= 1 (optimizer steps), got '
+                f'{max_skipped_steps}'
+            )
+        self.max_skipped_steps = max_skipped_steps
+        self._num_skipped = 0
+        self._has_stepped = False
 
     def before_train(self, runner) -> None:
         """Begin to watch.
@@ -65,6 +85,19 @@ class NaNGuardHook(Hook):
         if torch.cuda.is_available():
             self._random_state['cuda'] = torch.cuda.get_rng_state()
 
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Count the steps that were due, but skipped."""
+        if not runner.optim_wrapper.should_update():
+            return
+        self._num_skipped = 0 if self._has_stepped else self._num_skipped + 1
+        self._has_stepped = False
+        if self._num_skipped >= self.max_skipped_steps:
+            what = (
+                f'the loss scaler has skipped {self._num_skipped} optimizer steps in a row, '
+                'because gradients were not finite at any scale'
+            )
+            self._stop(runner, self._save(runner, what, []))
+
     def after_train(self, runner) -> None:
         """Watch no more."""
         unwrap_model(runner.model).check_losses = None
@@ -87,10 +120,9 @@ class NaNGuardHook(Hook):
         self._stop(runner, message)
 
     def _check_gradients(self, runner, optimizer, args, kwargs) -> None:
-        # Fused optimizers are called by GradScaler even if they are to do nothing.
-        found_inf = getattr(optimizer, 'found_inf', None)
-        if found_inf is not None and found_inf.item():
+        if is_step_skipped(optimizer):
             return
+        self._has_stepped = True
         norm = gradient_norm(optimizer).item()
         if torch.tensor(norm).isfinite():
             return

@@ -34,7 +34,8 @@ class PlainCheckpointHook(CheckpointHook):
     - a checkpoint of another architecture is refused when it is loaded or resumed;
     - the position in the data is kept, if the training loop has one
       (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
-    - to resume automatically, the newest checkpoint serves if the last one is missing.
+    - to resume automatically, the newest checkpoint serves if ``last_checkpoint`` or the file that
+      it names is missing.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook`` takes.
@@ -53,7 +54,14 @@ class PlainCheckpointHook(CheckpointHook):
         """
         if runner._resume and runner._load_from is None:
             pattern = self.filename_tmpl.format('*')
-            runner._load_from = find_resumable(runner.work_dir, pattern)
+            out_dir = self._final_out_dir(runner)
+            runner._load_from = find_resumable(runner.work_dir, pattern, out_dir)
+
+    def _final_out_dir(self, runner) -> str:
+        """Where MMEngine's hook will write; it finds out only once training begins."""
+        if self.out_dir is None or self.out_dir == runner.work_dir:
+            return runner.work_dir
+        return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Make the message hub plain; add what an exact resume needs."""
@@ -96,9 +104,8 @@ class PlainCheckpointHook(CheckpointHook):
             if checkpoint.pop('gradients', None):
                 runner.logger.warning('the gradients of an unfinished accumulation are dropped')
             if 'optimizer' in checkpoint and isinstance(runner.param_schedulers, list):
-                groups = runner.optim_wrapper.optimizer.param_groups
-                steps = len(loop.dataloader)
-                restart_schedules(checkpoint, runner.param_schedulers, groups, steps)
+                schedulers, wrapper = runner.param_schedulers, runner.optim_wrapper
+                restart_schedules(checkpoint, schedulers, wrapper, len(loop.dataloader))
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._choose_outdated(runner, step)

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
+from ..gradients import is_step_skipped
 from ..unwrap import unwrap_model
 
 
@@ -54,20 +55,19 @@ class TeacherMomentumHook(Hook):
                 f'{type(unwrap_model(runner.model)).__name__} has none. Remove the hook from '
                 'custom_hooks.'
             )
+        self._max_iters = runner.max_iters  # TimeLimitHook shortens the run, not the schedule
         optimizer = runner.optim_wrapper.optimizer
         self._handle = optimizer.register_step_post_hook(self._note_step)
 
     def _note_step(self, optimizer, *args) -> None:
-        # Fused optimizers are called in any case and told by this tensor to do nothing.
-        found_inf = getattr(optimizer, 'found_inf', None)
-        self._has_stepped = found_inf is None or not found_inf.item()
+        self._has_stepped = not is_step_skipped(optimizer)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Update the teacher if the optimizer took a step in this iteration."""
         if not self._has_stepped:
             return
         self._has_stepped = False
-        momentum = self.momentum_at(runner.iter, runner.max_iters)
+        momentum = self.momentum_at(runner.iter, self._max_iters)
         unwrap_model(runner.model).update_teacher(momentum)
         runner.message_hub.update_scalar('train/teacher_momentum', momentum)
 

@@ -2,6 +2,8 @@
 
 import time
 
+import torch
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 
@@ -13,7 +15,10 @@ class TimeLimitHook(Hook):
     """End training, with its last checkpoint, at the first iteration past a time limit.
 
     For runs with a budget (a job scheduler's, a demonstration's). Schedules are not shortened: a
-    run that meets its limit ends where it stands.
+    run that meets its limit ends where it stands. All processes end at the same iteration, the
+    first at which time is up for one of them (one number is reduced in every iteration); with
+    gradient accumulation, at the end of the one under way. The last checkpoint is that of a
+    checkpoint hook with ``by_epoch=False``.
 
     Args:
         seconds: Wall-clock time from the start of training.
@@ -44,10 +49,18 @@ class TimeLimitHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Make this iteration the last if time is up."""
-        if time.monotonic() > self._deadline and runner.iter + 1 < runner.max_iters:
+        if not self._is_time_up() or runner.iter + 1 >= runner.max_iters:
+            return
+        if runner.optim_wrapper.should_update():  # no gradients wait for the next step
             runner.logger.warning(
                 f'the time limit of {self.seconds:.0f} s ends training at iteration '
                 f'{runner.iter + 1} of {runner.max_iters}'
             )
             runner.train_loop._max_iters = runner.iter + 1
             runner.train_loop.stop_training = True
+
+    def _is_time_up(self) -> bool:
+        """For any process: clocks differ, and one that stops alone leaves the others waiting."""
+        is_up = torch.tensor(float(time.monotonic() > self._deadline))
+        all_reduce(is_up, op='max')
+        return bool(is_up.item())

@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader
 
 from mmvidssl.registry import LOOPS
 
+from .data_fingerprint import data_fingerprint, describe_differences
+
 
 class DataPosition(NamedTuple):
     """How far training has come: samples of all processes together, in an epoch from 0."""
@@ -101,13 +103,14 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             dataset_len=len(self.dataloader.dataset),
             sampler_seed=self.sampler.seed,
             dataset_seed=getattr(self.dataloader.dataset, 'seed', None),
+            fingerprint=data_fingerprint(self.dataloader, self.sampler),
         )
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a position.
 
         Raises:
-            ValueError: if the data set is not the one of the checkpoint.
+            ValueError: if data set or sampler are not those of the checkpoint; names what differs.
         """
         dataset = self.dataloader.dataset
         if state['dataset_len'] != len(dataset):
@@ -116,6 +119,14 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
                 f'this one has {len(dataset)}: its position means nothing here. Restore the videos '
                 "and the data set's options, or start from the weights alone (load_from without "
                 'resume).'
+            )
+        now = data_fingerprint(self.dataloader, self.sampler)
+        differences = describe_differences(state.get('fingerprint', {}), now)
+        if differences:
+            raise ValueError(
+                'the checkpoint was trained on other samples, so that its position means nothing '
+                f'here: {"; ".join(differences)}. Restore them, or start from the weights alone '
+                '(load_from without resume).'
             )
         self.sampler.seed = state['sampler_seed']
         if hasattr(dataset, 'seed'):

@@ -1,11 +1,12 @@
 """Which parameters decay."""
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from mmvidssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+from ..unwrap import unwrap_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -32,8 +33,8 @@ class DecayGroupsConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module):
         """The optimizer wrapper of a model."""
-        module = model.module if is_model_wrapper(model) else model
-        optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=self.groups(module)))
+        groups = self.groups(unwrap_model(model))
+        optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=groups))
         return OPTIM_WRAPPERS.build(self.optim_wrapper_cfg, default_args=dict(optimizer=optimizer))
 
     @staticmethod

@@ -28,8 +28,12 @@ class DINOViT(VisionTransformer):
         with_cp: Keep only the input of each block for the backward pass and compute the rest again
             there: less memory for about a third more time, the same gradients. Has no effect
             without gradients (on a teacher).
-        **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size`` and ``img_size`` among
-            them.
+        **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
+            ``out_type`` among them (student and teacher need ``'cls_token'``, the default;
+            ``'featmap'`` and others are for downstream use).
+
+    Raises:
+        ValueError: if ``with_cls_token`` is False.
     """
 
     def __init__(
@@ -39,6 +43,11 @@ class DINOViT(VisionTransformer):
         with_cp: bool = False,
         **kwargs,
     ) -> None:
+        if not kwargs.get('with_cls_token', True):
+            raise ValueError(
+                'DINOViT always has a class token, which DINO and DoRA learn from; leave out '
+                "with_cls_token=False. To put out patches alone, set out_type='featmap'."
+            )
         super().__init__(arch=arch, **kwargs)
         self.interpolate_offset = interpolate_offset
         self.with_cp = with_cp

@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from mmvidssl.engine import check_checkpoint_fits
+from mmvidssl.registry import MODELS
+from tests.utils_model import backbone_cfg
 
 
 def model():
@@ -43,3 +45,33 @@ def test_long_lists_are_cut():
     state = {f'layer{i}.weight': torch.zeros(1) for i in range(20)}
     with pytest.raises(ValueError, match='24 tensors do not fit(.|\n)*and 16 more'):
         check_checkpoint_fits(state, model(), allow_missing=False)
+
+
+def vit(**changes):
+    return nn.ModuleDict(dict(backbone=MODELS.build(backbone_cfg(**changes))))
+
+
+def test_initial_weights_may_be_of_another_img_size():
+    state = vit(img_size=48).state_dict()
+    check_checkpoint_fits(state, vit(), allow_missing=True)
+    message = (
+        r"another backbone's img_size; 1 tensors do not fit:\n  backbone.pos_embed: \(1, 37, 24\) "
+        r'in the checkpoint, \(1, 17, 24\) in the model \(another img_size\)\nSet img_size'
+    )
+    with pytest.raises(ValueError, match=message):
+        check_checkpoint_fits(state, vit(), allow_missing=False)
+
+
+@pytest.mark.parametrize(
+    'positions', [torch.zeros(1, 30, 24), torch.zeros(1, 37, 12), torch.zeros(37, 24)]
+)
+def test_positions_that_cannot_be_interpolated_are_refused(positions):
+    state = {**vit().state_dict(), 'backbone.pos_embed': positions}
+    with pytest.raises(ValueError, match='another architecture; 1 tensors do not fit'):
+        check_checkpoint_fits(state, vit(), allow_missing=True)
+
+
+def test_positions_that_nobody_interpolates_are_refused():
+    plain = nn.ParameterDict(dict(pos_embed=nn.Parameter(torch.zeros(1, 17, 4))))
+    with pytest.raises(ValueError, match=r'pos_embed: \(1, 37, 4\) in the checkpoint'):
+        check_checkpoint_fits(dict(pos_embed=torch.zeros(1, 37, 4)), plain, allow_missing=True)

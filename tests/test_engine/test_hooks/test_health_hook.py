@@ -86,6 +86,20 @@ def test_gradient_norm_is_logged_once(video, tmp_path, clip_grad, due):
     assert all(math.isfinite(norm) and norm > 0 for norm in norms)
 
 
+def test_gradient_norm_waits_for_the_next_step(video, tmp_path):
+    """Due in iterations 0 and 4, of which none ends in a step: 3 and 7 do."""
+    runner, watch = run(
+        video,
+        tmp_path,
+        interval=4,
+        optim_wrapper__type='OptimWrapper',
+        optim_wrapper__clip_grad=None,
+        optim_wrapper__accumulative_counts=4,
+    )
+    assert list(watch.measured) == [0, 4]
+    assert len(history(runner, 'grad_norm')) == 2
+
+
 def test_gradient_norm_is_that_of_clipping():
     model = nn.Linear(3, 2)
     (10 * model(torch.ones(4, 3))).sum().backward()

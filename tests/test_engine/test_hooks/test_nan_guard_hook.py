@@ -145,6 +145,59 @@ def test_a_step_that_the_scaler_skips_is_normal(video, tmp_path, fused):
     assert not list(tmp_path.glob('nan_iter_*'))
 
 
+class BreakGradients(Hook):
+    """Gradients of one bias are NaN, whatever the scale, in some iterations."""
+
+    def __init__(self, iterations):
+        self.iterations = iterations
+
+    def before_train(self, runner):
+        bias = runner.model.backbone.layers[0].attn.qkv.bias
+        bias.register_hook(
+            lambda grad: grad * torch.nan if runner.iter in self.iterations else grad
+        )
+
+
+def skipping_config(video, work_dir, max_skipped_steps, **options):
+    options = dict(optim_wrapper__clip_grad=None) | options
+    cfg = config(video, work_dir, optim_wrapper__type='ScaledOptimWrapper', **options)
+    cfg.custom_hooks[-1]['max_skipped_steps'] = max_skipped_steps
+    return cfg
+
+
+@pytest.mark.parametrize('fused', [False, True])
+@pytest.mark.parametrize('counts', [1, 2])
+def test_skipping_for_ever_is_not_normal(video, tmp_path, fused, counts):
+    """Only steps that are due count."""
+    options = dict(optim_wrapper__accumulative_counts=counts, optim_wrapper__optimizer__fused=fused)
+    last = 4 * counts  # the first step is a good one
+    hook = BreakGradients(range(counts, 8))
+    before = Before(lambda runner, data_batch: None)
+    with pytest.raises(FloatingPointError, match='has skipped 3 optimizer steps in a row') as error:
+        train(skipping_config(video, tmp_path, 3, **options), hook, before)
+    path = tmp_path / f'nan_iter_{last}.pth'
+    message = str(error.value)
+    assert message.startswith(f'iteration {last}: ') and f'Saved as {path}.' in message
+    saved = torch.load(path, weights_only=True)
+    assert saved['bad_gradients'] == []
+    for name, value in before.state.items():
+        assert torch.equal(saved['state_dict'][name], value), name
+    losses = replay_iteration(path)
+    assert losses == {name: saved['losses'][name] for name in losses}
+
+
+def test_a_step_in_between_forgives(video, tmp_path):
+    cfg = skipping_config(video, tmp_path, 2)
+    runner = train(cfg, BreakGradients([1, 3, 5, 7]))
+    assert runner.iter == 8
+    assert runner.optim_wrapper.scaler.get_scale() == 2.0**6
+
+
+def test_refuses_no_patience():
+    with pytest.raises(ValueError, match='max_skipped_steps >= 1.*got 0'):
+        HOOKS.build(dict(type='mmvidssl.NaNGuardHook', max_skipped_steps=0))
+
+
 def test_a_healthy_run_is_as_without(video, tmp_path):
     states = []
     for hooks in ([], [dict(type='NaNGuardHook'), dict(type='HealthHook', interval=2)]):

@@ -7,6 +7,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmvidssl.models.utils import resize_pos_embed
 from tests.utils_run import ITERS_PER_EPOCH, NUM_EPOCHS, tiny_cfg, train
 
 
@@ -130,6 +131,21 @@ def test_loads_initial_weights_without_resuming(checkpoint, video, tmp_path):
     assert runner.epoch == 0
 
 
+def test_initial_weights_of_another_img_size_are_interpolated(checkpoint, video, tmp_path):
+    cfg = tiny_cfg(video, tmp_path, load_from=str(checkpoint))
+    cfg.model.backbone.img_size = 48
+    runner = Runner.from_cfg(cfg)
+    runner.load_or_resume()
+    weights, state = load(checkpoint)['state_dict'], runner.model.state_dict()
+    for key in ('backbone.pos_embed', 'teacher.backbone.pos_embed'):
+        expected = resize_pos_embed(weights[key], (4, 4), (6, 6))
+        assert state[key].shape == (1, 37, 24) and torch.equal(state[key], expected)
+    cfg = tiny_cfg(video, tmp_path, load_from=str(checkpoint), resume=True)
+    cfg.model.backbone.img_size = 48
+    with pytest.raises(ValueError, match='another img_size'):
+        Runner.from_cfg(cfg).load_or_resume()
+
+
 def test_a_published_backbone_starts_student_and_teacher(checkpoint, video, tmp_path):
     weights = load(checkpoint)['state_dict']
     teacher = {
@@ -197,4 +213,16 @@ def test_resumes_from_the_newest_if_the_last_is_missing(video, tmp_path):
     (tmp_path / 'epoch_2.pth').unlink()
     recorder = EpochRecorder()
     train(tiny_cfg(video, tmp_path, resume=True), recorder)
+    assert recorder.epochs == [1]
+
+
+def test_resumes_from_where_it_writes(video, tmp_path):
+    """In a folder named after the work dir; ``last_checkpoint`` is lost."""
+    options = dict(default_hooks__checkpoint__out_dir=str(tmp_path / 'out'))
+    work_dir = tmp_path / 'run'
+    train(tiny_cfg(video, work_dir, train_cfg__max_epochs=1, **options))
+    assert (tmp_path / 'out' / 'run' / 'epoch_1.pth').is_file()
+    (work_dir / 'last_checkpoint').unlink()
+    recorder = EpochRecorder()
+    train(tiny_cfg(video, work_dir, resume=True, **options), recorder)
     assert recorder.epochs == [1]

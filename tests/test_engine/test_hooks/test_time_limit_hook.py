@@ -1,10 +1,15 @@
 """Training that ends in time, and leaves its checkpoint."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 import torch
+import torch.multiprocessing as mp
+from mmengine.logging import MMLogger
 
 from mmvidssl.engine.hooks import TimeLimitHook
-from tests.utils_run import tiny_cfg, train
+from tests.utils_run import Recorder, tiny_cfg, train
 
 
 def iter_cfg(video, work_dir, seconds, max_iters):
@@ -40,3 +45,53 @@ def test_loops_that_count_epochs_are_refused(video, tmp_path):
 def test_no_time_at_all_is_refused():
     with pytest.raises(ValueError, match='positive'):
         TimeLimitHook(0)
+
+
+def test_an_accumulation_is_finished_first(video, tmp_path):
+    cfg = iter_cfg(video, tmp_path, seconds=1e-6, max_iters=8)
+    cfg.optim_wrapper.accumulative_counts = 3
+    recorder = Recorder()
+    runner = train(cfg, recorder)
+    assert runner.iter == 3
+    assert not torch.equal(recorder.rows[-1]['student'], recorder.start['student'])
+    assert 'gradients' not in torch.load(tmp_path / 'iter_3.pth', weights_only=True)
+
+
+def test_the_teachers_momentum_is_that_of_the_whole_run(video, tmp_path):
+    momenta = []
+    for seconds in (600, 1e-6):
+        cfg = iter_cfg(video, tmp_path / str(seconds), seconds, max_iters=4)
+        cfg.optim_wrapper.accumulative_counts = 2
+        runner = train(cfg)
+        history = runner.message_hub.get_scalar('train/teacher_momentum').data[0]
+        momenta.append(history.tolist())
+    assert momenta[1] == momenta[0][:1]
+
+
+def end_of_run(rank, folder):
+    """The iteration after which a process ends; time is up for the second one in the third."""
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2
+    )
+    hook = TimeLimitHook(seconds=600)
+    loop = SimpleNamespace(stop_training=False, _max_iters=8)
+    runner = SimpleNamespace(
+        iter=0,
+        max_iters=8,
+        train_loop=loop,
+        logger=MMLogger.get_instance('test'),
+        optim_wrapper=SimpleNamespace(should_update=lambda: True),
+    )
+    hook.before_train(runner)
+    while runner.iter < loop._max_iters and not loop.stop_training:
+        if rank == 1 and runner.iter == 2:
+            hook._deadline = time.monotonic() - 1
+        hook.after_train_iter(runner, runner.iter)
+        runner.iter += 1
+    (folder / f'rank{rank}').write_text(str(runner.iter))
+
+
+@pytest.mark.slow
+def test_all_processes_end_at_the_same_iteration(tmp_path):
+    mp.spawn(end_of_run, args=(tmp_path,), nprocs=2)
+    assert [(tmp_path / f'rank{rank}').read_text() for rank in range(2)] == ['3', '3']

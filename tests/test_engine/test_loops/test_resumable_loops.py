@@ -1,5 +1,7 @@
 """What the loops do at their borders, refuse, and make of a run that was set up otherwise."""
 
+import shutil
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -21,7 +23,7 @@ class Watch(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.batches.append((runner.iter, batch_idx))
         self.clips += [tuple(sample.frame_inds) for sample in data_batch['data_samples']]
-        groups = runner.optim_wrapper.optimizer.param_groups
+        groups = runner.optim_wrapper.param_groups  # the last says base_lr
         self.groups.append([(group['lr'], group['weight_decay']) for group in groups])
 
 
@@ -111,6 +113,48 @@ def test_refuses_a_data_set_of_another_length(video, tmp_path, stopped):
     options = dict(resume=True, load_from=stopped[0], train_dataloader__dataset__clip_len=3)
     with pytest.raises(ValueError, match=r'a data set of 28 samples, this one has 26'):
         run(video, tmp_path, **options)
+
+
+@pytest.fixture
+def renamed(video, tmp_path):
+    """The same footage under another name."""
+    return shutil.copy(video, tmp_path / 'other.mp4')
+
+
+def test_refuses_another_video_of_the_same_length(tmp_path, stopped, renamed):
+    message = r"videos was \['video.mp4', 28\], is \['other.mp4', 28\]\. Restore"
+    with pytest.raises(ValueError, match=message):
+        run(renamed, tmp_path, resume=True, load_from=stopped[0])
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (
+            dict(dataset__interval_unit='seconds', dataset__frame_interval=0.2),
+            r'clip_timing was 2, frames.*, is 0.2, seconds',
+        ),
+        (dict(sampler__shuffle=False), 'shuffle was True, is False. Restore'),
+        (dict(sampler__num_samples_per_epoch=7), 'num_samples_per_epoch was 8, is 7'),
+    ],
+)
+def test_refuses_other_samples(video, tmp_path, stopped, options, message):
+    options = {f'train_dataloader__{key}': value for key, value in options.items()}
+    with pytest.raises(ValueError, match=message):
+        run(video, tmp_path, resume=True, load_from=stopped[0], **options)
+
+
+def test_videos_may_move_and_old_checkpoints_say_less(video, tmp_path, stopped):
+    moved = tmp_path / 'moved' / video.name
+    moved.parent.mkdir()
+    shutil.copy(video, moved)
+    checkpoint = torch.load(stopped[0], weights_only=True)
+    watch = Watch()
+    run(moved, tmp_path / 'new', watch=watch, resume=True, load_from=stopped[0])
+    assert watch.clips == stopped[1].clips[6:]
+    del checkpoint['train_loop']['fingerprint']
+    torch.save(checkpoint, tmp_path / 'old.pth')
+    run(video, tmp_path / 'old', resume=True, load_from=str(tmp_path / 'old.pth'))
 
 
 def test_refuses_a_checkpoint_without_a_position(video, tmp_path, stopped):

@@ -259,3 +259,12 @@ def test_parts_that_do_not_fit_each_other_are_refused(part, option, message):
     cfg[part] = {**cfg[part], option: 12}
     with pytest.raises(ValueError, match=message):
         MODELS.build(cfg)
+
+
+@METHODS
+@pytest.mark.parametrize('out_type', ['featmap', 'avg_featmap', 'raw'])
+def test_backbones_that_do_not_put_out_class_tokens_are_refused(cfg, out_type):
+    with pytest.raises(
+        ValueError, match=f"backbone.out_type is '{out_type}'; set it to 'cls_token'"
+    ):
+        build(cfg(backbone=backbone_cfg(out_type=out_type)))

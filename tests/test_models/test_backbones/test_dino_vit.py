@@ -116,6 +116,12 @@ def test_refuses_a_crop_that_patches_do_not_fill():
         model.forward_tokens(noise(1, 3, 1, 32, 32), block=2)
 
 
+def test_refuses_to_do_without_a_class_token():
+    with pytest.raises(ValueError, match="leave out with_cls_token=False.*out_type='featmap'"):
+        MODELS.build(backbone_cfg(with_cls_token=False, out_type='featmap'))
+    MODELS.build(backbone_cfg(with_cls_token=True))
+
+
 def test_initial_weights():
     model = MODELS.build(backbone_cfg(arch='deit-tiny'))
     model.init_weights()

@@ -1,0 +1,26 @@
+"""Whose weights are whose, by their names in a checkpoint."""
+
+from torch import Tensor
+
+BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
+PREFIXES = dict(student='', teacher=TEACHER)
+"""What comes before ``backbone.`` and ``neck.`` in the names of each role."""
+
+
+def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
+    """Let the weights of a student, or of a backbone alone, serve as the teacher's as well.
+
+    Args:
+        state_dict: Gets ``teacher.backbone.*`` and ``teacher.neck.*`` if it has no ``teacher.*``.
+        prefix: Of all names of the model within ``state_dict``.
+
+    Returns:
+        Whether there was no teacher.
+    """
+    if any(key.startswith(prefix + TEACHER) for key in state_dict):
+        return False
+    for key in list(state_dict):
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and name.startswith((BACKBONE, NECK)):
+            state_dict[prefix + TEACHER + name] = state_dict[key]
+    return True
