@@ -94,7 +94,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
-    dict(type='TeacherMomentumHook', momentum=0.02, end_momentum=0.0),
+    dict(type='TeacherMomentumHook', momentum=0.01, end_momentum=0.0),
     dict(
         type='TeacherTempHook',
         warmup_teacher_temp=0.02,
