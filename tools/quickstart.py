@@ -2,15 +2,11 @@
 
 import argparse
 import math
-import os
 import sys
 import time
 from pathlib import Path
 
 STARTED = time.monotonic()
-# Read when PyTorch is loaded. Threads that wait by spinning take the core from the process that
-# reads the data, and wait several times as long for each other on a machine that is not idle.
-os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/dora/dora_vit-tiny-p16_1xb8-coslr-600i_quickstart.py'
 MIN_MINUTES = 1.0

@@ -13,5 +13,5 @@ python="$(bash tools/install.sh --where)/bin/python"
 
 workers="$(env -u OMP_NUM_THREADS nproc)"  # nproc believes that variable
 # One thread a worker: two workers with two threads each are slower than either alone.
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OMP_WAIT_POLICY=passive MPLBACKEND=Agg
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 exec "$python" -m pytest -n "$((workers < 4 ? workers : 4))" --dist worksteal "$@"
