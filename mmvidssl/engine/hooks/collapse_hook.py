@@ -29,8 +29,11 @@ class CollapseHook(Hook):
     - *uniform targets*: the teacher's entropy is within ``uniform_tol`` of its maximum ``ln K``;
     - *one prototype*: the entropy of the mean target is below ``one_prototype_tol * ln K``, so that
       all frames of a batch get the same, sharp target. (Sharp targets that differ are healthy.)
-    - *rank_teacher*, *rank_student*: the effective rank of the class tokens is below ``min_rank``,
-      or what it has above one has fallen below ``rank_drop`` times its best since the grace period.
+    - *one prediction*: predictions of masked tokens vary less than ``min_spread`` times as much as
+      their targets, so that all tokens get the mean target.
+    - *rank_teacher*, *rank_student*, *rank_tokens*: the effective rank of the features is below
+      ``min_rank``, or what it has above one has fallen below ``rank_drop`` times its best since the
+      grace period.
 
     Each is judged by its mean over the last measurements. It is told once, with the iteration that
     it is seen since; after a recovery, which is told as well, it may be told again. All processes
@@ -46,6 +49,7 @@ class CollapseHook(Hook):
         one_prototype_tol: Likewise.
         min_rank: See above. One is a complete collapse; 0 switches it off.
         rank_drop: See above; 0 switches it off.
+        min_spread: See above; 0 switches it off.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -66,6 +70,7 @@ class CollapseHook(Hook):
         one_prototype_tol: float = 0.01,
         min_rank: float = 1.1,
         rank_drop: float = 0.2,
+        min_spread: float = 0.05,
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
@@ -75,14 +80,17 @@ class CollapseHook(Hook):
                 f'window={window}, patience={patience} and grace={grace}'
             )
         shares = dict(
-            uniform_tol=uniform_tol, one_prototype_tol=one_prototype_tol, rank_drop=rank_drop
+            uniform_tol=uniform_tol,
+            one_prototype_tol=one_prototype_tol,
+            rank_drop=rank_drop,
+            min_spread=min_spread,
         )
         for name, value in shares.items():
             if not 0 <= value < 1:
                 raise ValueError(f'{name} is a share and lies in [0, 1), got {value}')
         self.window, self.patience, self.grace, self.action = window, patience, grace, action
         self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
-        self.min_rank, self.rank_drop = min_rank, rank_drop
+        self.min_rank, self.rank_drop, self.min_spread = min_rank, rank_drop, min_spread
         # Nothing below is worth a checkpoint: a resumed run tells a lasting collapse once more.
         self._since: dict[str, int] = {}
         self._counts: dict[str, int] = {}
@@ -115,7 +123,16 @@ class CollapseHook(Hook):
             self._follow(runner, symptom)
 
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
-        """Every symptom, seen or not, in recent means of the health scalars."""
+        """Every symptom, seen or not, in recent means of whatever health scalars there are."""
+        if 'teacher_entropy' in means:
+            yield from self._examine_targets(means)
+        if 'spread' in means:
+            yield self._examine_predictions(means['spread'])
+        for name, value in means.items():
+            if name.startswith('rank_'):
+                yield self._examine_rank(name, value)
+
+    def _examine_targets(self, means: dict[str, float]) -> Iterator[Symptom]:
         seen, mean_target = means['teacher_entropy'], means['teacher_batch_entropy']
         most = seen + means['teacher_kl']
         yield Symptom(
@@ -134,17 +151,27 @@ class CollapseHook(Hook):
             'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen last '
             'layer for longer, a lower learning rate, a larger batch',
         )
-        for name in ('rank_teacher', 'rank_student'):
-            rank = means[name]
-            best = self._best_rank[name] = max(rank, self._best_rank.get(name, 0.0))
-            yield Symptom(
-                name,
-                rank < max(self.min_rank, 1 + self.rank_drop * (best - 1)),
-                f'the effective rank of the features is {rank:.3f} (best so far {best:.3f}), so '
-                'different frames look alike',
-                'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
-                'less weight decay, a larger batch',
-            )
+
+    def _examine_predictions(self, spread: float) -> Symptom:
+        return Symptom(
+            'one prediction',
+            spread < self.min_spread,
+            f'the predictions vary {spread:.4f} times as much as the targets, so all masked '
+            'tokens get the same',
+            'a lower learning rate, a longer warm-up, a lower mask_ratio; and look at the targets: '
+            'are there any edges in the clips?',
+        )
+
+    def _examine_rank(self, name: str, rank: float) -> Symptom:
+        best = self._best_rank[name] = max(rank, self._best_rank.get(name, 0.0))
+        return Symptom(
+            name,
+            rank < max(self.min_rank, 1 + self.rank_drop * (best - 1)),
+            f'the effective rank of the features is {rank:.3f} (best so far {best:.3f}), so '
+            'different frames look alike',
+            'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
+            'less weight decay, a larger batch',
+        )
 
     def _follow(self, runner, symptom: Symptom) -> None:
         """Count a symptom, and tell its beginning and its end."""

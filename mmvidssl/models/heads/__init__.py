@@ -2,5 +2,6 @@
 
 from .dino_head import DINOHead
 from .dora_head import DoRAHead
+from .maskfeat_head import MaskFeatHead
 
-__all__ = ['DINOHead', 'DoRAHead']
+__all__ = ['DINOHead', 'DoRAHead', 'MaskFeatHead']

@@ -2,12 +2,14 @@
 
 from .counted_generator import counted_generator
 from .ema_update import ema_update_
-from .health import distillation_health, tracking_health
-from .outputs import FrameTokens, TrackResult
+from .health import distillation_health, prediction_health, tracking_health
+from .mask_ops import resize_mask, stack_masks
+from .outputs import ClipTokens, FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
 from .token_ops import apply_masks, clip_to_frames, resize_pos_embed, shuffle_masks
 
 __all__ = [
+    'ClipTokens',
     'FrameTokens',
     'TrackResult',
     'apply_masks',
@@ -15,8 +17,11 @@ __all__ = [
     'counted_generator',
     'distillation_health',
     'ema_update_',
+    'prediction_health',
+    'resize_mask',
     'resize_pos_embed',
     'shuffle_masks',
     'sinkhorn_knopp',
+    'stack_masks',
     'tracking_health',
 ]

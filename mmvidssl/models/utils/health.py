@@ -130,3 +130,36 @@ def tracking_health(track: TrackResult) -> dict[str, Tensor]:
     if track.assignment is not None:
         health['sinkhorn_residual'] = sinkhorn_residual(track.assignment)
     return health
+
+
+@torch.compiler.disable
+@torch.no_grad()
+def prediction_health(pred: Tensor, target: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+    """What is measured of a model that predicts features of masked tokens.
+
+    Args:
+        pred: ``(M, Q)`` predictions of the masked tokens.
+        target: ``(M, Q)`` features; ``(M, 1)`` integers are codes, of which nothing but the
+            accuracy can be told.
+        tokens: ``(M, D)`` what the predictions were made from.
+
+    Returns:
+        Scalars. ``explained`` is the share of the targets' variance that is predicted: one minus
+        the squared error over that of the batch's mean target, so 0 is no better than the mean.
+        ``spread`` is the predictions' standard deviation over tokens relative to the targets', 0
+        if all tokens get one prediction. ``rank_tokens`` is the effective rank of the tokens. For
+        codes: ``code_accuracy`` and, of the most frequent code, ``code_majority``.
+    """
+    health = dict(rank_tokens=effective_rank(tokens))
+    if not target.is_floating_point():
+        codes = target[:, 0]
+        health['code_accuracy'] = (pred.argmax(dim=-1) == codes).float().mean()
+        health['code_majority'] = (codes == codes.mode().values).float().mean()
+        return health
+    pred, target = pred.float(), target.float()
+    variance = target.var(dim=0, correction=0).mean()
+    tiny = torch.finfo(variance.dtype).tiny
+    health['explained'] = 1 - (pred - target).square().mean() / variance.clamp_min(tiny)
+    spread = pred.var(dim=0, correction=0).mean() / variance.clamp_min(tiny)
+    health['spread'] = spread.sqrt()
+    return health

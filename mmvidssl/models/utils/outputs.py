@@ -26,6 +26,19 @@ class FrameTokens(NamedTuple):
     grid: tuple[int, int]
 
 
+class ClipTokens(NamedTuple):
+    """What a backbone says about a clip as a whole.
+
+    Attributes:
+        tokens: ``(B, N, D)`` patch tokens after the final norm, in the order ``t, h, w``, without
+            the class token.
+        grid: Token grid ``(t, h, w)``, ``N = t * h * w``.
+    """
+
+    tokens: Tensor
+    grid: tuple[int, int, int]
+
+
 class TrackResult(NamedTuple):
     """Objects found in the first frame of a clip and followed through it.
 

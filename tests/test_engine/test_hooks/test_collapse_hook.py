@@ -155,6 +155,18 @@ def test_rank_is_compared_with_its_best():
     assert examine(min_rank=0, rank_drop=0)(rank=1.0) == []
 
 
+def test_predictions_that_are_all_alike_are_seen():
+    hook = HOOKS.build(dict(type='mmvidssl.CollapseHook', min_spread=0.1))
+
+    def names(**means):
+        return [symptom.name for symptom in hook.examine(means) if symptom.is_seen]
+
+    assert names(rank_tokens=9.0, spread=0.11, explained=0.2) == []
+    assert names(rank_tokens=9.0, spread=0.09, explained=0.0) == ['one prediction']
+    assert names(rank_tokens=1.0, spread=0.5) == ['rank_tokens']
+    assert names(code_accuracy=0.1, rank_tokens=9.0) == []
+
+
 @pytest.mark.parametrize(
     'options, message',
     [
@@ -165,6 +177,7 @@ def test_rank_is_compared_with_its_best():
         (dict(uniform_tol=1.0), 'uniform_tol is a share'),
         (dict(one_prototype_tol=-0.1), 'one_prototype_tol is a share'),
         (dict(rank_drop=2), 'rank_drop is a share'),
+        (dict(min_spread=1), 'min_spread is a share'),
     ],
 )
 def test_refuses(options, message):

@@ -11,6 +11,7 @@ from mmvidssl.models.utils.health import (
     kl_to_uniform,
     mask_coverage,
     mask_overlap,
+    prediction_health,
     sinkhorn_residual,
 )
 from mmvidssl.models.utils.sinkhorn_knopp import sinkhorn_knopp
@@ -133,3 +134,33 @@ def test_no_gradient():
         sinkhorn_residual(features.softmax(-1)[None]),
     ):
         assert not value.requires_grad
+
+
+def test_predicting_the_mean_explains_nothing_and_the_target_everything():
+    target = noise(50, 6)
+    tokens = noise(50, 4, seed=1)
+    mean = target.mean(dim=0).expand_as(target)
+    health = prediction_health(mean, target, tokens)
+    assert health['explained'].item() == pytest.approx(0, abs=1e-6)
+    assert health['spread'].item() == pytest.approx(0, abs=1e-3)
+    health = prediction_health(target, target, tokens)
+    assert health['explained'].item() == 1
+    assert health['spread'].item() == pytest.approx(1)
+    half = prediction_health((target + mean) / 2, target, tokens)
+    assert half['explained'].item() == pytest.approx(0.75)
+    assert half['spread'].item() == pytest.approx(0.5)
+    assert torch.equal(half['rank_tokens'], effective_rank(tokens))
+
+
+def test_constant_targets_give_a_number():
+    health = prediction_health(torch.zeros(5, 3), torch.zeros(5, 3), torch.ones(5, 2))
+    assert health['explained'].item() == 1
+
+
+def test_codes_have_an_accuracy():
+    codes = torch.tensor([0, 1, 1, 2])[:, None]
+    pred = torch.eye(3)[[0, 1, 2, 2]]
+    health = prediction_health(pred, codes, torch.ones(4, 2))
+    assert health['code_accuracy'].item() == 0.75
+    assert health['code_majority'].item() == 0.5
+    assert 'explained' not in health

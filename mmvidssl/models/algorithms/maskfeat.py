@@ -1,0 +1,156 @@
+"""Masked feature prediction."""
+
+from operator import attrgetter
+
+import torch
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import ClipTokens, prediction_health, resize_mask, stack_masks
+from .base import BaseAlgorithm
+
+
+@MODELS.register_module()
+class MaskFeat(BaseAlgorithm):
+    """Predict features of the masked cubes of a clip, or of the masked patches of an image.
+
+    Images are clips of one frame. Only masked tokens are projected and compared.
+
+    Args:
+        backbone: Config of a backbone with ``forward_tokens(clip, mask)``: ``MaskFeatMViT`` or
+            ``MaskFeatViT``.
+        neck: Config of the projection of tokens ``(M, D)``, which gives a tuple whose last entry is
+            ``(M, Q)``: ``mmpretrain.LinearNeck`` without a norm.
+        target_generator: Config of what says the features ``(B, N, Q')`` of all tokens.
+        head: Config of the owner of the loss.
+        data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
+        init_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: if the neck's width is not the backbone's or not the target's.
+
+    Source: MaskFeat (Wei et al., CVPR 2022), section 3. Differs from the reference: nothing with
+    ``HOGGenerator`` and ``CubeMask``; the reference projects all tokens and then selects.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        target_generator: dict,
+        head: dict,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
+            init_cfg=init_cfg,
+        )
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.target_generator = MODELS.build(target_generator)
+        self.head = MODELS.build(head)
+        self._check_widths()
+
+    def _check_widths(self) -> None:
+        """Refuse parts that do not fit each other, where they tell their widths."""
+        pairs = (
+            ('neck.in_channels', 'backbone.out_channels'),
+            ('neck.out_channels', 'target_generator.pred_channels'),
+        )
+        for names in pairs:
+            widths = [_width(self, name) for name in names]
+            if None not in widths and widths[0] != widths[1]:
+                raise ValueError(
+                    f'{names[0]}={widths[0]}, but {names[1]}={widths[1]}; set model.{names[0]} to '
+                    f'{widths[1]}.'
+                )
+
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
+        """MMEngine's entry point.
+
+        Args:
+            inputs: ``clip`` ``(B, C, T, H, W)``, normalised.
+            data_samples: One a clip, with its mask; not needed for ``'tensor'``.
+            mode: ``'loss'``, ``'tensor'`` (features) or ``'predict'`` (features of masked cubes).
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'tensor':
+            return self.extract_feat(inputs['clip'])
+        if mode == 'predict':
+            return self.predict(inputs['clip'], stack_masks(data_samples or ()))
+        raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
+
+    def loss(self, inputs: dict, data_samples: list) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            inputs: ``clip`` ``(B, C, T, H, W)``, normalised.
+            data_samples: One a clip, with its mask.
+
+        Raises:
+            ValueError: if masks are missing or empty, or do not fit the token grid.
+        """
+        clip = inputs['clip']
+        mask = stack_masks(data_samples).to(clip.device)
+        tokens, grid = self.backbone.forward_tokens(clip, mask)  # (B, N, D)
+        masked = resize_mask(mask, grid).flatten(1)  # (B, N)
+        tokens = tokens[masked]  # (M, D)
+        pred = self.neck(tokens)[-1]  # (M, Q)
+        target = self._target(clip, grid)[masked]  # (M, Q')
+        if self.measure_health:
+            self.health = prediction_health(pred, target, tokens)
+        return self.head.loss(pred, target)
+
+    def _target(self, clip: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets ``(B, N, Q')``, which must be as many as the tokens that predict them."""
+        target = self.target_generator(clip)
+        num_tokens = grid[0] * grid[1] * grid[2]
+        if target.shape[1] != num_tokens:
+            raise ValueError(
+                f'the target generator gives {target.shape[1]} targets for a clip of '
+                f'{tuple(clip.shape[2:])} (T, H, W), but the backbone predicts {num_tokens} on the '
+                f'token grid {tuple(grid)}. Set patch_size and temporal_stride of the target '
+                "generator to the backbone's."
+            )
+        return target
+
+    @torch.no_grad()
+    def predict(self, clip: Tensor, mask: Tensor) -> ClipTokens:
+        """Predicted features ``(B, N, Q)`` of all tokens, seen through the mask, and their grid.
+
+        Args:
+            clip: ``(B, C, T, H, W)``, normalised.
+            mask: ``(B, t, h, w)`` bool on the mask window.
+        """
+        tokens, grid = self.backbone.forward_tokens(clip, mask.to(clip.device))
+        pred = self.neck(tokens.flatten(0, 1))[-1]
+        return ClipTokens(pred.unflatten(0, tokens.shape[:2]), grid)
+
+    @torch.no_grad()
+    def extract_feat(self, clip: Tensor) -> Tensor:
+        """Mean patch tokens of each time step, ``(B, t, D)``, of unmasked ``(B, C, T, H, W)``."""
+        tokens, grid = self.backbone.forward_tokens(clip)
+        return tokens.unflatten(1, (grid[0], -1)).mean(dim=2)
+
+    def update_teacher(self, momentum: float) -> None:
+        """Move a target generator that averages the backbone; ``momentum`` is the new weight.
+
+        Raises:
+            TypeError: if the target generator averages nothing.
+        """
+        if not hasattr(self.target_generator, 'update_teacher'):
+            raise TypeError(
+                f'{type(self.target_generator).__name__} has no teacher that could be updated; '
+                'remove TeacherMomentumHook from custom_hooks'
+            )
+        self.target_generator.update_teacher(self.backbone, momentum)
+
+
+def _width(model: nn.Module, name: str) -> int | None:
+    try:
+        return attrgetter(name)(model)
+    except AttributeError:
+        return None

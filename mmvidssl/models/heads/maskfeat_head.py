@@ -1,0 +1,26 @@
+"""The loss of MaskFeat."""
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskFeatHead(BaseModule):
+    """Compare the predictions of masked tokens with their targets.
+
+    Args:
+        loss: Config of a loss that takes predictions ``(M, Q)`` and targets ``(M, Q')`` and gives a
+            scalar; which one fits is said by the target generator.
+
+    Source: MaskFeat, section 3.1.
+    """
+
+    def __init__(self, loss: dict) -> None:
+        super().__init__()
+        self.loss_module = MODELS.build(loss)
+
+    def loss(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """``{'loss': scalar}`` of predictions ``(M, Q)`` and targets ``(M, Q')``."""
+        return dict(loss=self.loss_module(pred, target))
