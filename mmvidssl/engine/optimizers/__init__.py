@@ -2,6 +2,7 @@
 
 from .autocast_optim_wrapper import AutocastOptimWrapper
 from .decay_groups_constructor import DecayGroupsConstructor
+from .layer_decay_constructor import LayerDecayConstructor
 from .per_param_clip_optim_wrapper import (
     PerParamClipAmpOptimWrapper,
     PerParamClipAutocastOptimWrapper,
@@ -13,6 +14,7 @@ from .precision import use_mixed_precision
 __all__ = [
     'AutocastOptimWrapper',
     'DecayGroupsConstructor',
+    'LayerDecayConstructor',
     'PerParamClipAmpOptimWrapper',
     'PerParamClipAutocastOptimWrapper',
     'PerParamClipOptimWrapper',

@@ -37,8 +37,7 @@ class DecayGroupsConstructor(DefaultOptimWrapperConstructor):
         optimizer = OPTIMIZERS.build(dict(self.optimizer_cfg, params=groups))
         return OPTIM_WRAPPERS.build(self.optim_wrapper_cfg, default_args=dict(optimizer=optimizer))
 
-    @staticmethod
-    def groups(module: nn.Module) -> list[dict]:
+    def groups(self, module: nn.Module) -> list[dict]:
         """Parameter groups: what decays, and what does not (``weight_decay=0``)."""
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         return [
