@@ -1,22 +1,51 @@
 """Pillar 1: from disk to a batch."""
 
 from .clip_index import ClipIndex
+from .collate import flat_collate
+from .image_list_dataset import ImageListDataset
+from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
 from .readers import DecordReader, ReaderCache, VideoError, VideoReader
 from .samplers import ClipSampler
-from .transforms import ClipMultiCrop, DecodeClip, PackClipInputs
+from .transforms import (
+    BlockMask,
+    ClipMultiCrop,
+    CubeMask,
+    DecodeClip,
+    FrameMask,
+    LoadImageClip,
+    PackClipInputs,
+    RandomMask,
+    RepeatAugment,
+    SampleClip,
+    TubeMask,
+)
+from .video_list_dataset import VideoListDataset
 from .walking_tours_dataset import WalkingToursDataset
 
 __all__ = [
+    'BlockMask',
     'ClipIndex',
     'ClipMultiCrop',
     'ClipSampler',
+    'CubeMask',
     'DecodeClip',
     'DecordReader',
+    'FrameMask',
+    'ImageListDataset',
+    'LoadImageClip',
     'LongVideoDataset',
     'PackClipInputs',
+    'RandomMask',
     'ReaderCache',
+    'RepeatAugment',
+    'SampleClip',
+    'TubeMask',
     'VideoError',
+    'VideoListDataset',
     'VideoReader',
     'WalkingToursDataset',
+    'find_files',
+    'flat_collate',
+    'read_file_list',
 ]

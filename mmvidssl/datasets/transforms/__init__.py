@@ -1,13 +1,16 @@
 """What happens to a clip between the disk and the batch."""
 
 from .base import build_transforms
-from .decoding import DecodeClip
+from .decoding import DecodeClip, LoadImageClip, SampleClip
 from .formatting import PackClipInputs
+from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .multi_crop import ClipMultiCrop
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
+from .repeat_augment import RepeatAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
 
 __all__ = [
+    'BlockMask',
     'ClipCenterCrop',
     'ClipColorJitter',
     'ClipGaussianBlur',
@@ -17,7 +20,14 @@ __all__ = [
     'ClipRandomResizedCrop',
     'ClipResize',
     'ClipSolarize',
+    'CubeMask',
     'DecodeClip',
+    'FrameMask',
+    'LoadImageClip',
     'PackClipInputs',
+    'RandomMask',
+    'RepeatAugment',
+    'SampleClip',
+    'TubeMask',
     'build_transforms',
 ]

@@ -17,13 +17,14 @@ class PackClipInputs(BaseTransform):
 
     Pixels stay uint8; the data preprocessor normalises them on the device.
 
-    **Required Keys:** clip, or what :class:`ClipMultiCrop` adds; the ``meta_keys`` that are there
+    **Required Keys:** clip, or what :class:`ClipMultiCrop` adds; ``mask`` (np.bool_ ``(t, h, w)``)
+    and the ``meta_keys`` that are there
 
     **Added Keys:**
 
     - inputs (dict: either ``clip``, or ``global_clip``, ``local_clips`` and, with two global views,
       ``extra_global_clips``; each clip a uint8 tensor ``(C, T, H, W)``)
-    - data_samples (:class:`VidSSLDataSample`)
+    - data_samples (:class:`VidSSLDataSample`; its ``mask`` is a bool tensor ``(t, h, w)``)
 
     **Deleted Keys:** all others
 
@@ -35,7 +36,14 @@ class PackClipInputs(BaseTransform):
 
     def __init__(
         self,
-        meta_keys: Sequence[str] = ('video_path', 'video_index', 'frame_inds', 'fps'),
+        meta_keys: Sequence[str] = (
+            'video_path',
+            'video_index',
+            'frame_inds',
+            'fps',
+            'img_path',
+            'label',
+        ),
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 
@@ -45,11 +53,14 @@ class PackClipInputs(BaseTransform):
         if not inputs:
             raise KeyError(
                 f'PackClipInputs needs one of {self.INPUT_KEYS}, the results hold {list(results)}; '
-                'put DecodeClip before it'
+                'put DecodeClip, SampleClip or LoadImageClip before it'
             )
         meta = {key: results[key] for key in self.meta_keys if key in results}
         meta = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in meta.items()}
-        return dict(inputs=inputs, data_samples=VidSSLDataSample(metainfo=meta))
+        sample = VidSSLDataSample(metainfo=meta)
+        if 'mask' in results:
+            sample.mask = torch.from_numpy(np.ascontiguousarray(results['mask']))
+        return dict(inputs=inputs, data_samples=sample)
 
 
 def _to_tensors(clips: np.ndarray | list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:

@@ -37,3 +37,13 @@ def test_keeps_meta_information(clip):
 def test_nothing_to_pack():
     with pytest.raises(KeyError, match='DecodeClip'):
         PackClipInputs()(dict(fps=5.0))
+
+
+def test_packs_mask_and_label(clip):
+    mask = np.zeros((2, 3, 4), dtype=np.bool_)
+    mask[0, 1:] = True
+    sample = PackClipInputs()(dict(clip=clip, mask=mask, label=3, img_path='a.jpg'))['data_samples']
+    assert sample.mask.dtype == torch.bool
+    assert np.array_equal(sample.mask.numpy(), mask)
+    assert sample.metainfo == dict(label=3, img_path='a.jpg')
+    assert 'mask' not in PackClipInputs()(dict(clip=clip))['data_samples']

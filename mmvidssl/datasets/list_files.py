@@ -1,0 +1,103 @@
+"""Which files a data set consists of: listed in a text file, or found in a folder."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+VIDEO_SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+
+# A path, which may hold spaces, and the numbers after it
+LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+\d+)*)[,;]?')
+
+
+class ListedFile(NamedTuple):
+    """A path as listed (relative to the data set's prefix), and its label if there is one."""
+
+    path: str
+    label: int | list[int] | None = None
+
+
+def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
+    """Read a list of files, one a line.
+
+    A line is ``path``, ``path label`` (mmaction2), ``path label label ...`` (mmaction2, several
+    classes; the label is then a list), ``path,label`` (PySlowFast) or ``path;label``; the path may
+    hold spaces.
+
+    Raises:
+        FileNotFoundError: there is no such list.
+        ValueError: nothing is listed.
+    """
+    if not Path(ann_file).is_file():
+        raise FileNotFoundError(
+            f'no such ann_file (a path a line, with or without label): {ann_file}'
+        )
+    lines = Path(ann_file).read_text(encoding='utf-8').splitlines()
+    files = [_parse_line(line.strip()) for line in lines if line.strip()]
+    if not files:
+        raise ValueError(f'ann_file lists no file: {ann_file}')
+    return files
+
+
+def _parse_line(line: str) -> ListedFile:
+    match = LINE.fullmatch(line)
+    if match is None:  # a lone comma
+        return ListedFile(line)
+    labels = [int(number) for number in re.split(r'[\s,;]+', match['numbers']) if number]
+    return ListedFile(match['path'], labels[0] if len(labels) == 1 else labels or None)
+
+
+def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[ListedFile]:
+    """The files in a folder and all below it that end in one of ``suffixes``, sorted by path.
+
+    Case does not matter in the suffix. Links are followed; hidden files (macOS leaves ``._name``
+    beside files copied from it) and folders are left out.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no such file.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f'no such folder: {folder}')
+    found = []
+    for place, folders, names in _walk(os.fspath(folder)):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        below = os.path.relpath(place, folder)
+        for name in names:
+            if name.lower().endswith(tuple(suffixes)) and not name.startswith('.'):
+                found.append(os.path.normpath(os.path.join(below, name)))
+    if not found:
+        raise ValueError(f'no file in {folder} or below it ends in one of {tuple(suffixes)}')
+    return [ListedFile(Path(path).as_posix()) for path in sorted(found)]
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """``os.walk`` through links too, each folder once, so that a link to a parent does not loop."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield place, folders, names
+
+
+def find_missing(paths: Sequence[str]) -> list[str]:
+    """Those of ``paths`` that do not exist.
+
+    Reads each folder once, which takes a fraction of asking for each file on network drives.
+    """
+    present: dict[str, set[str]] = {}
+    suspects = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        folder = folder or '.'
+        if folder not in present:
+            present[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        if name not in present[folder]:
+            suspects.append(path)
+    return [path for path in suspects if not os.path.exists(path)]  # case may not matter

@@ -1,0 +1,88 @@
+import pytest
+
+from mmvidssl.apis import list_videos
+from mmvidssl.datasets import VideoListDataset, read_file_list
+
+
+def fill(folder, **classes):
+    for name, count in classes.items():
+        (folder / name / 'deep').mkdir(parents=True)
+        for number in range(count):
+            (folder / name / ('deep' if number == 0 else '') / f'{number}.mp4').touch()
+    return folder
+
+
+def test_lists(tmp_path):
+    fill(tmp_path / 'videos', walk=10, run=5, sit=2)
+    found = list_videos(tmp_path / 'videos', tmp_path / 'lists')
+    assert found == (['run', 'sit', 'walk'], 13, 4)
+    assert (tmp_path / 'lists' / 'classes.txt').read_text() == 'run\nsit\nwalk\n'
+    train, val = (read_file_list(tmp_path / 'lists' / f'{name}.txt') for name in ('train', 'val'))
+    assert [sum(file.label == label for file in val) for label in range(3)] == [1, 1, 2]
+    assert len({file.path for file in train + val}) == 17
+    assert all(found.classes[file.label] == file.path.split('/')[0] for file in train + val)
+    assert 'walk/deep/0.mp4' in {file.path for file in train + val}
+
+
+def test_the_data_set_reads_them(tmp_path):
+    fill(tmp_path, a=4, b=4)
+    list_videos(tmp_path, tmp_path)
+    dataset = VideoListDataset(ann_file='train.txt', data_root=str(tmp_path))
+    assert len(dataset) == 6
+    assert dataset.get_data_info(5)['label'] == 1
+
+
+def test_the_split_follows_the_seed(tmp_path):
+    fill(tmp_path / 'videos', a=20, b=20)
+
+    def val(seed):
+        list_videos(tmp_path / 'videos', tmp_path, val_share=0.5, seed=seed)
+        return (tmp_path / 'val.txt').read_text()
+
+    assert val(0) == val(0) != val(1)
+
+
+def test_without_validation(tmp_path):
+    fill(tmp_path / 'videos', a=1, b=3)
+    (tmp_path / 'val.txt').write_text('a/0.mp4 0')
+    assert list_videos(tmp_path / 'videos', tmp_path, val_share=0).num_train == 4
+    assert not (tmp_path / 'val.txt').exists()
+
+
+@pytest.mark.parametrize(
+    'settings, classes, reason',
+    [
+        (dict(val_share=1), dict(a=2), 'val_share must be in'),
+        (dict(delimiter='x'), dict(a=2), 'delimiter must be'),
+        (dict(), dict(a=2, b=0, c=0), r'2 sub-folders of .* hold no video \(b, c\)'),
+        (dict(), dict(a=2, b=1), r'1 classes have one video \(b\)'),
+        (dict(), {'play ball': 2}, r"2 paths hold ' '.*play ball/1\.mp4"),
+        (dict(), {}, 'no file in .* ends in one of'),
+    ],
+)
+def test_impossible(tmp_path, settings, classes, reason):
+    fill(tmp_path / 'videos', **classes).mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match=reason):
+        list_videos(tmp_path / 'videos', tmp_path / 'lists', **settings)
+    assert not (tmp_path / 'lists').exists()
+
+
+def test_videos_outside_of_the_classes(tmp_path):
+    fill(tmp_path, a=2)
+    (tmp_path / 'lost.mp4').touch()
+    with pytest.raises(ValueError, match=r'1 videos lie in .* \(lost\.mp4\)'):
+        list_videos(tmp_path, tmp_path / 'lists')
+
+
+def test_spaces_with_another_delimiter(tmp_path):
+    fill(tmp_path, **{'play ball': 2})
+    list_videos(tmp_path, tmp_path, delimiter=';')
+    (line,) = (tmp_path / 'val.txt').read_text().splitlines()
+    assert line.startswith('play ball/') and line.endswith('.mp4;0')
+    (file,) = read_file_list(tmp_path / 'val.txt')
+    assert file == (line.removesuffix(';0'), 0)
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match='gone'):
+        list_videos(tmp_path / 'gone', tmp_path)

@@ -1,0 +1,77 @@
+import pytest
+
+from mmvidssl.datasets.list_files import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_files,
+    find_missing,
+    read_file_list,
+)
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(
+    'line, path, label',
+    [
+        ('a/b.mp4 3', 'a/b.mp4', 3),  # mmaction2, PySlowFast
+        ('a/b.mp4,3', 'a/b.mp4', 3),  # PySlowFast with commas
+        ('a/b.mp4, 3', 'a/b.mp4', 3),
+        ('a/b.mp4;3', 'a/b.mp4', 3),
+        ('a/b.mp4\t3', 'a/b.mp4', 3),
+        ('a/b.mp4', 'a/b.mp4', None),
+        ('a/b.mp4,', 'a/b.mp4', None),
+        ('a/b.mp4 1 2 5', 'a/b.mp4', [1, 2, 5]),  # mmaction2 with several classes
+        ('my cat, 12 years/clip 7.mp4 3', 'my cat, 12 years/clip 7.mp4', 3),
+        ('my cat/clip 7.mp4', 'my cat/clip 7.mp4', None),
+        ('/abs/ü.mp4 0', '/abs/ü.mp4', 0),
+    ],
+)
+def test_lines(tmp_path, line, path, label):
+    (tmp_path / 'list.txt').write_text(f'\n  {line}  \n\n', encoding='utf-8')
+    assert read_file_list(tmp_path / 'list.txt') == [(path, label)]
+
+
+def test_lists_that_are_missing_or_empty(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'list\.txt'):
+        read_file_list(tmp_path / 'list.txt')
+    (tmp_path / 'list.txt').write_text('\n \n')
+    with pytest.raises(ValueError, match=r'no file: .*list\.txt'):
+        read_file_list(tmp_path / 'list.txt')
+
+
+def test_finds_files_below_in_order(tmp_path):
+    touch(tmp_path, 'b/x.mp4', 'a.MKV', 'b/a/deep.webm', 'notes.txt', 'b/._x.mp4', '.git/z.mp4')
+    found = [file.path for file in find_files(tmp_path, VIDEO_SUFFIXES)]
+    assert found == ['a.MKV', 'b/a/deep.webm', 'b/x.mp4']
+    assert {file.label for file in find_files(tmp_path, VIDEO_SUFFIXES)} == {None}
+    with pytest.raises(ValueError, match=r'in one of .*\.jpeg'):
+        find_files(tmp_path, IMAGE_SUFFIXES)
+
+
+def test_follows_links_but_not_in_circles(tmp_path):
+    touch(tmp_path, 'elsewhere/a.mp4')
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'linked').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'elsewhere' / 'back').symlink_to(tmp_path / 'data')
+    found = [file.path for file in find_files(tmp_path / 'data', VIDEO_SUFFIXES)]
+    assert found == ['linked/a.mp4']
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match='gone'):
+        find_files(tmp_path / 'gone', VIDEO_SUFFIXES)
+
+
+def test_finds_what_is_missing(tmp_path, monkeypatch):
+    touch(tmp_path, 'a.mp4', 'b/c.mp4')
+    names = ['a.mp4', 'b.mp4', 'b/c.mp4', 'b/d.mp4', 'gone/a.mp4']
+    expected = ['b.mp4', 'b/d.mp4', 'gone/a.mp4']
+    missing = find_missing([str(tmp_path / name) for name in names])
+    assert missing == [str(tmp_path / name) for name in expected]
+    monkeypatch.chdir(tmp_path)
+    assert find_missing(names) == expected
