@@ -87,6 +87,21 @@ def register_package() -> None:
         sys.meta_path.append(_MissingDRNFinder())
 
 
+def strip_function_scopes(cfg: dict) -> None:
+    """Make the functions of data loaders in a config of another package callable, in place.
+
+    mmengine 0.10 marks every dict of a base such as ``'mmaction::...'`` with ``_scope_``, and
+    passes it on to ``collate_fn`` and ``worker_init_fn`` as an argument, which no function takes.
+    """
+    for name, loader in cfg.items():
+        for key in ('collate_fn', 'worker_init_fn'):
+            function = loader.get(key) if name.endswith('_dataloader') and loader else None
+            if isinstance(function, dict) and '_scope_' in function:
+                scope, kind = function.pop('_scope_'), function['type']
+                if isinstance(kind, str) and '.' not in kind:
+                    function['type'] = f'{scope}.{kind}'
+
+
 class _MissingDRNFinder(MetaPathFinder, Loader):
     """Stand-in for ``mmaction.models.localizers.drn``, left out of the mmaction2 1.2.0 wheel.
 

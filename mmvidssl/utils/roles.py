@@ -3,6 +3,8 @@
 from torch import Tensor
 
 BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
+PRETRAINING_ONLY = ('mask_token',)
+"""Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
 """What comes before ``backbone.`` and ``neck.`` in the names of each role."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from .checks import check_overrides, check_top_level
+from .compat import strip_function_scopes
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
         check_overrides(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
     check_top_level(cfg)
+    strip_function_scopes(cfg)
     cfg.work_dir = (
         args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(args.config).stem))
     )

@@ -7,6 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import FUNCTIONS
 from packaging.specifiers import SpecifierSet
 
 from mmvidssl.utils.compat import (
@@ -15,6 +18,7 @@ from mmvidssl.utils.compat import (
     _MissingDRNFinder,
     check_versions,
     register_package,
+    strip_function_scopes,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,3 +120,28 @@ class TestMissingDRN:
             'print(drn.DRN)\n'
         )
         assert result.stdout == 'the real one\n', result.stderr
+
+
+class TestFunctionScopes:
+    BASE = 'mmvidssl::dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py'
+
+    @pytest.fixture
+    def cfg(self, tmp_path):
+        path = tmp_path / 'mine.py'
+        path.write_text(f'_base_ = {self.BASE!r}\ntest_dataloader = None\n')
+        return Config.fromfile(path)
+
+    def test_workaround_is_still_needed(self, cfg):
+        """When this fails, mmengine leaves _scope_ away and the function can go."""
+        assert cfg.train_dataloader.collate_fn._scope_ == 'mmvidssl'
+
+    def test_functions_are_called_without_scope(self, cfg):
+        strip_function_scopes(cfg)
+        assert dict(cfg.train_dataloader.collate_fn) == dict(type='mmvidssl.pseudo_collate')
+        assert FUNCTIONS.get(cfg.train_dataloader.collate_fn.type) is pseudo_collate
+        assert cfg.train_dataloader.sampler._scope_ == 'mmvidssl'  # classes need theirs
+
+    def test_own_functions_stay(self):
+        cfg = Config(dict(val_dataloader=dict(collate_fn=dict(type='default_collate'))))
+        strip_function_scopes(cfg)
+        assert cfg.val_dataloader.collate_fn.type == 'default_collate'
