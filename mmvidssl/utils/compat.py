@@ -92,14 +92,13 @@ def strip_function_scopes(cfg: dict) -> None:
 
     mmengine 0.10 marks every dict of a base such as ``'mmaction::...'`` with ``_scope_``, and
     passes it on to ``collate_fn`` and ``worker_init_fn`` as an argument, which no function takes.
+    It is of no use: names of functions are not looked up in it.
     """
     for name, loader in cfg.items():
         for key in ('collate_fn', 'worker_init_fn'):
             function = loader.get(key) if name.endswith('_dataloader') and loader else None
-            if isinstance(function, dict) and '_scope_' in function:
-                scope, kind = function.pop('_scope_'), function['type']
-                if isinstance(kind, str) and '.' not in kind:
-                    function['type'] = f'{scope}.{kind}'
+            if isinstance(function, dict):
+                function.pop('_scope_', None)
 
 
 class _MissingDRNFinder(MetaPathFinder, Loader):

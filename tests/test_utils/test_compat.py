@@ -137,7 +137,7 @@ class TestFunctionScopes:
 
     def test_functions_are_called_without_scope(self, cfg):
         strip_function_scopes(cfg)
-        assert dict(cfg.train_dataloader.collate_fn) == dict(type='mmvidssl.pseudo_collate')
+        assert dict(cfg.train_dataloader.collate_fn) == dict(type='pseudo_collate')
         assert FUNCTIONS.get(cfg.train_dataloader.collate_fn.type) is pseudo_collate
         assert cfg.train_dataloader.sampler._scope_ == 'mmvidssl'  # classes need theirs
 
