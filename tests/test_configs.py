@@ -1,15 +1,23 @@
 """Every config: it can be built, and its name and header say what is in it."""
 
+import copy
+import functools
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS, DefaultScope
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.runner import Runner
 from mmpretrain.models import VisionTransformer
 from modelindex import load_model_index as modelindex
+from torch import nn
 
 from mmvidssl import registry
 from mmvidssl.engine.optimizers import use_mixed_precision
@@ -19,12 +27,41 @@ from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(p for p in (ROOT / 'configs').rglob('*.py') if '_base_' not in p.parts)
-EACH = pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+
+
+@functools.cache
+def parse(path):
+    return Config.fromfile(path)
+
+
+def load(path):
+    """A config of its own for each caller; reading one takes much of a test's time."""
+    return copy.deepcopy(parse(path))
+
+
+def folder_of(path):
+    """The folder below ``configs``, which is named for the method."""
+    return path.relative_to(ROOT / 'configs').parts[0]
+
+
+def each(*folders):
+    paths = [path for path in CONFIGS if not folders or folder_of(path) in folders]
+    return pytest.mark.parametrize('path', paths, ids=[path.stem for path in paths])
+
+
+EACH = each()
+EACH_DISTILLATION = each('dino', 'dora')
+EACH_MASKFEAT = each('maskfeat')
 
 NAME = re.compile(
-    r'(?P<method>[a-z]+)_vit-(?P<size>tiny|small|base)-p(?P<patch>\d+)_'
+    r'(?P<method>[a-z]+)(-(?P<variant>[a-z0-9-]+))?_'
+    r'(?P<net>vit|mvit)-(?P<size>nano|tiny|small|base|large)(-p(?P<patch>\d+))?_'
     r'(?P<gpus>\d+)xb(?P<batch>\d+)(-accum(?P<accum>\d+))?(?P<amp>-amp)?-coslr-(?P<length>\d+)(?P<unit>[ei])_(?P<data>.+)'
 )
+# Clips, or images, that the stated learning rate is for.
+CLIPS_OF_RATE = dict(dino=256, dora=256, maskfeat=512)
+IMAGES_OF_RATE = 2048
+MASKS = ('CubeMask', 'TubeMask', 'FrameMask', 'RandomMask', 'BlockMask')
 
 
 @pytest.fixture(autouse=True)
@@ -34,29 +71,63 @@ def scope(monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def video_path(tmp_path_factory):
-    return write_video(tmp_path_factory.mktemp('videos') / 'video.mp4', num_frames=12)
+def media(tmp_path_factory):
+    """A folder with a video and an image."""
+    folder = tmp_path_factory.mktemp('media')
+    write_video(folder / 'video.mp4', num_frames=12)
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    header = b'P6 64 48 255\n'
+    (folder / 'image.ppm').write_bytes(header + pixels.tobytes())
+    return folder
+
+
+def build_without_memory(cfg):
+    """A model of whatever size, whose parameters have shapes and no numbers."""
+    with torch.device('meta'):
+        return registry.MODELS.build(cfg)
+
+
+class Record(Hook):
+    """The parameters when training begins."""
+
+    def before_train(self, runner):
+        self.start = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
 
 
 def test_there_are_configs():
-    assert {path.parent.name for path in CONFIGS} >= {'dino', 'dora'}
+    assert {folder_of(path) for path in CONFIGS} >= {'dino', 'dora', 'maskfeat'}
 
 
 @EACH
 def test_model_builds(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     check_top_level(cfg)
-    cfg.model.neck.num_prototypes = 32  # or 200 MB a model
-    cfg.model.target_generator.num_prototypes = 32
-    model = registry.MODELS.build(cfg.model)
-    assert type(model).__name__.lower() == path.parent.name
-    assert model.neck.mlp[0].in_features == model.backbone.embed_dims
+    # mmpretrain's ResNet reads numbers from a tensor as it is built.
+    has_numbers = 'classifier' in cfg.model.target_generator
+    model = (registry.MODELS.build if has_numbers else build_without_memory)(cfg.model)
+    assert type(model).__name__.lower() == folder_of(path)
+    if folder_of(path) == 'maskfeat':
+        assert model.neck.in_channels == model.backbone.out_channels
+        assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.neck.modules())
+    else:
+        assert model.neck.mlp[0].in_features == model.backbone.embed_dims
 
 
-@EACH
+@EACH_DISTILLATION
 def test_prototypes_agree(path):
-    model = Config.fromfile(path).model
+    model = load(path).model
     assert model.neck.num_prototypes == model.target_generator.num_prototypes
+
+
+@EACH_MASKFEAT
+def test_normalisation_is_told_to_those_who_need_it(path):
+    """The pixels that a frozen model sees were normalised for the student."""
+    model = load(path).model
+    stated = model.target_generator.get('clip_norm')
+    if stated is not None:
+        assert stated.to_dict() == {k: model.data_preprocessor[k] for k in ('mean', 'std')}
+    elif any(name in model.target_generator for name in ('teacher', 'tokenizer', 'classifier')):
+        pytest.fail('the target generator has a model of its own, but no clip_norm')
 
 
 def types_in(pipeline):
@@ -69,7 +140,7 @@ def types_in(pipeline):
 
 @EACH
 def test_every_type_is_registered(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     dataset = cfg.train_dataloader.dataset
     wanted = [
         (registry.DATASETS, [dataset.type]),
@@ -93,7 +164,7 @@ def test_every_type_is_registered(path):
 
 @EACH
 def test_transforms_build(path):
-    for transform in Config.fromfile(path).train_dataloader.dataset.pipeline:
+    for transform in load(path).train_dataloader.dataset.pipeline:
         registry.TRANSFORMS.build(transform)
 
 
@@ -101,34 +172,94 @@ def test_transforms_build(path):
 def test_name_agrees_with_values(path):
     name = NAME.fullmatch(path.stem)
     assert name, 'the name must follow {method}_{backbone}_{gpus}xb{batch}...-{length}_{data}'
-    cfg = Config.fromfile(path)
-    assert cfg.model.type.lower() == name['method'] == path.parent.name
-    arch = cfg.model.backbone.arch
-    assert arch in VisionTransformer.arch_zoo and arch == f'deit-{name["size"]}'
-    assert cfg.model.backbone.patch_size == int(name['patch'])
+    cfg = load(path)
+    assert cfg.model.type.lower() == name['method'] == folder_of(path)
+    check_backbone(cfg.model.backbone, name)
     assert cfg.train_dataloader.batch_size == int(name['batch'])
-    assert (cfg.optim_wrapper.type == 'PerParamClipAmpOptimWrapper') is bool(name['amp'])
+    amp = 'AmpOptimWrapper' if name['method'] == 'maskfeat' else 'PerParamClipAmpOptimWrapper'
+    assert (cfg.optim_wrapper.type == amp) is bool(name['amp'])
     length = cfg.train_cfg.max_epochs if name['unit'] == 'e' else cfg.train_cfg.max_iters
     assert length == int(name['length'])
     assert cfg.optim_wrapper.get('accumulative_counts', 1) == int(name['accum'] or 1)
-    if name['data'].startswith('wt-'):
-        cities = name['data'].removeprefix('wt-')
-        expected = 'all' if cities == 'all' else cities.split('-')
-        assert cfg.train_dataloader.dataset.cities == expected
+    check_data(cfg.train_dataloader.dataset, name['data'])
+    assert bool(name['variant']) is ('ablation' in path.parts)
+    if name['variant']:
+        check_variant(cfg, name['variant'])
+
+
+def check_backbone(backbone, name):
+    assert backbone.type.endswith(dict(vit='ViT', mvit='MViT')[name['net']])
+    assert backbone.type.endswith('MViT') is (name['net'] == 'mvit')
+    assert backbone.get('patch_size') == (int(name['patch']) if name['patch'] else None)
+    if name['size'] == 'nano':
+        assert 'embed_dims' in backbone.arch
+    elif name['method'] == 'maskfeat':
+        assert backbone.arch == name['size']
+    else:
+        assert backbone.arch in VisionTransformer.arch_zoo
+        assert backbone.arch == f'deit-{name["size"]}'
+
+
+def check_data(dataset, data):
+    if data.startswith('wt-'):
+        cities = data.removeprefix('wt-')
+        assert dataset.cities == ('all' if cities == 'all' else cities.split('-'))
+    elif data.startswith('k'):
+        assert f'kinetics{data[1:]}' in dataset.data_root
+    elif data == 'in1k':
+        assert dataset.type == 'ImageListDataset' and 'imagenet' in dataset.data_root
+
+
+def mask_of(cfg):
+    (mask,) = (t for t in cfg.train_dataloader.dataset.pipeline if t.type in MASKS)
+    return mask
+
+
+def check_variant(cfg, variant):
+    """An ablation differs from the default in what its name says, and in nothing else."""
+    mask, target = mask_of(cfg), cfg.model.target_generator.type
+    kinds = dict(
+        pixels='PixelGenerator',
+        features='DeepFeatureGenerator',
+        codes='DiscreteTokenGenerator',
+        labels='PseudoLabelGenerator',
+    )
+    masks = {'frame-mask': 'FrameMask', 'tube-mask': 'TubeMask', 'random-mask': 'RandomMask'}
+    ratio = re.fullmatch(r'mask(\d+)', variant)
+    assert variant in {*kinds, *masks} or ratio
+    assert target == kinds.get(variant, 'HOGGenerator')
+    assert mask.type == masks.get(variant, 'CubeMask')
+    assert mask.mask_ratio == (int(ratio[1]) / 100 if ratio else 0.4)
+    assert list(mask.mask_window) == [8, 7, 7]
+
+
+@each('maskfeat')
+def test_an_ablation_changes_one_thing(path):
+    if 'ablation' not in path.parts:
+        return
+    default_name = re.sub('^maskfeat-.*?_', 'maskfeat_', path.name)
+    default, cfg = (load(p) for p in (path.parents[1] / default_name, path))
+    assert cfg.keys() == default.keys()
+    changed = {key for key in default if default[key] != cfg[key]}
+    assert changed in ({'model'}, {'train_pipeline', 'train_dataloader'})
+    parts = {key for key in default.model if default.model[key] != cfg.model[key]}
+    assert parts <= {'neck', 'target_generator', 'head'}
 
 
 @EACH
 def test_learning_rate_is_scaled_by_the_clips_of_a_step(path):
-    """MMEngine's scaling knows nothing of accumulation; the stated rate is for 256 clips."""
-    cfg = Config.fromfile(path)
+    """MMEngine's scaling knows nothing of accumulation."""
+    cfg = load(path)
     if cfg.auto_scale_lr.enable:
+        of_images = cfg.train_dataloader.dataset.type == 'ImageListDataset'
         passes = cfg.optim_wrapper.get('accumulative_counts', 1)
-        assert cfg.auto_scale_lr.base_batch_size * passes == 256
+        expected = IMAGES_OF_RATE if of_images else CLIPS_OF_RATE[folder_of(path)]
+        assert cfg.auto_scale_lr.base_batch_size * passes == expected
 
 
-@EACH
+@EACH_DISTILLATION
 def test_center_moves_as_far_in_a_step(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     passes = cfg.optim_wrapper.get('accumulative_counts', 1)
     kept = (1 - cfg.model.target_generator.center_momentum) ** passes
     assert kept == pytest.approx(0.9, abs=1e-3)
@@ -136,7 +267,7 @@ def test_center_moves_as_far_in_a_step(path):
 
 def test_one_gpu_takes_the_steps_of_eight():
     one, eight = (
-        Config.fromfile(ROOT / f'configs/dora/dora_vit-small-p16_{name}-100e_wt-venice.py')
+        load(ROOT / f'configs/dora/dora_vit-small-p16_{name}-100e_wt-venice.py')
         for name in ('1xb16-accum8-amp-coslr', '8xb16-amp-coslr')
     )
     assert one.optim_wrapper.accumulative_counts == 8
@@ -146,6 +277,51 @@ def test_one_gpu_takes_the_steps_of_eight():
         cfg.model.target_generator.pop('center_momentum')
         cfg.pop('auto_scale_lr')
     assert one.to_dict() == eight.to_dict()
+
+
+def released_rate(epoch, length, is_image, nodes):
+    """PySlowFast's learning rate; its configs state it for one node, and scale it by their number.
+
+    A node takes 32 clips or 256 images a step.
+    """
+    peak, warmup = (2e-4, 30) if is_image else (1e-4, 10)
+    if epoch < warmup:
+        return nodes * (1e-6 + (peak - 1e-6) * epoch / warmup)
+    share = (1 + math.cos(math.pi * (epoch - warmup) / (length - warmup))) / 2
+    return nodes * (1e-6 + (peak - 1e-6) * share)
+
+
+@EACH_MASKFEAT
+def test_learning_rate_is_that_of_the_released_code(path):
+    cfg = load(path)
+    if NAME.fullmatch(path.stem)['unit'] == 'i':
+        return
+    is_image = cfg.train_dataloader.dataset.type == 'ImageListDataset'
+    wrapper = cfg.optim_wrapper
+    assert wrapper.optimizer.type == 'AdamW' and list(wrapper.optimizer.betas) == [0.9, 0.999]
+    assert wrapper.optimizer.weight_decay == 0.05 and wrapper.clip_grad.max_norm == 0.02
+    nodes = cfg.auto_scale_lr.base_batch_size / (256 if is_image else 32)
+    optimizer = torch.optim.AdamW([torch.ones(1)], lr=wrapper.optimizer.lr)
+    iters, length = 5, cfg.train_cfg.max_epochs
+    schedulers = [
+        registry.PARAM_SCHEDULERS.get(scheduler.type).build_iter_from_epoch(
+            OptimWrapper(optimizer), epoch_length=iters, **without_type(scheduler)
+        )
+        for scheduler in cfg.param_scheduler
+    ]
+    for step in range(iters * length):
+        rate = optimizer.param_groups[0]['lr']
+        # MMEngine's warm-up reaches its peak a step earlier.
+        near = [
+            released_rate(max(step + d, 0) / iters, length, is_image, nodes) for d in (-1, 0, 1)
+        ]
+        assert min(near) * 0.99 <= rate <= max(near) * 1.01, f'epoch {step / iters}'
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+def without_type(cfg):
+    return {k: v for k, v in cfg.items() if k not in ('type', 'convert_to_iter_based')}
 
 
 def test_metafiles_list_the_configs():
@@ -164,8 +340,8 @@ def test_metafiles_list_the_configs():
 
 
 def check_metadata(metadata, path):
-    cfg, name = Config.fromfile(path), NAME.fullmatch(path.stem)
-    backbone = registry.MODELS.build(cfg.model.backbone)
+    cfg, name = load(path), NAME.fullmatch(path.stem)
+    backbone = build_without_memory(cfg.model.backbone)
     assert metadata['Parameters'] == sum(p.numel() for p in backbone.parameters())
     clips = int(name['gpus']) * int(name['batch']) * int(name['accum'] or 1)
     assert metadata['Batch Size'] == clips
@@ -173,18 +349,26 @@ def check_metadata(metadata, path):
     assert metadata[unit] == int(name['length'])
 
 
+@each()
+def test_readme_lists_the_config(path):
+    readme = (ROOT / 'configs' / folder_of(path) / 'README.md').read_text()
+    assert path.relative_to(ROOT / 'configs' / folder_of(path)).as_posix() in readme
+
+
 @EACH
 def test_schedules_end_with_the_run(path):
-    cfg = Config.fromfile(path)
+    cfg = load(path)
     by_epoch = cfg.train_cfg.type == 'ResumableEpochTrainLoop'
     length = cfg.train_cfg.max_epochs if by_epoch else cfg.train_cfg.max_iters
     for scheduler in cfg.param_scheduler:
         assert scheduler.by_epoch is by_epoch
-    assert [s.end for s in cfg.param_scheduler[1:]] == [length, length]
-    warmup, cosine, decay = cfg.param_scheduler
-    assert warmup.begin == decay.begin == 0
+    warmup, cosine, *decay = cfg.param_scheduler
+    assert len(decay) == (0 if folder_of(path) == 'maskfeat' else 1)
+    assert all(scheduler.end == length for scheduler in (cosine, *decay))
+    assert all(scheduler.begin == 0 for scheduler in (warmup, *decay))
     assert warmup.end == cosine.begin
-    assert cosine.T_max == length - warmup.end and decay.T_max == length
+    assert cosine.T_max == length - warmup.end
+    assert all(scheduler.T_max == length for scheduler in decay)
 
 
 @EACH
@@ -203,37 +387,78 @@ def test_header_says_what_was_promised_and_what_was_measured(path):
 @pytest.mark.parametrize('preset', ['paper', 'official'])
 def test_dora_presets_can_be_chosen_on_the_command_line(preset):
     for path in CONFIGS:
-        cfg = Config.fromfile(path)
-        if cfg.model.type != 'DoRA':
+        if folder_of(path) != 'dora':
             continue
+        cfg = load(path)
         cfg.merge_from_dict({'model.preset': preset})
         cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 32
         model = registry.MODELS.build(cfg.model)
         assert model.tracker.threshold == dict(paper='map', official='batch')[preset]
 
 
+def narrow(cfg):
+    """Make the models of a config small, their inputs and outputs left as they are."""
+    vit = dict(embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48)
+    if cfg.model.type != 'MaskFeat':
+        cfg.model.backbone.arch = vit
+        cfg.model.neck.in_channels = 24
+        cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 16
+        return
+    if cfg.model.backbone.type == 'MaskFeatViT':
+        cfg.model.backbone.arch = vit
+        cfg.model.neck.in_channels = 24
+    else:
+        # Pooled as often as the real one, which decides the token grid.
+        cfg.model.backbone.arch = dict(
+            embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1, 2]
+        )
+        cfg.model.neck.in_channels = 32
+    target = cfg.model.target_generator
+    if 'teacher' in target:
+        target.teacher = dict(target.teacher, arch=vit, init_cfg=None)
+        cfg.model.neck.out_channels = 24
+    if 'tokenizer' in target:
+        target.tokenizer = dict(target.tokenizer, n_hid=8, init_cfg=None)
+    if 'classifier' in target:
+        backbone = dict(type='ResNet', depth=18)
+        head = dict(target.classifier.head, in_channels=512)
+        target.classifier = dict(target.classifier, backbone=backbone, head=head, init_cfg=None)
+
+
+def small_run(path, work_dir, media):
+    """A config with a narrow model and two samples, everything else as it stands."""
+    cfg = load(path)
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = f'{path.stem}-{work_dir.name}'
+    narrow(cfg)
+    if '-amp' in path.stem:
+        use_mixed_precision(cfg.optim_wrapper, 'cpu')
+    loader = cfg.train_dataloader
+    loader.update(batch_size=1, num_workers=0, persistent_workers=False)
+    pipeline = loader.dataset.pipeline
+    if loader.dataset.type in ('VideoListDataset', 'ImageListDataset'):
+        suffixes = ['.mp4'] if loader.dataset.type == 'VideoListDataset' else ['.ppm']
+        loader.dataset = dict(
+            type=loader.dataset.type, data_root=str(media), suffixes=suffixes, pipeline=pipeline
+        )
+    else:
+        loader.dataset = dict(
+            type='LongVideoDataset',
+            videos=[str(media / 'video.mp4')],
+            clip_len=2,
+            frame_interval=2,
+            interval_unit='frames',
+            pipeline=pipeline,
+        )
+    return cfg
+
+
 @EACH
-def test_parts_accept_each_other(path, tmp_path, video_path):
+def test_parts_accept_each_other(path, tmp_path, media):
     """A real runner with the config's own hooks, loop and wrapper, up to before the first step."""
-    cfg = Config.fromfile(path)
-    cfg.work_dir = str(tmp_path)
-    cfg.experiment_name = f'{path.stem}-{tmp_path.name}'
-    arch = dict(embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48)
-    cfg.model.backbone.arch = arch
-    cfg.model.neck.in_channels = 24
-    cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 16
-    use_mixed_precision(cfg.optim_wrapper, 'cpu') if '-amp' in path.stem else None
-    assert cfg.optim_wrapper.type.startswith('PerParamClip')
-    pipeline = cfg.train_dataloader.dataset.pipeline
-    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    cfg.train_dataloader.dataset = dict(
-        type='LongVideoDataset',
-        videos=[str(video_path)],
-        clip_len=2,
-        frame_interval=2,
-        interval_unit='frames',
-        pipeline=pipeline,
-    )
+    cfg = small_run(path, tmp_path, media)
+    is_distillation = folder_of(path) in ('dino', 'dora')
+    assert cfg.optim_wrapper.type.startswith('PerParamClip') is is_distillation
     runner = Runner.from_cfg(cfg)
     runner._train_loop = runner.build_train_loop(cfg.train_cfg)
     runner.optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
@@ -242,10 +467,43 @@ def test_parts_accept_each_other(path, tmp_path, video_path):
     runner.call_hook('after_train')
 
 
+def kind_of(path):
+    """What decides whether the parts of a MaskFeat config work together."""
+    cfg = load(path)
+    return cfg.model.backbone.type, cfg.model.target_generator.type, mask_of(cfg).type
+
+
+@pytest.fixture(scope='module')
+def one_of_each_kind():
+    register_all_modules()
+    return {kind_of(p): p for p in reversed(CONFIGS) if folder_of(p) == 'maskfeat'}
+
+
+@EACH_MASKFEAT
+def test_a_step_is_taken(path, tmp_path, media, one_of_each_kind):
+    """Pixels to parameters, with the config's own pipeline; one config of each kind."""
+    if one_of_each_kind[kind_of(path)] != path:
+        return
+    cfg = small_run(path, tmp_path, media)
+    cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != 'CollapseHook']
+    cfg.train_cfg = dict(type='ResumableIterTrainLoop', max_iters=1)
+    cfg.param_scheduler = None
+    cfg.default_hooks.checkpoint = None
+    cfg.auto_scale_lr.enable = False
+    runner, record = Runner.from_cfg(cfg), Record()
+    runner.register_hook(record)
+    runner.train()
+    after = dict(runner.model.named_parameters())
+    assert all(value.isfinite().all() for value in after.values())
+    moved = {name for name, value in after.items() if not torch.equal(value, record.start[name])}
+    trained = {name for name, value in after.items() if value.requires_grad}
+    assert moved == trained
+
+
 @EACH
 def test_a_worker_keeps_all_videos_of_walking_tours_open(path):
     """Each is slow to open, and samples are shuffled over them."""
-    dataset = Config.fromfile(path).train_dataloader.dataset
+    dataset = load(path).train_dataloader.dataset
     if dataset.type == 'WalkingToursDataset':
         num_videos = 10 if dataset.cities == 'all' else len(dataset.cities)
         assert dataset.pipeline[0].max_open >= num_videos

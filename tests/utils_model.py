@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from mmvidssl.structures import VidSSLDataSample
+
 NUM_PROTOTYPES = 16
 
 
@@ -63,3 +65,36 @@ def views(
             noise(*shape, 32, 32, seed=100 + v) for v in range(num_extra_globals)
         ]
     return inputs
+
+
+def maskfeat_cfg(**changes) -> dict:
+    """MaskFeat on an MViT of 3 blocks for clips of 4 frames of 32 x 32: a grid of 2 x 4 x 4."""
+    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1])
+    return {
+        'type': 'mmvidssl.MaskFeat',
+        'backbone': dict(
+            type='mmvidssl.MaskFeatMViT',
+            arch=arch,
+            spatial_size=32,
+            temporal_size=4,
+            adaptive_kv_stride=(1, 2, 2),
+        ),
+        'neck': dict(
+            type='mmpretrain.LinearNeck',
+            in_channels=16,
+            out_channels=108,
+            norm_cfg=None,
+            init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+        ),
+        'target_generator': dict(type='mmvidssl.HOGGenerator', patch_size=8, cell_size=4),
+        'head': dict(type='mmvidssl.MaskFeatHead', loss=dict(type='mmvidssl.RegressionLoss')),
+        **changes,
+    }
+
+
+def masked_samples(*masks: Tensor) -> list[VidSSLDataSample]:
+    """Data samples with these masks ``(t, h, w)``."""
+    samples = [VidSSLDataSample() for _ in masks]
+    for sample, mask in zip(samples, masks, strict=True):
+        sample.mask = mask
+    return samples

@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +22,28 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 class Conversion(NamedTuple):
-    """What :func:`convert_checkpoint` did."""
+    """What :func:`convert_checkpoint` or :func:`convert_slowfast` did."""
 
     path: Path
     roles: tuple[str, ...]
-    """``('student', 'teacher')``, one of them, or none for a backbone on its own."""
+    """``('student', 'teacher')``, one of them, or none for a model without roles."""
+    kind: str
+    """What was converted, in words."""
     arch: dict[str, Any]
-    """What a config must say, see :func:`mmvidssl.apis.vit_names.describe_vit`."""
+    """What a config must say, see :func:`describe_vit` and :func:`describe_mvit`."""
     dropped: dict[str, str]
     """What of the file is not in the new one, and why."""
+
+
+class Converted(NamedTuple):
+    """The content of a new checkpoint, before it is written."""
+
+    state_dict: dict[str, Tensor]
+    arch: dict[str, Any]
+    dropped: dict[str, str]
+    meta: dict[str, Any]
+    kind: str
+    roles: tuple[str, ...] = ()
 
 
 def convert_checkpoint(
@@ -58,16 +71,37 @@ def convert_checkpoint(
         ValueError: if the source is no checkpoint, or of another architecture; names the file and
             the weights.
     """
+    return convert_file(source, target, force, _read, _convert)
+
+
+def convert_file(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    force: bool,
+    read: Callable[[Path], dict],
+    convert: Callable[[dict], Converted],
+) -> Conversion:
+    """What all conversions share; see :func:`convert_checkpoint`.
+
+    Args:
+        source: The released checkpoint.
+        target: The new file; written whole or not at all.
+        force: Whether ``target`` may exist.
+        read: From a file to its content.
+        convert: From the content to that of the new file.
+    """
     source, target = Path(source), Path(target)
     _check_target(source, target, force)
-    content = _read(source)
+    content = read(source)
     try:
-        state_dict, roles, arch, dropped = _convert(content)
+        new = convert(content)
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
-    meta = _meta(content, source, arch)
-    write_plain(dict(state_dict=state_dict, meta=meta), target)
-    return Conversion(target, roles, arch, dropped)
+    meta = dict(new.meta, converted_from=source.name, mmvidssl_version=__version__, arch=new.arch)
+    # What shares memory with more than itself would be saved with all of it.
+    weights = {key: value.clone() for key, value in new.state_dict.items()}
+    write_plain(dict(state_dict=weights, meta=meta), target)
+    return Conversion(target, new.roles, new.kind, new.arch, new.dropped)
 
 
 def _check_target(source: Path, target: Path, force: bool) -> None:
@@ -105,11 +139,15 @@ def _roles(content: Mapping) -> tuple[str, ...]:
     return tuple(role for role in PREFIXES if isinstance(content.get(role), Mapping))
 
 
-def _convert(content: dict) -> tuple[dict[str, Tensor], tuple[str, ...], dict, dict[str, str]]:
+def _convert(content: dict) -> Converted:
     roles = _roles(content)
     networks = {role: content[role] for role in roles} or dict(backbone=content['state_dict'])
     for name, weights in networks.items():
-        _check_tensors(name, weights)
+        check_tensors(
+            name,
+            weights,
+            "Known are files with 'student' and 'teacher', and backbones on their own.",
+        )
     renamed = {name: rename_vit(weights) for name, weights in networks.items()}
     state_dict, dropped = {}, {}
     for name, parts in renamed.items():
@@ -123,15 +161,21 @@ def _convert(content: dict) -> tuple[dict[str, Tensor], tuple[str, ...], dict, d
         raise ValueError(f'student and teacher are of different architectures: {archs}')
     _convert_center(content, arch, state_dict)
     dropped.update(_describe_rest(content, set(roles) or {'state_dict'}))
-    return {key: value.clone() for key, value in state_dict.items()}, roles, arch, dropped
+    kind = ' and '.join(roles) or 'a backbone'
+    return Converted(state_dict, arch, dropped, _meta(content), kind, roles)
 
 
-def _check_tensors(name: str, weights: Mapping) -> None:
+def check_tensors(name: str, weights: Mapping, known: str) -> None:
+    """Refuse what is not a network's weights; ``known`` says what is.
+
+    Raises:
+        ValueError: names what it holds.
+    """
     others = [str(key) for key, value in weights.items() if not isinstance(value, Tensor)]
     if others or not weights:
         raise ValueError(
             f'{name} must hold tensors by name, and holds {", ".join(others[:8]) or "nothing"}. '
-            "Known are files with 'student' and 'teacher', and backbones on their own."
+            f'{known}'
         )
 
 
@@ -163,8 +207,8 @@ def _describe_rest(content: dict, converted: set[str]) -> dict[str, str]:
     return rest
 
 
-def _meta(content: dict, source: Path, arch: dict) -> dict:
-    meta: dict[str, Any] = dict(converted_from=source.name, mmvidssl_version=__version__, arch=arch)
+def _meta(content: dict) -> dict:
+    meta: dict[str, Any] = {}
     if isinstance(content.get('epoch'), int):
         meta['epoch'] = content['epoch']
     if isinstance(content.get('args'), Namespace):

@@ -15,7 +15,7 @@ from torch import nn
 
 from mmvidssl.engine.checkpoint import check_checkpoint_fits
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import BACKBONE, PREFIXES
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY
 
 
 class UnsafeCheckpointError(ValueError):
@@ -125,7 +125,9 @@ def _load_into(model: nn.Module, weights: dict[str, torch.Tensor], name) -> None
     # Loading gives the model a teacher if the weights have none.
     absent, _ = model.load_state_dict(weights, strict=False)
     backbones = tuple(prefix + BACKBONE for prefix in PREFIXES.values())
-    missing = sorted(key for key in absent if key.startswith(backbones))
+    # Published backbones lack these, and features do not depend on them.
+    spared = {prefix + name for prefix in backbones for name in PRETRAINING_ONLY}
+    missing = sorted(key for key in absent if key.startswith(backbones) and key not in spared)
     if missing:
         total = sum(key.startswith(backbones) for key in model.state_dict())
         raise ValueError(

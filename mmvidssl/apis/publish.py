@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from mmvidssl.utils.atomic_file import atomic_path
-from mmvidssl.utils.roles import BACKBONE, PREFIXES, complete_teacher
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, complete_teacher
 from mmvidssl.version import __version__
 
 from .init_model import read_checkpoint
@@ -20,13 +20,14 @@ def publish_model(
 ) -> Path:
     """Write the student's or the teacher's backbone of a checkpoint to a file of its own.
 
-    The file holds ``state_dict`` (``backbone.*``) and ``meta`` (plain data: ``source``, ``epoch``,
-    ``iter``, ``date`` of the checkpoint, the ``config`` it was trained with, versions), opens with
-    ``torch.load(..., weights_only=True)`` and is loaded by
-    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
+    The file holds ``state_dict`` (``backbone.*``, without the mask token, which only pretraining
+    uses) and ``meta`` (plain data: ``source``, ``epoch``, ``iter``, ``date`` of the checkpoint, the
+    ``config`` it was trained with, versions), opens with ``torch.load(..., weights_only=True)`` and
+    is loaded by ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
     Args:
-        checkpoint: What the runner saved, or :func:`convert_checkpoint` wrote.
+        checkpoint: What the runner saved, or :func:`convert_checkpoint` or
+            :func:`convert_slowfast` wrote.
         out: Name of the new file; eight digits of its SHA-256 are put before ``.pth``.
         source: ``'teacher'`` or ``'student'``. A checkpoint without a teacher (a released backbone)
             gives its only backbone for the teacher's, and ``meta`` says ``source='backbone'``.
@@ -47,7 +48,7 @@ def publish_model(
     weights = {
         BACKBONE + key.removeprefix(prefix): value.detach().clone()
         for key, value in state_dict.items()
-        if key.startswith(prefix)
+        if key.startswith(prefix) and key.removeprefix(prefix) not in PRETRAINING_ONLY
     }
     if not weights:
         raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.references.reference_figures import load_figures, role_weights
+from tests.references.reference_figures import load_figures, named_weights, role_weights
 
 CONVERTERS = Path(__file__).parents[2] / 'tools' / 'model_converters'
 SETUP, _ = load_figures('dora_small')
@@ -72,13 +72,30 @@ def test_converter_refuses_in_a_sentence(tool, released, tmp_path):
         'resnet.pth': 'Is it another architecture?',
     }
     for name, message in expected.items():
-        code, _, error = tool('dora_to_mmvidssl', tmp_path / name, out)
-        assert code == 2 and name in error and message in error and error.count('\n') == 1
-        assert not out.exists()
+        for converter in ('dora_to_mmvidssl', 'slowfast_to_mmvidssl'):
+            code, _, error = tool(converter, tmp_path / name, out)
+            assert code == 2 and name in error and message in error and error.count('\n') == 1
+            assert not out.exists()
     assert tool('dora_to_mmvidssl', released, out)[0] == 0
     code, _, error = tool('dora_to_mmvidssl', released, out)
     assert code == 2 and 'exists already' in error
     assert tool('dora_to_mmvidssl', released, out, '--force')[0] == 0
+
+
+def test_maskfeat_is_converted_and_published(shell, tool, tmp_path):
+    setup, _ = load_figures('maskfeat_small')
+    weights = named_weights(setup['keys'], setup['salt'])
+    torch.save(dict(model_state=weights, epoch=3, cfg='A: 1'), tmp_path / 'maskfeat.pyth')
+    script = CONVERTERS / 'slowfast_to_mmvidssl.py'
+    done = shell('python', script, tmp_path / 'maskfeat.pyth', tmp_path / 'ours.pth')
+    assert done.returncode == 0, done.stderr
+    assert 'MaskFeat of videos (MViT)' in done.stdout and "'num_layers': 4" in done.stdout
+    assert 'not converted: hogs.0.weight_x' in done.stdout
+    code, out, _ = tool('publish_model', tmp_path / 'ours.pth', tmp_path / 'mvit.pth')
+    assert code == 0
+    published = torch.load(out.strip(), weights_only=True)['state_dict']
+    assert torch.equal(published['backbone.cls_token'], weights['cls_token'])
+    assert not any('mask_token' in key or key.startswith('neck') for key in published)
 
 
 def test_publisher_refuses_in_a_sentence(tool, tmp_path):

@@ -149,22 +149,41 @@ class TubeMask(BlockMask):
 
 
 @TRANSFORMS.register_module()
-class FrameMask(MaskTransform):
-    """Mask all of some time steps (MaskFeat, Sec. 4.3); ``round(mask_ratio * t)`` of them.
+class FrameMask(BlockMask):
+    """Mask each time step by itself, with blocks of its own (MaskFeat, Sec. 4.3.1).
 
-    Differs from the reference: nothing.
+    Consecutive steps mostly have different blocks, so that a model can interpolate between them.
+
+    Differs from the reference: PySlowFast's ``MASK_FRAMES`` masks all of some time steps instead,
+    which ``whole=True`` does.
 
     Args:
         mask_window: Cells ``(t, h, w)``.
-        mask_ratio: Share of the time steps to mask, in (0, 1).
+        mask_ratio: Share of the cells of each step to mask, or of the steps if ``whole``.
+        whole: Mask all of ``round(mask_ratio * t)`` steps and nothing else.
+        **kwargs: As in :class:`BlockMask`, counted in cells of one time step; without ``whole``.
     """
 
-    def __init__(self, mask_window: Sequence[int] = (8, 7, 7), mask_ratio: float = 0.4) -> None:
+    def __init__(
+        self,
+        mask_window: Sequence[int] = (8, 7, 7),
+        mask_ratio: float = 0.4,
+        whole: bool = False,
+        **kwargs,
+    ) -> None:
         self.window = check_window(mask_window, 'thw')
-        self.num_masked = count_masked(self.window[0], mask_ratio, 'time steps')
+        self.num_masked = count_masked(self.window[0], mask_ratio, 'time steps') if whole else None
+        if not whole:
+            super().__init__(self.window[1:], mask_ratio, **kwargs)
+        elif kwargs:
+            raise ValueError(
+                f'FrameMask(whole=True) places no blocks and takes no {sorted(kwargs)}'
+            )
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """A mask ``(t, h, w)``."""
+        if self.num_masked is None:
+            return np.concatenate([super(FrameMask, self).draw(rng) for _ in range(self.window[0])])
         mask = np.zeros(self.window, dtype=np.bool_)
         mask[rng.choice(len(mask), self.num_masked, replace=False)] = True
         return mask

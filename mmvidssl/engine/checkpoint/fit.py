@@ -11,8 +11,9 @@ def check_checkpoint_fits(
 ) -> None:
     """Refuse weights of another architecture, which MMEngine would load with a mere warning.
 
-    Initial weights may be of another ``img_size``: mmpretrain's ViT interpolates ``pos_embed``
-    while it loads, if both grids are square.
+    Initial weights may be of another ``img_size`` (or clip length): mmpretrain's ViT interpolates
+    ``pos_embed`` while it loads, if both grids are square, and a module whose
+    ``interpolated_on_load`` names some of its parameters interpolates these along their first axis.
 
     Args:
         state_dict: Of the checkpoint.
@@ -49,9 +50,13 @@ def check_checkpoint_fits(
 
 
 def _is_resized(key: str, given: Tensor, expected: Tensor, model: nn.Module) -> bool:
-    """Whether these are positions of another square grid, which their module will interpolate."""
+    """Whether these are positions of another grid, which their module will interpolate."""
     name, _, attribute = key.rpartition('.')
-    module = model.get_submodule(name)
+    parts = name.split('.')
+    owners = [model.get_submodule('.'.join(parts[:depth])) for depth in range(len(parts) + 1)]
+    if any(attribute in getattr(owner, 'interpolated_on_load', ()) for owner in owners):
+        return given.shape[1:] == expected.shape[1:]
+    module = owners[-1]
     if attribute != 'pos_embed' or not hasattr(module, 'resize_pos_embed') or given.ndim != 3:
         return False
     num_patches = given.shape[1] - module.num_extra_tokens

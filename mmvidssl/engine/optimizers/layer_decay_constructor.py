@@ -34,7 +34,7 @@ class LayerDecayConstructor(DecayGroupsConstructor):
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
-        rate = (paramwise_cfg or {}).get(KEY)
+        rate = (paramwise_cfg or {}).get(KEY, 0.0)
         if set(paramwise_cfg or {}) != {KEY} or not 0 < rate <= 1:
             raise ValueError(
                 f'LayerDecayConstructor needs paramwise_cfg=dict({KEY}=RATE) with RATE in (0, 1], '
@@ -65,7 +65,7 @@ class LayerDecayConstructor(DecayGroupsConstructor):
     @staticmethod
     def _depth(module: nn.Module, name: str) -> tuple[int, int]:
         backbone = getattr(module, 'backbone', None)
-        if not hasattr(backbone, 'get_layer_depth'):
+        if backbone is None or not hasattr(backbone, 'get_layer_depth'):
             raise TypeError(
                 'LayerDecayConstructor needs a model whose backbone has get_layer_depth(name, '
                 f'prefix); the backbone of {type(module).__name__} is a {type(backbone).__name__}. '

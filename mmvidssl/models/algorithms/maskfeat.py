@@ -80,10 +80,10 @@ class MaskFeat(BaseAlgorithm):
         if mode == 'tensor':
             return self.extract_feat(inputs['clip'])
         if mode == 'predict':
-            return self.predict(inputs['clip'], stack_masks(data_samples or ()))
+            return self.predict(inputs['clip'], stack_masks(data_samples))
         raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
 
-    def loss(self, inputs: dict, data_samples: list) -> dict[str, Tensor]:
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Args:
@@ -98,10 +98,12 @@ class MaskFeat(BaseAlgorithm):
         tokens, grid = self.backbone.forward_tokens(clip, mask)  # (B, N, D)
         masked = resize_mask(mask, grid).flatten(1)  # (B, N)
         tokens = tokens[masked]  # (M, D)
+        if len(tokens) == 0:
+            raise ValueError('every mask of the batch masks nothing: there is nothing to predict')
         pred = self.neck(tokens)[-1]  # (M, Q)
         target = self._target(clip, grid)[masked]  # (M, Q')
         if self.measure_health:
-            self.health = prediction_health(pred, target, tokens)
+            self.health = prediction_health(self.head.activate(pred), target, tokens)
         return self.head.loss(pred, target)
 
     def _target(self, clip: Tensor, grid: tuple[int, int, int]) -> Tensor:
@@ -134,6 +136,12 @@ class MaskFeat(BaseAlgorithm):
         """Mean patch tokens of each time step, ``(B, t, D)``, of unmasked ``(B, C, T, H, W)``."""
         tokens, grid = self.backbone.forward_tokens(clip)
         return tokens.unflatten(1, (grid[0], -1)).mean(dim=2)
+
+    def init_weights(self) -> None:
+        """Initialise all parts; a target generator that averages the backbone starts as it."""
+        super().init_weights()
+        if getattr(self.target_generator, 'ema', False):
+            self.update_teacher(momentum=1.0)
 
     def update_teacher(self, momentum: float) -> None:
         """Move a target generator that averages the backbone; ``momentum`` is the new weight.

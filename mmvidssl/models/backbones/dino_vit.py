@@ -6,11 +6,11 @@ import torch
 from mmengine.model.weight_init import trunc_normal_init
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmvidssl.registry import MODELS
 
 from ..utils import FrameTokens, clip_to_frames, resize_pos_embed
+from .vit_parts import check_frame_size, run_block
 
 
 @MODELS.register_module()
@@ -28,19 +28,34 @@ class DINOViT(VisionTransformer):
         with_cp: Keep only the input of each block for the backward pass and compute the rest again
             there: less memory for about a third more time, the same gradients. Has no effect
             without gradients (on a teacher).
+        norm_outputs: Apply the last norm to every output (iBOT's segmentation, DINO's linear
+            probe), not to that of the last block alone.
+        concat_outputs: Put out one entry, all outputs beside each other along their channels:
+            the class tokens of DINO's linear probe.
+        pad_frames: Pad frames that patches do not fill with zeros, right and below, as mmpretrain
+            does, rather than refuse them. Segmentation meets images of any size.
         **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
             ``out_type`` among them (student and teacher need ``'cls_token'``, the default;
-            ``'featmap'`` and others are for downstream use).
+            ``'featmap'`` and others are for downstream use). ``out_type`` may also be
+            ``'featmap_and_cls'``: the class token beside each patch, ``(N, 2 * D, h, w)``.
+            ``frozen_stages`` blocks, with all before them, neither learn nor drop paths; mmpretrain
+            leaves that mode when the model is next put into training.
 
     Raises:
-        ValueError: if ``with_cls_token`` is False.
+        ValueError: if ``with_cls_token`` is False, if there is no last norm for ``norm_outputs``,
+            or if there are fewer blocks than ``frozen_stages``.
     """
+
+    OUT_TYPES = VisionTransformer.OUT_TYPES | {'featmap_and_cls'}
 
     def __init__(
         self,
         arch: str | dict = 'deit-small',
         interpolate_offset: float = 0.0,
         with_cp: bool = False,
+        norm_outputs: bool = False,
+        concat_outputs: bool = False,
+        pad_frames: bool = False,
         **kwargs,
     ) -> None:
         if not kwargs.get('with_cls_token', True):
@@ -48,9 +63,36 @@ class DINOViT(VisionTransformer):
                 'DINOViT always has a class token, which DINO and DoRA learn from; leave out '
                 "with_cls_token=False. To put out patches alone, set out_type='featmap'."
             )
+        frozen_stages = kwargs.pop('frozen_stages', -1)
         super().__init__(arch=arch, **kwargs)
+        if norm_outputs and not self.final_norm:
+            raise ValueError(
+                'norm_outputs applies the last norm to every output, but final_norm=False leaves '
+                'it out; set one of them only'
+            )
         self.interpolate_offset = interpolate_offset
         self.with_cp = with_cp
+        self.norm_outputs = norm_outputs
+        self.concat_outputs = concat_outputs
+        self.pad_frames = pad_frames
+        self._freeze(frozen_stages)
+
+    def _freeze(self, frozen_stages: int) -> None:
+        if frozen_stages > self.num_layers:
+            raise ValueError(
+                f'frozen_stages={frozen_stages}, but the backbone has {self.num_layers} blocks; '
+                f'frozen_stages={self.num_layers} freezes all of it'
+            )
+        self.frozen_stages = frozen_stages
+        if frozen_stages > 0:
+            self._freeze_stages()
+
+    def train(self, mode: bool = True) -> 'DINOViT':
+        """As ever, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if mode and self.frozen_stages > 0:
+            self._freeze_stages()
+        return self
 
     @property
     def num_heads(self) -> int:
@@ -80,25 +122,32 @@ class DINOViT(VisionTransformer):
 
         Returns:
             One entry for each of ``out_indices``, in the form of ``out_type``: ``(N, D)`` class
-            tokens by default.
+            tokens by default; one for all with ``concat_outputs``.
 
         Raises:
-            ValueError: if the patch size does not divide ``H`` and ``W``.
+            ValueError: if the patch size does not divide ``H`` and ``W``, without ``pad_frames``.
         """
         tokens, grid = self._embed(frames)
         outputs = []
         for index, layer in enumerate(self.layers):
-            tokens = self._run_block(layer, tokens)
-            if index == self.num_layers - 1 and self.final_norm:
-                tokens = self.ln1(tokens)
+            tokens = run_block(layer, tokens, self.with_cp)
             if index in self.out_indices:
-                outputs.append(self._format_output(tokens, grid))
+                outputs.append(self._format_output(self._norm(tokens, index), grid))
+        if self.concat_outputs:
+            outputs = [torch.cat(outputs, dim=-1 if self.out_type == 'raw' else 1)]
         return tuple(outputs)
 
-    def _run_block(self, block: nn.Module, tokens: Tensor) -> Tensor:
-        if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(block, tokens, use_reentrant=False)
-        return block(tokens)
+    def _norm(self, tokens: Tensor, index: int) -> Tensor:
+        """The output of a block as it is handed out."""
+        is_last = index == self.num_layers - 1
+        return self.ln1(tokens) if self.norm_outputs or is_last and self.final_norm else tokens
+
+    def _format_output(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+        if self.out_type != 'featmap_and_cls':
+            return super()._format_output(tokens, grid)
+        patches = tokens[:, 1:]
+        beside = torch.cat((patches, tokens[:, :1].expand_as(patches)), dim=-1)
+        return beside.transpose(1, 2).unflatten(2, grid)
 
     def forward_tokens(self, clip: Tensor, block: int = -1) -> FrameTokens:
         """Class tokens of all frames, and the query, keys and attention that a tracker needs.
@@ -148,7 +197,8 @@ class DINOViT(VisionTransformer):
 
     def _embed(self, frames: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """``(N, C, H, W)`` -> tokens ``(N, 1 + h * w, D)`` and the grid ``(h, w)``."""
-        self._check_size(frames)
+        if not self.pad_frames:
+            check_frame_size(frames, self.patch_size)
         tokens, grid = self.patch_embed(frames)
         tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
         tokens = tokens + resize_pos_embed(
@@ -160,15 +210,3 @@ class DINOViT(VisionTransformer):
             self.interpolate_offset,
         )
         return self.pre_norm(self.drop_after_pos(tokens)), grid
-
-    def _check_size(self, frames: Tensor) -> None:
-        height, width = frames.shape[-2:]
-        patch_h, patch_w = self.patch_size
-        if height % patch_h or width % patch_w:
-            near = (max(height // patch_h, 1) * patch_h, max(width // patch_w, 1) * patch_w)
-            raise ValueError(
-                f'the backbone cuts frames into patches of {patch_h}x{patch_w} pixels, which do '
-                f'not divide a frame of {height}x{width}. Set the crop size to '
-                f'{near[0]}x{near[1]}, or the patch_size of the backbone to a divisor of the crop '
-                'size.'
-            )

@@ -21,6 +21,10 @@ class MaskFeatHead(BaseModule):
         super().__init__()
         self.loss_module = MODELS.build(loss)
 
+    def activate(self, pred: Tensor) -> Tensor:
+        """Predictions ``(M, Q)`` in the form of their targets (probabilities, unit vectors)."""
+        return getattr(self.loss_module, 'activate', lambda pred: pred)(pred)
+
     def loss(self, pred: Tensor, target: Tensor) -> dict[str, Tensor]:
         """``{'loss': scalar}`` of predictions ``(M, Q)`` and targets ``(M, Q')``."""
         return dict(loss=self.loss_module(pred, target))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def stack_masks(data_samples: Sequence) -> Tensor:
+def stack_masks(data_samples: Sequence | None) -> Tensor:
     """The masks of a batch of data samples, ``(B, t, h, w)`` bool on the mask window.
 
     Raises:

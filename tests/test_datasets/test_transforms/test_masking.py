@@ -140,9 +140,26 @@ def test_a_tube_is_an_image_s_mask_repeated():
     assert np.array_equal(tube[:1], BlockMask((7, 7), 0.4, 4, 20).draw(np.random.default_rng(3)))
 
 
-def test_frames_are_masked_whole():
+def test_frames_are_masked_each_by_itself():
+    """As many cells as BlockMask would mask in each, and no step like the one before."""
+    frames, single = FrameMask(), BlockMask(mask_window=(7, 7))
     rng = np.random.default_rng(0)
-    masks = np.stack([FrameMask().draw(rng) for _ in range(2000)])
+    masks = np.stack([frames.draw(rng) for _ in range(250)])
+    assert masks.shape == (250, 8, 7, 7)
+    counts = masks.sum(axis=(2, 3))
+    alone = np.array([single.draw(rng).sum() for _ in range(2000)])
+    assert counts.max() == alone.max() == 20
+    assert abs(counts.mean() - alone.mean()) < 4.5 * alone.std() * math.sqrt(2 / 2000)
+    # Of two independent steps, a cell is masked in both as often as chance has it.
+    share = masks.mean(axis=(0, 1))
+    both = (masks[:, :-1] & masks[:, 1:]).mean(axis=(0, 1))
+    assert np.abs(both - share**2).max() < 0.06
+
+
+def test_whole_frames_are_masked():
+    rng = np.random.default_rng(0)
+    mask = FrameMask(whole=True)
+    masks = np.stack([mask.draw(rng) for _ in range(2000)])
     whole = masks.all(axis=(2, 3))
     assert np.array_equal(whole, masks.any(axis=(2, 3)))
     assert (whole.sum(axis=1) == 3).all()
@@ -184,8 +201,17 @@ def test_impossible_ratio(kind, ratio):
         (BlockMask, dict(mask_window=(1, 14, 14)), r'2 positive ints \(h, w\)'),
         (BlockMask, dict(min_num_patches=100), 'got 100 and 78'),
         (TubeMask, dict(mask_window=(8, 1, 1)), 'nothing would be masked'),
-        (FrameMask, dict(mask_window=(2, 7, 7), mask_ratio=0.2), '0.2 of 2 time steps rounds to 0'),
-        (FrameMask, dict(mask_window=(2, 7, 7), mask_ratio=0.8), 'everything would be masked'),
+        (
+            FrameMask,
+            dict(mask_window=(2, 7, 7), mask_ratio=0.2, whole=True),
+            '0.2 of 2 time steps rounds to 0',
+        ),
+        (
+            FrameMask,
+            dict(mask_window=(2, 7, 7), mask_ratio=0.8, whole=True),
+            'everything would be masked',
+        ),
+        (FrameMask, dict(whole=True, exact=True), r"places no blocks, takes no \['exact'\]"),
         (RandomMask, dict(mask_ratio=0.001), 'nothing would be masked'),
     ],
 )

@@ -75,3 +75,20 @@ def test_positions_that_nobody_interpolates_are_refused():
     plain = nn.ParameterDict(dict(pos_embed=nn.Parameter(torch.zeros(1, 17, 4))))
     with pytest.raises(ValueError, match=r'pos_embed: \(1, 37, 4\) in the checkpoint'):
         check_checkpoint_fits(dict(pos_embed=torch.zeros(1, 37, 4)), plain, allow_missing=True)
+
+
+def mvit(**changes):
+    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1])
+    cfg = dict(type='mmvidssl.MaskFeatMViT', arch=arch, spatial_size=32, temporal_size=4)
+    return nn.ModuleDict(dict(backbone=MODELS.build({**cfg, **changes})))
+
+
+def test_initial_weights_of_an_mvit_may_be_of_another_clip_size():
+    state, target = mvit(spatial_size=64, temporal_size=8).state_dict(), mvit()
+    check_checkpoint_fits(state, target, allow_missing=True)
+    assert not any(target.load_state_dict(state))
+    with pytest.raises(ValueError, match=r'rel_pos_h: \(\d+, 8\).*another img_size'):
+        check_checkpoint_fits(state, target, allow_missing=False)
+    arch = dict(embed_dims=16, num_layers=3, num_heads=1, downscale_indices=[1])
+    with pytest.raises(ValueError, match='another architecture'):
+        check_checkpoint_fits(mvit(arch=arch).state_dict(), target, allow_missing=True)

@@ -47,17 +47,23 @@ def expected_depth(name, num_blocks):
     part = name.removeprefix('backbone.').split('.')
     if not name.startswith('backbone.'):
         return num_blocks + 1
-    if part[0] in ('cls_token', 'pos_embed', 'patch_embed'):
+    if part[0] in ('cls_token', 'mask_token', 'pos_embed', 'patch_embed'):
         return 0
     if part[0] in ('layers', 'blocks'):
         return int(part[1]) + 1
     return num_blocks + 1
 
 
-BACKBONES = [(backbone_cfg(), 2)]
+MVIT = dict(
+    type='mmvidssl.MViT',
+    arch=dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1]),
+    spatial_size=32,
+    temporal_size=4,
+)
+BACKBONES = [(backbone_cfg(), 2), (MVIT, 3), ({**MVIT, 'type': 'mmvidssl.MaskFeatMViT'}, 3)]
 
 
-@pytest.mark.parametrize('cfg, num_blocks', BACKBONES, ids=['vit'])
+@pytest.mark.parametrize('cfg, num_blocks', BACKBONES, ids=['vit', 'mvit', 'maskfeat'])
 def test_every_parameter_has_the_rate_of_its_depth(cfg, num_blocks):
     model = Classifier(MODELS.build(cfg))
     found = settings(model)

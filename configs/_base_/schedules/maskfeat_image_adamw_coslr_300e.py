@@ -1,0 +1,10 @@
+# MaskFeat's schedule over 300 epochs of images, with the released code's numbers.
+# The learning rate is for 2048 images a step and is scaled by the real number. It starts and ends
+# at a 200th of its peak: the released 1e-6 of 2e-4, which are for 256 images and scaled together.
+_base_ = 'maskfeat_adamw_coslr_300e.py'
+
+auto_scale_lr = dict(base_batch_size=2048)
+
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(start_factor=0.005, end=30)
+param_scheduler[1].update(eta_min_ratio=0.005, begin=30, T_max=_base_.max_epochs - 30)

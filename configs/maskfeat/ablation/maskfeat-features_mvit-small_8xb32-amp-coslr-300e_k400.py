@@ -1,0 +1,38 @@
+# MaskFeat that predicts the features of DINO, MViTv2-S, 300 epochs on Kinetics-400.
+#
+# Paper:    number not found; HOG has 82.2.
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      bash tools/dist_train.sh \
+#           configs/maskfeat/ablation/maskfeat-features_mvit-small_8xb32-amp-coslr-300e_k400.py 8
+_base_ = [
+    '../maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
+]
+
+# Another teacher is another config: of any model in the registries, supervised or not, a ViT with
+# out_type='featmap' or a CNN. The checkpoint is what tools/model_converters/dora_to_mmvidssl.py
+# makes of DINO's ViT-B/16.
+model = dict(
+    neck=dict(out_channels=768),
+    target_generator=dict(
+        _delete_=True,
+        type='DeepFeatureGenerator',
+        teacher=dict(
+            type='DINOViT',
+            arch='deit-base',
+            img_size=224,
+            patch_size=16,
+            out_type='featmap',
+            init_cfg=dict(
+                type='Pretrained',
+                checkpoint='checkpoints/dino_vit-base-p16.pth',
+                prefix='backbone.',
+            ),
+        ),
+        patch_size=16,
+        temporal_stride=2,
+        clip_norm=dict(mean=[114.75, 114.75, 114.75], std=[57.375, 57.375, 57.375]),
+        teacher_norm=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    ),
+    head=dict(loss=dict(type='NormalizedRegressionLoss')),
+)

@@ -1,0 +1,14 @@
+# MaskFeat with a mask of the same blocks at all times, MViTv2-S, 300 epochs on Kinetics-400.
+#
+# Paper:    K400 81.9 top-1 after fine-tuning; the default, a cube mask of 40 %, has 82.2.
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      bash tools/dist_train.sh \
+#           configs/maskfeat/ablation/maskfeat-tube-mask_mvit-small_8xb32-amp-coslr-300e_k400.py 8
+_base_ = [
+    '../maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
+]
+
+train_pipeline = _base_.train_pipeline
+train_pipeline[-2] = dict(type='TubeMask', mask_window=(8, 7, 7), mask_ratio=0.4)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,83 @@
+"""The MViTv2 that MaskFeat pretrains."""
+
+import torch
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import ClipTokens, resize_mask
+from .mvit import MViT
+
+# The fine-tuned models with their last downscaling removed; widths and heads grow where they did.
+PRETRAINING_ARCHS = {
+    'tiny': dict(num_layers=10, downscale_indices=[1, 3], dim_mul_indices=[1, 3, 8]),
+    'small': dict(num_layers=16, downscale_indices=[1, 3], dim_mul_indices=[1, 3, 14]),
+    'base': dict(num_layers=24, downscale_indices=[2, 5], dim_mul_indices=[2, 5, 21]),
+    'large': dict(
+        embed_dims=144,
+        num_layers=48,
+        num_heads=2,
+        downscale_indices=[2, 8],
+        dim_mul_indices=[2, 8, 44],
+    ),
+}
+
+
+@MODELS.register_module()
+class MaskFeatMViT(MViT):
+    """MViTv2 over a clip whose masked patches are replaced by one learned token.
+
+    MaskFeat (section 3) predicts 14x14 targets a frame, so the last downscaling of the queries of
+    MViTv2 is left out, and restored for fine-tuning (:class:`MViT`).
+
+    Differs from the reference: nothing, but names: the final norm, which PySlowFast puts into its
+    prediction head, is ``norm2`` here.
+
+    Args:
+        arch: ``'small'``, ``'base'`` or ``'large'`` (MViTv2-S, B, L; also ``'tiny'``): the last
+            downscaling is removed. A dict as in :class:`MViT` is taken as it is.
+        **kwargs: As in :class:`MViT`.
+    """
+
+    def __init__(self, arch: str | dict = 'small', **kwargs) -> None:
+        super().__init__(arch=self._pretraining_arch(arch), **kwargs)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+
+    @staticmethod
+    def _pretraining_arch(arch: str | dict) -> dict:
+        if isinstance(arch, dict):
+            return arch
+        if arch not in PRETRAINING_ARCHS:
+            raise ValueError(
+                f'arch must be one of {sorted(PRETRAINING_ARCHS)} or a dict with embed_dims, '
+                f'num_layers, num_heads and downscale_indices, got {arch!r}'
+            )
+        return dict(embed_dims=96, num_heads=1) | PRETRAINING_ARCHS[arch]
+
+    def init_weights(self, *args, **kwargs) -> None:
+        """As in :class:`MViT`; the mask token like the class token."""
+        super().init_weights(*args, **kwargs)
+        if not self.is_pretrained:
+            trunc_normal_(self.mask_token, std=0.02)
+
+    def forward_tokens(self, clip: Tensor, mask: Tensor | None = None) -> ClipTokens:
+        """Tokens of a clip after the final norm.
+
+        Args:
+            clip: ``(B, C, T, H, W)``, normalised.
+            mask: ``(B, t', h', w')`` bool on the mask window, True = masked; each side divides
+                that of the grid of patch embeddings. None masks nothing.
+
+        Returns:
+            Tokens ``(B, t * h * w, D)`` without class token, and the grid ``(t, h, w)``.
+        """
+        tokens, grid = self.patch_embed(clip)
+        if mask is not None:
+            masked = resize_mask(mask, grid).flatten(1).unsqueeze(-1)
+            tokens = torch.where(masked, self.mask_token.to(tokens.dtype), tokens)
+        tokens = self._add_class_token(tokens, grid)
+        for block in self.blocks:
+            tokens, grid = block(tokens, grid)
+        tokens = getattr(self, f'norm{self.num_scales - 1}')(tokens)
+        return ClipTokens(tokens[:, int(self.with_cls_token) :], tuple(grid))

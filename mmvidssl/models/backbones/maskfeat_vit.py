@@ -1,0 +1,109 @@
+"""The ViT that MaskFeat pretrains on images."""
+
+import torch
+from mmpretrain.models import VisionTransformer
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import ClipTokens, resize_mask, resize_pos_embed
+from .vit_parts import check_frame_size, run_block
+
+
+@MODELS.register_module()
+class MaskFeatViT(VisionTransformer):
+    """mmpretrain's ``VisionTransformer`` whose masked patches are replaced by one learned token.
+
+    Clips are seen frame by frame; images are clips of one frame. Parameter names are mmpretrain's,
+    so that any of its ViTs loads the weights (``mask_token`` is left out of published files).
+
+    Differs from the reference: biases of norms and linear layers start at 0, as in mmpretrain, and
+    not at 0.02; positions are interpolated to other image sizes (mmpretrain's ``MaskFeatViT``
+    refuses them); ``forward`` takes no mask (``forward_tokens`` does).
+
+    Args:
+        arch: As in mmpretrain: a name (``'base'``, ``'large'``, ...) or a dict with
+            ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``.
+        out_type: What ``forward`` gives, as in mmpretrain. ``'raw'``, all tokens, adds no
+            parameter that pretraining would leave untrained.
+        with_cp: Keep only the input of each block for the backward pass and compute the rest again
+            there: less memory for about a third more time, the same gradients.
+        **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
+            ``final_norm`` among them.
+
+    Source: MaskFeat, section 3 and appendix.
+    """
+
+    def __init__(
+        self, arch: str | dict = 'base', out_type: str = 'raw', with_cp: bool = False, **kwargs
+    ) -> None:
+        super().__init__(arch=arch, out_type=out_type, **kwargs)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        self.with_cp = with_cp
+
+    @property
+    def out_channels(self) -> int:
+        """Width of the tokens."""
+        return self.embed_dims
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """Height and width of a patch, in pixels."""
+        return tuple(self.patch_embed.projection.stride)
+
+    def init_weights(self) -> None:
+        """Truncated normal (0.02) for positions, tokens and matrices, like mmpretrain's."""
+        super().init_weights()
+        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+            return
+        for token in (self.cls_token, self.mask_token, self.pos_embed):
+            if token is not None:
+                nn.init.trunc_normal_(token, std=0.02)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def forward_tokens(self, clip: Tensor, mask: Tensor | None = None) -> ClipTokens:
+        """Patch tokens of the frames of a clip, after the final norm if there is one.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, normalised.
+            mask: ``(B, t, h', w')`` bool on the mask window, True = masked; each side divides that
+                of the token grid ``(T, H / patch, W / patch)``. None masks nothing.
+
+        Returns:
+            Tokens ``(B, T * h * w, D)`` without class tokens, and the grid ``(T, h, w)``.
+
+        Raises:
+            ValueError: if patches do not fill the frames, or the mask does not fit their grid.
+        """
+        clip = clip.unsqueeze(2) if clip.ndim == 4 else clip
+        frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W), clip by clip
+        check_frame_size(frames, self.patch_size)
+        patches, frame_grid = self.patch_embed(frames)
+        grid = (clip.shape[2], *frame_grid)
+        if mask is not None:
+            masked = resize_mask(mask, grid).flatten(0, 1).flatten(1).unsqueeze(-1)
+            patches = torch.where(masked, self.mask_token.to(patches.dtype), patches)
+        tokens = self._add_positions(patches, frame_grid)
+        for block in self.layers:
+            tokens = run_block(block, tokens, self.with_cp)
+        if self.final_norm:
+            tokens = self.ln1(tokens)
+        tokens = tokens[:, self.num_extra_tokens :]
+        return ClipTokens(tokens.unflatten(0, (len(clip), -1)).flatten(1, 2), grid)
+
+    def _add_positions(self, patches: Tensor, frame_grid: tuple[int, int]) -> Tensor:
+        """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""
+        if self.cls_token is not None:
+            patches = torch.cat((self.cls_token.expand(len(patches), -1, -1), patches), dim=1)
+        positions = resize_pos_embed(
+            self.pos_embed,
+            self.patch_resolution,
+            frame_grid,
+            self.num_extra_tokens,
+            self.interpolate_mode,
+        )
+        return self.pre_norm(self.drop_after_pos(patches + positions))

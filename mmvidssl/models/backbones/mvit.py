@@ -1,0 +1,133 @@
+"""mmaction2's MViTv2, which loads what MaskFeat pretrained."""
+
+import re
+from collections.abc import MutableMapping
+
+import torch
+from mmaction.models.backbones.mvit import MViT as _MViT
+from mmaction.models.backbones.mvit import resize_pos_embed
+from mmengine.model.weight_init import trunc_normal_
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from .mvit_block import MViTBlock
+
+
+@MODELS.register_module()
+class MViT(_MViT):
+    """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
+
+    Parameter names and numbers are mmaction2's: weights go either way. MaskFeat pretrains with one
+    downscaling less (see :class:`MaskFeatMViT`); loading its weights here
+
+    - interpolates relative positions of another length, linearly;
+    - takes the last norm of the pretrained model, ``norm2`` for the models of the paper, for the
+      last norm here, ``norm3``;
+    - drops the mask token.
+
+    So ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` leaves nothing
+    unloaded.
+
+    Differs from the reference: PySlowFast starts the norm before the classifier afresh when it
+    fine-tunes.
+
+    Args:
+        arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, or a dict with ``embed_dims``,
+            ``num_layers``, ``num_heads``, ``downscale_indices`` and, where they are others,
+            ``dim_mul_indices``.
+        dim_mul_in_attention: Where a block doubles the width, do so in its attention (the
+            supervised MViTv2) rather than in its MLP (MaskFeat, and so its fine-tuning).
+            Default False; mmaction2's is True.
+        with_cp: Keep only the input of each block for the backward pass and compute the rest again
+            there: less memory for about a third more time, the same gradients.
+        **kwargs: As in mmaction2's ``MViT``.
+    """
+
+    # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
+    interpolated_on_load = ('rel_pos_t', 'rel_pos_h', 'rel_pos_w')
+
+    def __init__(
+        self,
+        arch: str | dict = 'small',
+        dim_mul_in_attention: bool = False,
+        with_cp: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
+        for block in self.blocks:
+            MViTBlock.adopt(block, with_cp)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter for layer-wise learning rates, and the number of depths.
+
+        As in mmpretrain: what comes before the blocks has depth 0, block ``i`` has ``i + 1``, and
+        all else, inside the backbone and behind it, has the last.
+        """
+        last = self.num_layers + 1
+        name = param_name.removeprefix(prefix)
+        if not param_name.startswith(prefix):
+            return last, last + 1
+        if name in ('cls_token', 'mask_token', 'pos_embed') or name.startswith('patch_embed.'):
+            return 0, last + 1
+        return (int(name.split('.')[1]) + 1 if name.startswith('blocks.') else last), last + 1
+
+    @property
+    def out_channels(self) -> int:
+        """Width of the tokens of the last block."""
+        return self.blocks[-1].out_dims
+
+    def init_weights(self, *args, **kwargs) -> None:
+        """As in mmaction2, but the class token starts like PySlowFast's, not as zeros."""
+        super().init_weights(*args, **kwargs)
+        if not self.is_pretrained:
+            trunc_normal_(self.cls_token, std=0.02)
+
+    def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """What the first block sees: ``(B, 1 + N, D)``, with absolute positions if there are any."""
+        tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
+        if self.use_abs_pos_embed:
+            tokens = tokens + resize_pos_embed(
+                self.pos_embed,
+                self.patch_resolution,
+                grid,
+                mode=self.interpolate_mode,
+                num_extra_tokens=self.num_extra_tokens,
+            )
+        return tokens if self.with_cls_token else tokens[:, 1:]
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether ``init_cfg`` names a checkpoint."""
+        return isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained'
+
+    def _load_from_state_dict(self, state_dict: MutableMapping, prefix: str, *args) -> None:
+        self._rename_last_norm(state_dict, prefix)
+        if not hasattr(self, 'mask_token'):
+            state_dict.pop(f'{prefix}mask_token', None)
+        for name, parameter in self.named_parameters():
+            saved = state_dict.get(prefix + name)
+            if name.endswith(self.interpolated_on_load) and saved is not None:
+                state_dict[prefix + name] = resize_rel_pos(saved, len(parameter))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _rename_last_norm(self, state_dict: MutableMapping, prefix: str) -> None:
+        """Give the norm of the saved model's last scale the name of the norm of ours."""
+        pattern = re.compile(re.escape(prefix) + r'norm(\d+)\.weight')
+        saved = [int(match[1]) for match in map(pattern.fullmatch, state_dict) if match]
+        last = self.num_scales - 1
+        norm = getattr(self, f'norm{last}', None)
+        if norm is None or not saved or last in saved:
+            return
+        old, new = (f'{prefix}norm{scale}.' for scale in (max(saved), last))
+        if state_dict[f'{old}weight'].shape == norm.weight.shape:
+            for key in [key for key in state_dict if key.startswith(old)]:
+                state_dict[new + key.removeprefix(old)] = state_dict.pop(key)
+
+
+def resize_rel_pos(rel_pos: Tensor, length: int) -> Tensor:
+    """Interpolate relative positions ``(L, d)`` linearly to ``(length, d)``."""
+    if len(rel_pos) == length:
+        return rel_pos
+    resized = nn.functional.interpolate(rel_pos.t()[None], size=length, mode='linear')
+    return resized[0].t()

@@ -1,0 +1,167 @@
+"""Pooled attention of MViTv2 without an attention map."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from mmaction.models.backbones.mvit import MultiScaleAttention, resize_decomposed_rel_pos
+from torch import Tensor, nn
+
+from .remade import remade
+
+Grid = tuple[int, int, int]
+
+
+class MViTAttention(MultiScaleAttention):
+    """mmaction2's ``MultiScaleAttention``, computed otherwise; parameters and numbers are the same.
+
+    - The bias of decomposed relative positions is an inner product, ``q . R_t + q . R_h + q . R_w``
+      of the query with three tables, from which each coordinate of the key picks a row. The three
+      products are appended to the query, and the key's coordinates, one-hot, to the key; so all
+      goes through one fused kernel, and neither bias nor attention map is ever built.
+    - Poolings run channels last, and keys and values are pooled by one convolution.
+    - Copies and other cheap intermediate results are made again in the backward pass.
+
+    Attributes:
+        remakes: Whether to make them again.
+    """
+
+    remakes = True
+
+    def init_weights(self) -> None:
+        """As in mmaction2, which fails without relative positions."""
+        if self.rel_pos_embed:
+            super().init_weights()
+
+    def forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
+        """Attend.
+
+        Args:
+            x: Normalised tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
+            in_size: Grid ``(t, h, w)`` of the ``N``.
+
+        Returns:
+            ``(B, 1 + M, D')`` and the grid of the ``M`` pooled queries.
+        """
+        query, key_value = self._project(x, in_size)
+        dtype = key_value[1].dtype
+        query = self._remade(self.norm_q, self._pool, *query, [self.pool_q])
+        key, value = self._pool(*key_value, [self.pool_k, self.pool_v]).chunk(2, dim=-1)
+        tokens = (part.to(dtype) for part in (query, self.norm_k(key), self.norm_v(value)))
+        grids = pooled_grid(self.pool_q, in_size), pooled_grid(self.pool_k, in_size)
+        query, out = self._attend(*tokens, *grids)
+        return self._remade(self.proj, self._join_heads, out, query), grids[0]
+
+    def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
+        """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
+        return [self._fold(part, in_size) for part in qkv.split((1, 2), dim=2)]
+
+    def _remade(self, *args) -> Tensor:
+        return remade(*args, enabled=self.remakes)
+
+    def _fold(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor]:
+        """Class token ``(B, heads, 1, P * d)`` and clip ``(B * heads, P * d, t, h, w)``.
+
+        Args:
+            x: ``(B, 1 + N, P, heads, d)``, ``P`` tensors that are pooled alike.
+            in_size: Grid of the ``N``.
+        """
+        class_token, patches = self._split_class_token(x.permute(0, 3, 1, 2, 4))
+        patches = patches.flatten(3).flatten(0, 1).unflatten(1, in_size)
+        return class_token.clone().flatten(3), channels_last(patches.movedim(-1, 1))
+
+    def _split_class_token(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Split ``(B, heads, 1 + N, ...)`` into the 1, or nothing, and the ``N``."""
+        num_class = int(self.with_cls_token)
+        return tokens.split((num_class, tokens.shape[2] - num_class), dim=2)
+
+    @staticmethod
+    def _pool(class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
+        """Pool what ``_fold`` gives, all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
+        pooled = F.conv3d(
+            clip,
+            torch.cat([pool.weight for pool in pools]).to(clip.dtype),
+            stride=pools[0].stride,
+            padding=pools[0].padding,
+            groups=clip.shape[1],
+        )
+        tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
+        return torch.cat((class_token, tokens), dim=2)
+
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, q_grid: Grid, k_grid: Grid
+    ) -> tuple[Tensor, Tensor]:
+        """The query, and softmax attention with relative positions, ``(B, heads, 1 + M, d)``."""
+        if not self.rel_pos_embed:
+            return query, F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        bias = self._query_bias(query, q_grid, k_grid)
+        places = key_places(k_grid, int(self.with_cls_token), like=bias)
+        key = torch.cat((key * self.scale, places.expand(*key.shape[:2], -1, -1)), dim=-1)
+        value = F.pad(value, (0, bias.shape[-1]))
+        out = self._remade(
+            lambda wide: F.scaled_dot_product_attention(wide, key, value, scale=1.0),
+            partial(torch.cat, dim=-1),
+            (query, bias),
+        )
+        return query, out[..., : query.shape[-1]]
+
+    def _query_bias(self, query: Tensor, q_grid: Grid, k_grid: Grid) -> Tensor:
+        """What each query adds to the scores of all keys that have a coordinate.
+
+        Returns:
+            ``(B, heads, 1 + M, R)``: for the key's t, then h, then w; zeros up to a width that
+            kernels like; a row of zeros for the class token.
+        """
+        parts = []
+        for axis, table in enumerate((self.rel_pos_t, self.rel_pos_h, self.rel_pos_w)):
+            rows = resize_decomposed_rel_pos(table, q_grid[axis], k_grid[axis])
+            rows = rows.to(query.dtype).transpose(1, 2)  # (side, d, side of keys)
+            part = self._remade(partial(torch.bmm, mat2=rows), self._along, query, q_grid, axis)
+            others = [side for i, side in enumerate(q_grid) if i != axis]
+            part = part.unflatten(1, (*query.shape[:2], *others))
+            parts.append(part.movedim(0, 2 + axis))
+        bias = torch.cat(parts, dim=-1).flatten(2, 4)
+        unused = -(query.shape[-1] + bias.shape[-1]) % 8
+        return F.pad(bias, (0, unused, int(self.with_cls_token), 0))
+
+    def _along(self, query: Tensor, grid: Grid, axis: int) -> Tensor:
+        """Patch queries by their coordinate on an axis: ``(side, B * heads * others, d)``."""
+        patches = self._split_class_token(query)[1].unflatten(2, grid)
+        return patches.movedim(2 + axis, 0).flatten(1, -2)
+
+    def _join_heads(self, out: Tensor, query: Tensor) -> Tensor:
+        """Residual pooling of patch tokens, and heads side by side: ``(B, 1 + M, heads * d)``."""
+        if self.residual_pooling:
+            is_patch = out.new_ones(out.shape[2], 1)
+            is_patch[: int(self.with_cls_token)] = 0
+            out = torch.addcmul(out, query, is_patch)
+        return out.transpose(1, 2).flatten(2)
+
+
+def pooled_grid(pool: nn.Conv3d, grid: Grid) -> Grid:
+    """The grid that a pooling makes of a grid."""
+    sizes = zip(grid, pool.kernel_size, pool.stride, pool.padding, strict=True)
+    t, h, w = ((side + 2 * pad - kernel) // stride + 1 for side, kernel, stride, pad in sizes)
+    return t, h, w
+
+
+def key_places(grid: Grid, num_class: int, like: Tensor) -> Tensor:
+    """Coordinates of the keys, one-hot: ``(num_class + t * h * w, R)``, rows of zeros first.
+
+    Args:
+        grid: Token grid ``(t, h, w)`` of the keys.
+        num_class: Number of class tokens, which have no coordinates.
+        like: Tensor whose last axis, dtype and device the result gets.
+    """
+    coordinates = torch.cartesian_prod(*(torch.arange(side, device=like.device) for side in grid))
+    coordinates[:, 1] += grid[0]
+    coordinates[:, 2] += grid[0] + grid[1]
+    places = like.new_zeros(len(coordinates), like.shape[-1]).scatter_(1, coordinates, 1)
+    return F.pad(places, (0, 0, num_class, 0))
+
+
+def channels_last(clip: Tensor) -> Tensor:
+    """The same ``(B, C, T, H, W)``, with the channels of a voxel side by side in memory."""
+    return clip.contiguous(memory_format=torch.channels_last_3d)

@@ -1,0 +1,68 @@
+"""A block of MViTv2 that keeps little for its backward pass."""
+
+import torch
+from mmaction.models.backbones.mvit import MultiScaleBlock
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from .mvit_attention import Grid, MViTAttention, channels_last
+from .remade import remade
+
+
+class MViTBlock(MultiScaleBlock):
+    """mmaction2's ``MultiScaleBlock``, which makes cheap intermediate results again when needed.
+
+    Attributes:
+        with_cp: Keep only the input and compute all else again.
+    """
+
+    with_cp = False
+
+    @classmethod
+    def adopt(cls, block: MultiScaleBlock, with_cp: bool) -> None:
+        """Turn a block that mmaction2's ``MViT`` built into one of these, in place.
+
+        Its constructor names the classes of its blocks; ours add methods, but no state.
+        """
+        block.__class__ = cls
+        block.attn.__class__ = MViTAttention
+        block.with_cp = with_cp
+        # Inside a checkpoint all is made again, and what that needs should not be kept.
+        block.attn.remakes = not with_cp
+
+    def forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
+        """Tokens ``(B, 1 + N, D)`` of the grid ``in_size`` to ``(B, 1 + M, D')`` and their grid."""
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(self._forward, x, in_size, use_reentrant=False)
+        return self._forward(x, in_size)
+
+    def _forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
+        def attend(normed: Tensor) -> tuple[Tensor, Grid, Tensor]:
+            widens = self.proj is not None and self.dim_mul_in_attention
+            return *self.attn(normed, in_size), self.proj(normed) if widens else x
+
+        attended, grid, skip = self._remade(attend, self.norm1, x)
+        if self.pool_skip is not None:
+            skip = self._pool_skip(skip, in_size)
+        return self._feed_forward(skip + self.drop_path(attended)), grid
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        def expand(normed: Tensor) -> tuple[Tensor, Tensor]:
+            widens = self.proj is not None and not self.dim_mul_in_attention
+            return self.mlp.fc1(normed), self.proj(normed) if widens else x
+
+        hidden, skip = self._remade(expand, self.norm2, x)
+        return skip + self.drop_path(self._remade(self.mlp.fc2, self.mlp.act, hidden))
+
+    def _remade(self, *args):
+        return remade(*args, enabled=not self.with_cp)
+
+    def _pool_skip(self, x: Tensor, in_size: Grid) -> Tensor:
+        """Max-pool the patch tokens of the skip connection as queries are downscaled."""
+        num_class = int(self.with_cls_token)
+        pooled = self._remade(self.pool_skip, self._patches_to_clip, x, num_class, in_size)
+        return torch.cat((x[:, :num_class], pooled.flatten(2).transpose(1, 2)), dim=1)
+
+    @staticmethod
+    def _patches_to_clip(x: Tensor, num_class: int, grid: Grid) -> Tensor:
+        return channels_last(x[:, num_class:].unflatten(1, grid).movedim(-1, 1))

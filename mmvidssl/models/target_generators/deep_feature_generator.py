@@ -1,0 +1,120 @@
+"""Features of another model, or of the student's moving average, as targets."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmvidssl.registry import MODELS
+
+from ..utils import ClipTokens, ema_update_
+from .teacher_generator import (
+    Norm,
+    TeacherGenerator,
+    last_feature_map,
+    maps_to_tokens,
+    resize_maps,
+)
+
+
+@MODELS.register_module()
+class DeepFeatureGenerator(TeacherGenerator):
+    """L2-normalised features of a teacher, without gradient, in float32.
+
+    A teacher of frames (``DINOViT``, mmpretrain's ViTs with ``out_type='featmap'`` and CNNs; of a
+    whole classifier, its backbone) sees the target frames; its last feature map is resized to the
+    token grid. A teacher of clips (``MaskFeatMViT``, mmaction2's) sees the whole clip.
+
+    Args:
+        teacher: Config of the model, frozen unless ``ema``.
+        ema: The teacher is the moving average of the student: of the same config as the algorithm's
+            backbone. It moves only in :meth:`update_teacher`, which ``MaskFeat.update_teacher``
+            calls, which ``TeacherMomentumHook`` calls after each optimizer step.
+        takes_clips: Give the teacher clips ``(B, C, T, H, W)`` rather than frames. It must have
+            ``forward_tokens(clip)`` or put out feature maps ``(B, D, t, h, w)``.
+        patch_size: As in :class:`TeacherGenerator`, like the following.
+        temporal_stride: Frames between time steps of the token grid.
+        clip_norm: Normalisation of the clip.
+        teacher_norm: Normalisation that the teacher expects.
+
+    Source: MaskFeat, section 3.2, "Deep features"; for ``ema``, data2vec (Baevski et al., 2022).
+    The loss is ``NormalizedRegressionLoss``. Differs from the reference: the released code has no
+    such target.
+    """
+
+    def __init__(
+        self,
+        teacher: dict,
+        ema: bool = False,
+        takes_clips: bool = False,
+        patch_size: int = 16,
+        temporal_stride: int = 2,
+        clip_norm: Norm | None = None,
+        teacher_norm: Norm | None = None,
+    ) -> None:
+        super().__init__(teacher, patch_size, temporal_stride, clip_norm, teacher_norm)
+        self.ema = ema
+        self.takes_clips = takes_clips
+
+    def _check_weights(self) -> None:
+        if not self.ema:
+            super()._check_weights()
+
+    @torch.no_grad()
+    def forward(self, clip: Tensor) -> Tensor:
+        """Targets of all patches.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
+
+        Returns:
+            ``(B, t * h * w, D)`` float32 of length one.
+
+        Raises:
+            ValueError: if the shape does not fit, or the teacher puts out something else than
+                feature maps.
+        """
+        tokens = self._clip_features(clip) if self.takes_clips else self._frame_features(clip)
+        return F.normalize(tokens, dim=-1)
+
+    def _frame_features(self, clip: Tensor) -> Tensor:
+        frames, grid = self._frames(clip)
+        backbone = getattr(self.teacher, 'backbone', self.teacher)
+        maps = last_feature_map(backbone(frames), 4, backbone)
+        return maps_to_tokens(resize_maps(maps, grid[1:]), grid[0])
+
+    def _clip_features(self, clip: Tensor) -> Tensor:
+        clip = clip.unsqueeze(2) if clip.ndim == 4 else clip
+        grid = self._frames(clip[:1])[1]
+        clip = self._renormalize(clip)
+        if hasattr(self.teacher, 'forward_tokens'):
+            maps = self._tokens_to_maps(self.teacher.forward_tokens(clip))
+        else:
+            backbone = getattr(self.teacher, 'backbone', self.teacher)
+            maps = last_feature_map(backbone(clip), 5, backbone)
+        if maps.shape[2:] != grid:
+            maps = F.interpolate(maps.float(), size=grid, mode='trilinear', align_corners=False)
+        return maps.float().flatten(2).transpose(1, 2)
+
+    def _tokens_to_maps(self, tokens: ClipTokens) -> Tensor:
+        if not isinstance(tokens, ClipTokens):
+            raise ValueError(
+                f'{type(self.teacher).__name__} is a teacher of frames; set takes_clips=False'
+            )
+        return tokens.tokens.transpose(1, 2).unflatten(2, tokens.grid)
+
+    def update_teacher(self, student: nn.Module, momentum: float) -> None:
+        """Move the teacher towards a student with the same parameters.
+
+        Args:
+            student: The algorithm's backbone.
+            momentum: Weight of the student; 1 copies it, which starts a run.
+
+        Raises:
+            TypeError: if the teacher is frozen.
+        """
+        if not self.ema:
+            raise TypeError(
+                'this DeepFeatureGenerator has a frozen teacher, which nobody may move; set '
+                'ema=True, or remove TeacherMomentumHook from custom_hooks'
+            )
+        ema_update_(self.teacher, student, momentum)

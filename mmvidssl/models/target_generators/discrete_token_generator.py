@@ -1,0 +1,87 @@
+"""Codes of a discrete variational autoencoder as targets."""
+
+import torch
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+from ..utils.target_frames import check_positive
+from .teacher_generator import Norm, TeacherGenerator, resize_maps
+
+
+@MODELS.register_module()
+class DiscreteTokenGenerator(TeacherGenerator):
+    """The code of each patch in a tokenizer's codebook, without gradient.
+
+    Frames are resized (bilinear, antialiased) so that one code falls on each patch: 224 pixels with
+    patches of 16 become 112 for a tokenizer of stride 8.
+
+    Args:
+        tokenizer: Config of a frozen model with ``get_tokens(frames)`` (``mmpretrain.VQKD``), or
+            that puts out logits ``(B, num_codes, h, w)`` (``mmpretrain.DALL-E``).
+        code_stride: Pixels of the tokenizer's input a code, in height and width: 8 for DALL-E's, 16
+            for VQ-KD's.
+        num_codes: Size of the codebook.
+        patch_size: As in :class:`TeacherGenerator`, like the following.
+        temporal_stride: Frames between time steps of the token grid.
+        clip_norm: Normalisation of the clip.
+        teacher_norm: Normalisation that the tokenizer expects. DALL-E's wants 0.1 to 0.9, which is
+            ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1, which is
+            ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
+
+    Attributes:
+        pred_channels: ``num_codes``, what the neck must put out.
+
+    Source: MaskFeat, section 3.2, "dVAE"; BEiT, section 2. The loss is ``CodeCrossEntropyLoss``.
+    Differs from the reference: the released code has no such target; BEiT resizes the picture
+    before it is cropped, by PIL's Lanczos filter.
+    """
+
+    def __init__(
+        self,
+        tokenizer: dict,
+        code_stride: int = 8,
+        num_codes: int = 8192,
+        patch_size: int = 16,
+        temporal_stride: int = 2,
+        clip_norm: Norm | None = None,
+        teacher_norm: Norm | None = None,
+    ) -> None:
+        super().__init__(tokenizer, patch_size, temporal_stride, clip_norm, teacher_norm)
+        check_positive(code_stride=code_stride, num_codes=num_codes)
+        self.code_stride = code_stride
+        self.pred_channels = num_codes
+
+    @torch.no_grad()
+    def forward(self, clip: Tensor) -> Tensor:
+        """Targets of all patches.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
+
+        Returns:
+            ``(B, t * h * w, 1)`` int64 in ``[0, num_codes)``.
+
+        Raises:
+            ValueError: if the shape does not fit, or the tokenizer gives another number of codes.
+        """
+        frames, grid = self._frames(clip)
+        size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
+        # Codes are decided by an argmax, in which half precision would have its say.
+        with torch.autocast(frames.device.type, enabled=False):
+            codes = self._codes(resize_maps(frames, size))
+        if codes.shape[1] != grid[1] * grid[2]:
+            raise ValueError(
+                f'{type(self.teacher).__name__} gives {codes.shape[1]} codes for a frame of '
+                f'{size[0]}x{size[1]} pixels, but there are {grid[1]}x{grid[2]} patches. Set '
+                f'code_stride (now {self.code_stride}) to the pixels that it takes for one code.'
+            )
+        return codes.unflatten(0, (-1, grid[0])).flatten(1, 2).unsqueeze(-1)
+
+    def _codes(self, frames: Tensor) -> Tensor:
+        """``(M, C, H, W)`` -> codes ``(M, h * w)``."""
+        if not hasattr(self.teacher, 'get_tokens'):
+            return self.teacher(frames).argmax(dim=1).flatten(1)
+        tokens = self.teacher.get_tokens(frames)
+        tokens = tokens['token'] if isinstance(tokens, dict) else tokens
+        return tokens.flatten(1)

@@ -1,0 +1,86 @@
+"""A classifier's opinion of each patch as target."""
+
+import torch
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+from .teacher_generator import (
+    Norm,
+    TeacherGenerator,
+    last_feature_map,
+    maps_to_tokens,
+    resize_maps,
+)
+
+
+@MODELS.register_module()
+class PseudoLabelGenerator(TeacherGenerator):
+    """Soft labels of each patch (token labelling), without gradient, in float32.
+
+    The classifier's head is applied to every place of the backbone's last feature map instead of to
+    their mean; the probabilities are resized to the token grid.
+
+    Args:
+        classifier: Config of a frozen model with ``backbone`` and ``head``
+            (``mmpretrain.ImageClassifier``), whose head takes a tuple of features ``(M, D)`` and
+            whose backbone puts out feature maps (a ViT: ``out_type='featmap'``). A neck, which
+            pools, is passed over.
+        temperature: Of the softmax; below one sharpens.
+        patch_size: As in :class:`TeacherGenerator`, like the following.
+        temporal_stride: Frames between time steps of the token grid.
+        clip_norm: Normalisation of the clip.
+        teacher_norm: Normalisation that the classifier expects.
+
+    Attributes:
+        pred_channels: Number ``K`` of classes, what the neck must put out, if the head tells it.
+
+    Raises:
+        TypeError: if the model has no backbone or no head.
+
+    Source: MaskFeat, section 3.2, "Pseudo-label"; Jiang et al., "All tokens matter", NeurIPS 2021.
+    The loss is ``SoftCrossEntropyLoss``. Differs from the reference: the released code has no such
+    target; token labelling keeps the five largest scores, here all are kept.
+    """
+
+    def __init__(
+        self,
+        classifier: dict,
+        temperature: float = 1.0,
+        patch_size: int = 16,
+        temporal_stride: int = 2,
+        clip_norm: Norm | None = None,
+        teacher_norm: Norm | None = None,
+    ) -> None:
+        super().__init__(classifier, patch_size, temporal_stride, clip_norm, teacher_norm)
+        if temperature <= 0:
+            raise ValueError(f'temperature must be positive, got {temperature}')
+        if not hasattr(self.teacher, 'backbone') or not hasattr(self.teacher, 'head'):
+            raise TypeError(
+                'PseudoLabelGenerator needs a classifier with a backbone and a head '
+                f'(mmpretrain.ImageClassifier), got {type(self.teacher).__name__}'
+            )
+        self.temperature = temperature
+        self.pred_channels: int | None = getattr(self.teacher.head, 'num_classes', None)
+
+    @torch.no_grad()
+    def forward(self, clip: Tensor) -> Tensor:
+        """Targets of all patches.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
+
+        Returns:
+            ``(B, t * h * w, K)`` float32 probabilities.
+
+        Raises:
+            ValueError: if the shape does not fit, or the backbone puts out something else than
+                feature maps.
+        """
+        frames, grid = self._frames(clip)
+        backbone = self.teacher.backbone
+        maps = last_feature_map(backbone(frames), 4, backbone)
+        places = maps.permute(0, 2, 3, 1)
+        logits = self.teacher.head((places.flatten(0, 2),)).float()
+        probs = (logits / self.temperature).softmax(dim=-1).unflatten(0, places.shape[:3])
+        return maps_to_tokens(resize_maps(probs.permute(0, 3, 1, 2), grid[1:]), grid[0])

@@ -1,0 +1,155 @@
+"""What the targets that a model computes have in common."""
+
+import logging
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvidssl.registry import MODELS
+
+from ..utils.target_frames import check_positive, patch_grid, target_frames
+
+
+class Norm(TypedDict):
+    """Mean and standard deviation of each channel, in the range 0 to 255."""
+
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+class TeacherGenerator(BaseModule):
+    """A model that stays in evaluation mode and takes no gradient, applied to the target frames.
+
+    Its weights are part of the state (and so of checkpoints): a resumed run has the same teacher.
+
+    Args:
+        teacher: Config of any model in the registries, with its ``init_cfg`` (or ``pretrained``).
+        patch_size: Side of a patch in pixels: what one token covers where it predicts.
+        temporal_stride: Frames between time steps of the token grid; of no effect on images.
+        clip_norm: ``mean`` and ``std`` that the clip was normalised with (those of the data
+            preprocessor).
+        teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
+            teacher sees the clip as it comes.
+
+    Raises:
+        ValueError: names the argument that cannot be.
+    """
+
+    scale: Tensor | None
+    shift: Tensor | None
+
+    def __init__(
+        self,
+        teacher: dict,
+        patch_size: int = 16,
+        temporal_stride: int = 2,
+        clip_norm: Norm | None = None,
+        teacher_norm: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive(patch_size=patch_size, temporal_stride=temporal_stride)
+        self.patch_size, self.temporal_stride = patch_size, temporal_stride
+        self._is_told_weights = _names_weights(teacher)
+        self.teacher = MODELS.build(teacher).requires_grad_(False)
+        scale, shift = _renormalization(clip_norm, teacher_norm)
+        self.register_buffer('scale', scale, persistent=False)
+        self.register_buffer('shift', shift, persistent=False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> 'TeacherGenerator':
+        """Switch this module; the teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """Initialise, that is, as a rule load, the teacher."""
+        super().init_weights()
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        if not self._is_told_weights:
+            print_log(
+                f'{type(self).__name__}: the config of its {type(self.teacher).__name__} names no '
+                'checkpoint, so targets come from random weights unless load_from brings them. '
+                "Set init_cfg=dict(type='Pretrained', checkpoint=...) there.",
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _frames(self, clip: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
+        """Target frames ``(B * t, C, H, W)`` as the teacher wants them, and the token grid."""
+        frames = target_frames(clip, self.temporal_stride)
+        grid = (frames.shape[1], *patch_grid(frames, self.patch_size))
+        return self._renormalize(frames.flatten(0, 1)), grid
+
+    def _renormalize(self, pixels: Tensor) -> Tensor:
+        """``(B, C, ...)`` of the clip's normalisation -> of the teacher's."""
+        if self.scale is None or self.shift is None:
+            return pixels
+        shape = (-1,) + (1,) * (pixels.ndim - 2)
+        return pixels * self.scale.view(shape) + self.shift.view(shape)
+
+
+def _names_weights(cfg) -> bool:
+    """Does a model's config say, at any depth, where its weights come from?"""
+    if isinstance(cfg, dict):
+        return bool(cfg.get('checkpoint') or cfg.get('pretrained')) or any(
+            _names_weights(value) for value in cfg.values()
+        )
+    return isinstance(cfg, (list, tuple)) and any(_names_weights(value) for value in cfg)
+
+
+def _renormalization(
+    source: Norm | None, target: Norm | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """``scale`` and ``shift`` of each channel that turn one normalisation into another."""
+    if source is None and target is None:
+        return None, None
+    if source is None or target is None:
+        raise ValueError(
+            'clip_norm and teacher_norm go together, each dict(mean=..., std=...); got '
+            f'clip_norm={source} and teacher_norm={target}'
+        )
+    values = [torch.tensor(norm[key]) for norm in (source, target) for key in ('mean', 'std')]
+    mean, std, wanted_mean, wanted_std = values
+    return std / wanted_std, (mean - wanted_mean) / wanted_std
+
+
+def last_feature_map(outputs: Tensor | Sequence[Tensor], ndim: int, model: object) -> Tensor:
+    """The last feature map of what a backbone puts out, ``(B, D, h, w)`` or ``(B, D, t, h, w)``.
+
+    Raises:
+        ValueError: if the last output is no map of ``ndim`` axes.
+    """
+    last = outputs if isinstance(outputs, Tensor) else outputs[-1]
+    # mmaction2's MViT puts out [map, class token].
+    if not isinstance(last, Tensor):
+        last = last[0]
+    if last.ndim != ndim:
+        axes = '(B, D, h, w)' if ndim == 4 else '(B, D, t, h, w)'
+        raise ValueError(
+            f'{type(model).__name__} must put out feature maps {axes}, got a tensor of the shape '
+            f"{tuple(last.shape)}. Set its out_type='featmap' (a ViT), or give a backbone instead "
+            'of a whole model.'
+        )
+    return last
+
+
+def resize_maps(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """``(M, D, h, w)`` -> ``(M, D, *grid)`` float32, bilinear; averaged where it gets smaller."""
+    maps = maps.float()
+    if maps.shape[-2:] == grid:
+        return maps
+    return F.interpolate(maps, size=grid, mode='bilinear', align_corners=False, antialias=True)
+
+
+def maps_to_tokens(maps: Tensor, num_steps: int) -> Tensor:
+    """``(B * t, D, h, w)`` -> ``(B, t * h * w, D)``."""
+    tokens = maps.flatten(2).transpose(1, 2)
+    return tokens.unflatten(0, (-1, num_steps)).flatten(1, 2)

@@ -1,0 +1,120 @@
+"""Histograms of oriented gradients, to the bit as the released codes bin them."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sobel(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients along x and y of ``(..., C, H, W)``, borders reflected.
+
+    ``gx`` weighs the left column of the 3 x 3 neighbourhood by (1, 2, 1) and the right one by the
+    negative, ``gy`` likewise the upper and lower row. Neighbours are added one by one in reading
+    order, the order in which PyTorch's convolution on a CPU adds them, so that rounding errors, on
+    which the bin of a gradient may hang, are the same. (Separable filters round otherwise.)
+    """
+    height, width = planes.shape[-2:]
+    padded = F.pad(planes, (1, 1, 1, 1), mode='reflect')
+
+    def at(row: int, column: int) -> Tensor:
+        return padded[..., row : row + height, column : column + width]
+
+    gx = at(0, 0) - at(0, 2)
+    gx = gx.add_(at(1, 0), alpha=2).sub_(at(1, 2), alpha=2).add_(at(2, 0)).sub_(at(2, 2))
+    gy = at(0, 0).add(at(0, 1), alpha=2).add_(at(0, 2))
+    gy = gy.sub_(at(2, 0)).sub_(at(2, 1), alpha=2).sub_(at(2, 2))
+    return gx, gy
+
+
+def hog_cells(
+    frames: Tensor,
+    nbins: int = 9,
+    cell_size: int = 8,
+    window: Tensor | None = None,
+    signed: bool = False,
+    interpolate_bins: bool = False,
+) -> Tensor:
+    """Sum the gradient magnitudes of each cell by orientation.
+
+    The orientation is ``atan2(gx, gy)``. Bin ``k`` of ``n`` covers ``k / n`` to ``(k + 1) / n`` of
+    the half circle.
+
+    Args:
+        frames: ``(M, C, H, W)`` float32, of which ``cell_size`` divides ``H`` and ``W``.
+        nbins: Number ``n`` of bins.
+        cell_size: In pixels.
+        window: ``(H, W)`` weights of the pixels, or None.
+        signed: Bins cover the whole circle, so that opposite gradients differ.
+        interpolate_bins: A gradient votes for the two bins whose centres are nearest, linearly.
+
+    Returns:
+        ``(M, C, n, H / cell_size, W / cell_size)``, not normalised.
+
+    Source: Dalal and Triggs, CVPR 2005, as simplified by MaskFeat, section 3.2 (no blocks).
+    """
+    gx, gy = sobel(frames)
+    phase = torch.atan2(gx, gy).div_(2 * math.pi if signed else math.pi).mul_(nbins)
+    magnitude = gx.square_().addcmul_(gy, gy).sqrt_()
+    if window is not None:
+        magnitude.mul_(window)
+    if not interpolate_bins:
+        return _sum_by_bin(phase.floor_(), magnitude, nbins, cell_size)
+    lower = phase.sub_(0.5).floor()
+    upper_votes = phase.sub_(lower).mul_(magnitude)
+    cells = _sum_by_bin(lower, magnitude.sub_(upper_votes), nbins, cell_size)
+    return cells.add_(_sum_by_bin(lower.add_(1), upper_votes, nbins, cell_size))
+
+
+def _sum_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
+    """``(M, C, H, W)`` integral float bins in ``[-nbins - 1, nbins]``, modulo ``nbins``, and votes
+    -> ``(M, C, nbins, h, w)``. Overwrites its inputs.
+    """
+    # Scattering is quickest on a CPU. Elsewhere it would add in random order.
+    if votes.device.type == 'cpu' and not torch.compiler.is_compiling():
+        return _scatter_by_bin(bins, votes, nbins, cell_size)
+    bins = bins.remainder_(nbins)
+    sums = [_cell_sums(torch.where(bins == k, votes, 0.0), cell_size) for k in range(nbins)]
+    return torch.stack(sums, dim=2)
+
+
+def _cell_sums(planes: Tensor, cell_size: int) -> Tensor:
+    """``(M, C, H, W)`` -> ``(M, C, h, w)``."""
+    rows = planes.unflatten(-2, (-1, cell_size)).sum(dim=-2)
+    return rows.unflatten(-1, (-1, cell_size)).sum(dim=-1)
+
+
+def _scatter_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
+    """One scatter into a slot for each cell and each bin before the modulo, then the modulo."""
+    height, width = (side // cell_size for side in votes.shape[-2:])
+    num_slots = 2 * nbins + 2  # bins -nbins - 1 .. nbins
+    cells = torch.arange(height * width).view(height, width).repeat_interleave(cell_size, dim=0)
+    slots = cells.repeat_interleave(cell_size, dim=1).mul_(num_slots).add_(nbins + 1)
+    index = bins.long().add_(slots).flatten(2)
+    sums = votes.new_zeros(*votes.shape[:2], height * width * num_slots)
+    sums = sums.scatter_add_(2, index, votes.flatten(2)).unflatten(2, (height, width, num_slots))
+    folded = sums[..., 1 : nbins + 1] + sums[..., nbins + 1 : -1]
+    folded[..., -1] += sums[..., 0]
+    folded[..., 0] += sums[..., -1]
+    return folded.permute(0, 1, 4, 2, 3).contiguous()
+
+
+def gaussian_tiles(size: int, frames: Tensor) -> Tensor:
+    """Gaussian windows of ``size`` x ``size`` pixels side by side, for frames ``(..., H, W)``.
+
+    Returns:
+        ``(H, W)`` float32; each window sums to one, its standard deviation is ``size // 2`` pixels.
+
+    Raises:
+        ValueError: if ``size`` does not divide ``H`` and ``W``.
+    """
+    height, width = frames.shape[-2:]
+    if height % size or width % size:
+        raise ValueError(
+            f'gaussian_window={size} must divide the frame, which has {height}x{width} pixels'
+        )
+    offset = torch.arange(size, dtype=torch.float32, device=frames.device)
+    profile = torch.exp(-0.5 * ((offset - offset.mean()) / (size // 2)) ** 2)
+    window = profile[:, None] * profile
+    return (window / window.sum()).repeat(height // size, width // size)

@@ -1,0 +1,13 @@
+# MaskFeat on a folder of videos of your own: MViTv2-S, the recipe of Kinetics-400.
+#
+# Paper:    none for your videos; see configs/maskfeat.
+# Measured: not measured by us.
+# Run:      see README.md
+_base_ = 'mmvidssl::maskfeat/maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py'
+
+# All videos in it, whatever their folders are called; no labels are read.
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    dataset=dict(data_root='data/my_videos', ann_file='', data_prefix=dict(video='')),
+)

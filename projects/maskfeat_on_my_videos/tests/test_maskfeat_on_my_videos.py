@@ -1,0 +1,115 @@
+"""The five commands of the README, one after the other, on small videos."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.utils_video import write_video
+
+PROJECT = Path(__file__).parents[1]
+ROOT = PROJECT.parents[1]
+
+# Clips of 4 frames of 64 pixels, one epoch, and no other process; the rest is as printed.
+HERE = ['num_workers=0', 'persistent_workers=False']
+OPTIONS = {
+    'configs/pretrain.py': [
+        '--amp',
+        '--cfg-options',
+        'train_dataloader.batch_size=4',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.dataset.pipeline.0.clip_len=4',
+        'train_dataloader.dataset.pipeline.0.frame_interval=2',
+        'train_dataloader.dataset.pipeline.1.size=64',
+        'train_dataloader.dataset.pipeline.3.mask_window=(2,2,2)',
+        'train_dataloader.dataset.pipeline.3.min_num_patches=1',
+        'train_dataloader.dataset.pipeline.3.max_num_patches=4',
+        *(f'train_dataloader.{option}' for option in HERE),
+    ],
+    'configs/finetune.py': [
+        '--cfg-options',
+        'train_dataloader.batch_size=2',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.dataset.pipeline.1.clip_len=4',
+        'train_dataloader.dataset.pipeline.1.frame_interval=2',
+        'train_dataloader.dataset.pipeline.4.scale=(64,64)',
+        *(
+            option
+            for part in ('val_dataloader', 'test_dataloader')
+            for option in (
+                f'{part}.dataset.pipeline.1.clip_len=4',
+                f'{part}.dataset.pipeline.3.scale=(-1,72)',
+                f'{part}.dataset.pipeline.4.crop_size=64',
+            )
+        ),
+        'test_dataloader.dataset.pipeline.1.num_clips=2',
+        *(f'{part}_dataloader.{option}' for part in ('train', 'val', 'test') for option in HERE),
+        'model.backbone.init_cfg.checkpoint=work_dirs/pretrain/epoch_1.pth',
+    ],
+}
+
+
+def commands():
+    (block,) = re.findall(r'^```bash\n(.*?)^```', (PROJECT / 'README.md').read_text(), re.M | re.S)
+    lines = block.splitlines()
+    assert len(lines) == 5
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A checkout with videos in it."""
+    folder = tmp_path_factory.mktemp('checkout')
+    for part in ('tools', 'projects', 'configs'):
+        (folder / part).symlink_to(ROOT / part)
+    for name in ('ride', 'walk'):
+        (folder / 'data/my_videos' / name).mkdir(parents=True)
+        for number in range(3):
+            video = folder / 'data/my_videos' / name / f'{number}.mp4'
+            write_video(video, num_frames=20 + number, size=(64, 96))
+    return folder
+
+
+def run(words, folder):
+    """One command, its numbers of epochs replaced by the one epoch that is run."""
+    assert words[0] == 'python'
+    words = [re.sub(r'epoch_\d+\.pth', 'epoch_1.pth', word) for word in words]
+    options = [o for name, o in OPTIONS.items() if any(word.endswith(name) for word in words)]
+    options = [o for o in sum(options, []) if o != '--amp' or 'tools/train.py' in words]
+    path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
+    done = subprocess.run(
+        [sys.executable, *words[1:], *options],
+        cwd=folder,
+        env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_five_commands_lead_from_videos_to_a_tested_classifier(folder):
+    listed, pretrained, finetuned, tested, published = (run(c, folder) for c in commands())
+    assert '2 classes, 4 videos for training and 2 for validation' in listed
+    assert 'explained:' in pretrained
+    assert 'acc/top1' in finetuned and 'acc/top1' in tested
+    for complaint in ('do not match', 'unexpected key', 'missing keys', 'size mismatch'):
+        assert complaint not in finetuned
+    (backbone,) = (folder / 'work_dirs').glob('backbone-*.pth')
+    assert backbone.name in published
+    _check_that_the_classifier_began_with_the_backbone(folder, backbone)
+
+
+def _check_that_the_classifier_began_with_the_backbone(folder, backbone):
+    """An epoch of warm-up moves weights by far less than their initial spread of 0.02."""
+    state = torch.load(backbone, weights_only=True)['state_dict']
+    trained = torch.load(folder / 'work_dirs/finetune/epoch_1.pth', weights_only=True)['state_dict']
+    for name, weight in trained.items():
+        if name.startswith('backbone.blocks') and name.endswith('qkv.weight'):
+            torch.testing.assert_close(weight, state[name], atol=2e-3, rtol=0)
