@@ -30,9 +30,10 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def options_of(script: Path) -> str:
-    """What ``--help`` prints, or the source of a shell script."""
+    """What ``--help`` prints, of the program that a shell script passes its options to."""
     if script.suffix == '.sh':
-        return script.read_text() + (ROOT / 'tools' / 'quickstart.py').read_text()
+        program = {'train': 'train', 'test': 'test'}.get(script.stem.split('_')[-1], 'quickstart')
+        return script.read_text() + options_of(script.with_name(f'{program}.py'))
     run = subprocess.run(
         [sys.executable, script, '--help'], capture_output=True, text=True, check=True, cwd=ROOT
     )

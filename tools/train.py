@@ -11,6 +11,8 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvidssl.engine.optimizers import use_mixed_precision
+from mmvidssl.utils.checks import check_pretrained_files
+from mmvidssl.utils.coco_classes import check_detection_data
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
 EXAMPLES = """examples:
@@ -60,6 +62,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         cfg = load_run_config(args)
+        check_pretrained_files(cfg)
+        check_detection_data(cfg)
         set_resume(cfg, args.resume)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())

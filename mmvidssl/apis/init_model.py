@@ -59,7 +59,7 @@ def init_model(
     init_default_scope(config.get('default_scope', 'mmvidssl'))
     model = MODELS.build(config.model)
     if checkpoint is None:
-        with _only_warnings():
+        with only_warnings():
             model.init_weights()
     else:
         _load_into(model, load_weights(checkpoint), checkpoint)
@@ -67,7 +67,7 @@ def init_model(
 
 
 @contextmanager
-def _only_warnings() -> Iterator[None]:
+def only_warnings() -> Iterator[None]:
     """Keep MMEngine from printing two lines about each parameter it initialises."""
     logger = MMLogger.get_current_instance()
     level = logger.level

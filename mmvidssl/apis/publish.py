@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,26 +40,45 @@ def publish_model(
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If ``source`` is unknown, or the checkpoint has no such backbone.
     """
-    if source not in PREFIXES:
-        raise ValueError(f'source must be one of {tuple(PREFIXES)}, got {source!r}')
     content = read_checkpoint(checkpoint)
-    state_dict = dict(content['state_dict'])
-    without_teacher = complete_teacher(state_dict)
-    prefix = PREFIXES[source] + BACKBONE
-    weights = {
-        BACKBONE + key.removeprefix(prefix): value.detach().clone()
-        for key, value in state_dict.items()
-        if key.startswith(prefix) and key.removeprefix(prefix) not in PRETRAINING_ONLY
-    }
-    if not weights:
-        raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')
-    if source == 'teacher' and without_teacher:
-        source = 'backbone'
+    weights, source = select_weights(content, checkpoint, source)
+    weights = {BACKBONE + key: value for key, value in weights.items()}
     plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, source)))
     digest = hashlib.sha256(plain).hexdigest()[:8]
     published = Path(out).with_name(f'{Path(out).stem}-{digest}.pth')
     write_bytes(plain, published)
     return published
+
+
+def select_weights(
+    content: Mapping, checkpoint: str | os.PathLike, source: str
+) -> tuple[dict[str, torch.Tensor], str]:
+    """The weights of one backbone, in names without a prefix, without those of pretraining alone.
+
+    Args:
+        content: Of the checkpoint, from :func:`read_checkpoint`.
+        checkpoint: Its path, for messages.
+        source: ``'teacher'`` or ``'student'``.
+
+    Returns:
+        The weights, and whose they are; ``'backbone'`` where there is but one.
+
+    Raises:
+        ValueError: If ``source`` is unknown, or the checkpoint has no such backbone.
+    """
+    if source not in PREFIXES:
+        raise ValueError(f'source must be one of {tuple(PREFIXES)}, got {source!r}')
+    state_dict = dict(content['state_dict'])
+    without_teacher = complete_teacher(state_dict)
+    prefix = PREFIXES[source] + BACKBONE
+    weights = {
+        key.removeprefix(prefix): value.detach().clone()
+        for key, value in state_dict.items()
+        if key.startswith(prefix) and key.removeprefix(prefix) not in PRETRAINING_ONLY
+    }
+    if not weights:
+        raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')
+    return weights, 'backbone' if source == 'teacher' and without_teacher else source
 
 
 def write_plain(content: dict, path: Path) -> None:

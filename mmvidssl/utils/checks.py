@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -79,6 +81,35 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
             node = _enter(node, part)
             if node is None:
                 break
+
+
+def check_pretrained_files(cfg: Config) -> None:
+    """Refuse pretrained weights that are not there, before data are read and a model is built.
+
+    Raises:
+        FileNotFoundError: says where the config names the file, and the option that names another.
+    """
+    for place, init_cfg in _pretrained(cfg.get('model'), 'model'):
+        checkpoint = init_cfg.get('checkpoint')
+        if not isinstance(checkpoint, str) or '://' in checkpoint:
+            continue
+        if not Path(checkpoint).is_file():
+            raise FileNotFoundError(
+                f'{cfg.filename}: {place}: {checkpoint} does not exist. Name the pretrained '
+                f'weights with --cfg-options {place}.checkpoint=PATH'
+            )
+
+
+def _pretrained(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+    """Every ``dict(type='Pretrained', ...)`` within a node, and its dotted name."""
+    if isinstance(node, dict):
+        if node.get('type') == 'Pretrained':
+            yield place, node
+        for key, value in node.items():
+            yield from _pretrained(value, f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _pretrained(value, f'{place}.{index}')
 
 
 def _names(node) -> set[str]:

@@ -86,6 +86,29 @@ def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
     assert "unknown config key 'optim_wraper'" in error and "mean 'optim_wrapper'" in error
 
 
+@pytest.mark.parametrize(
+    'addition, message',
+    [
+        (
+            "model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='no.pth')))",
+            'model.backbone.init_cfg: no.pth does not exist. Name the pretrained weights with',
+        ),
+        (
+            "val_dataloader = dict(dataset=dict(ann_file='no.json', metainfo=dict(classes=['a'])))",
+            'val_dataloader.dataset: the annotation file no.json does not exist',
+        ),
+    ],
+)
+def test_files_that_are_not_there(train_tool, config, monkeypatch, capsys, addition, message):
+    """Before data are read and a model is built."""
+    config.write_text(config.read_text() + addition + '\n')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config)])
+    with pytest.raises(SystemExit) as error:
+        train_tool.main()
+    assert error.value.code == 2 and message in capsys.readouterr().err
+
+
 def test_missing_config(shell, tmp_path):
     result = shell('python', 'tools/train.py', tmp_path / 'none.py')
     assert result.returncode == 2

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.utils.checks import check_overrides, check_top_level
+from mmvidssl.utils.checks import check_overrides, check_pretrained_files, check_top_level
 
 BASE = dict(
     model=dict(type='DoRA', head=dict(loss=dict(student_temp=0.1))),
@@ -82,3 +82,34 @@ def test_good_overrides(config, option):
 def test_overrides_that_lead_nowhere(config, option, message):
     with pytest.raises(ValueError, match=f'--cfg-options {option}: .*{message}'):
         check_overrides(config(), [option])
+
+
+def pretrained(checkpoint, **options):
+    return dict(type='Pretrained', checkpoint=checkpoint, **options)
+
+
+def test_pretrained_files_that_are_there(config, tmp_path):
+    (tmp_path / 'weights.pth').touch()
+    backbones = [
+        dict(init_cfg=pretrained(str(tmp_path / 'weights.pth'))),
+        dict(init_cfg=[dict(type='Constant'), pretrained('https://example.com/weights.pth')]),
+        dict(init_cfg=pretrained(None)),
+        dict(init_cfg=None),
+    ]
+    check_pretrained_files(config(model=dict(backbones=backbones)))
+    check_pretrained_files(config(model=None))
+
+
+@pytest.mark.parametrize(
+    'model, place',
+    [
+        (dict(init_cfg=pretrained('none.pth')), 'model.init_cfg'),
+        (dict(backbone=dict(init_cfg=pretrained('none.pth'))), 'model.backbone.init_cfg'),
+        (dict(parts=[dict(init_cfg=[pretrained('none.pth')])]), 'model.parts.0.init_cfg.0'),
+    ],
+)
+def test_missing_pretrained_file(config, model, place):
+    with pytest.raises(FileNotFoundError) as error:
+        check_pretrained_files(config(model=model))
+    message = f'some.py: {place}: none.pth does not exist. Name the pretrained weights with '
+    assert message + f'--cfg-options {place}.checkpoint=PATH' in str(error.value)

@@ -1,8 +1,12 @@
-"""Time and peak memory of a DoRA training step, ours against one written naively.
+"""Time and peak memory of a training step, ours against the same step composed otherwise.
 
-Forward, loss, backward, AdamW and the teacher's update, on random views of one clip; the naive step
-(``tests/references/naive_dora.py``) goes a frame and an object at a time with full attention maps.
-Both run in processes of their own, in turn, on the same weights and inputs.
+Forward, loss, backward, AdamW (and the teacher's update) on random input. Each kind runs in
+processes of its own, in turn, on the same weights and inputs.
+
+- dora: against a step written naively (tests/references/naive_dora.py), a frame and an object at a
+  time with full attention maps.
+- maskfeat: MViTv2-S against mmaction2's MViT and mmpretrain's HOG as they are
+  (tests/references/peer_maskfeat.py), in float32 and in bfloat16.
 """
 
 import argparse
@@ -12,23 +16,35 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ('ours', 'naive')
+# Ours and what it is compared with.
+PAIRS = dict(
+    dora=[('ours', 'naive')],
+    maskfeat=[('ours', 'peers'), ('ours bfloat16', 'peers bfloat16')],
+)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--arch', default='deit-small', help='of the ViT (default: %(default)s)')
-    parser.add_argument('--frames', type=int, default=8, help='clip_len (default: %(default)s)')
-    parser.add_argument('--locals', type=int, default=6, help='local crops (default: %(default)s)')
-    parser.add_argument('--prototypes', type=int, default=65536, help='(default: %(default)s)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--method', choices=PAIRS, default='dora', help='(default: %(default)s)')
     parser.add_argument('--batch', type=int, default=1, help='clips (default: %(default)s)')
     parser.add_argument('--threads', type=int, default=2, help='(default: %(default)s)')
     parser.add_argument('--steps', type=int, default=3, help='timed, after one more')
     parser.add_argument('--rounds', type=int, default=2, help='runs of each (default: %(default)s)')
-    parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument('--profile', action='store_true', help='print where the time goes as well')
+    dora = parser.add_argument_group('dora')
+    dora.add_argument('--arch', default='deit-small', help='of the ViT (default: %(default)s)')
+    dora.add_argument('--frames', type=int, default=8, help='clip_len (default: %(default)s)')
+    dora.add_argument('--locals', type=int, default=6, help='local crops (default: %(default)s)')
+    dora.add_argument('--prototypes', type=int, default=65536, help='(default: %(default)s)')
+    maskfeat = parser.add_argument_group('maskfeat')
+    maskfeat.add_argument('--with-cp', action='store_true', help='checkpoint the blocks of ours')
+    parser.add_argument('--kind', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -36,47 +52,42 @@ def measure(args: argparse.Namespace) -> dict:
     """Run one kind of step in this process."""
     import torch
 
-    sys.path.insert(0, str(ROOT))
-    from mmvidssl.registry import MODELS
-    from tests.references import naive_dora
+    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+    from training_steps import STEPS
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = MODELS.build(model_cfg(args)).train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    shape = (args.batch, 3, args.frames)
-    clip = torch.randn(*shape, 224, 224)
-    local_clips = [torch.randn(*shape, 112, 112) for _ in range(args.locals)]
+    step = STEPS[args.method](args)
+    before = peak_gib()
     seconds, losses = [], []
     for _ in range(args.steps + 1):
         started = time.perf_counter()
-        if args.kind == 'ours':
-            loss = sum(model.loss(dict(global_clip=clip, local_clips=local_clips)).values())
-        else:
-            loss = naive_dora.loss(model, clip, local_clips)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        model.update_teacher(0.004)
-        losses.append(loss.item())
+        losses.append(step())
         seconds.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return dict(seconds=statistics.median(seconds[1:]), peak_gib=peak, losses=losses)
-
-
-def model_cfg(args: argparse.Namespace) -> dict:
-    dims = {'deit-tiny': 192, 'deit-small': 384, 'deit-base': 768}[args.arch]
+    if args.profile:
+        print_profile(step)
     return dict(
-        type='mmvidssl.DoRA',
-        preset='paper',
-        backbone=dict(type='mmvidssl.DINOViT', arch=args.arch, img_size=224, patch_size=16),
-        neck=dict(type='mmvidssl.DINONeck', in_channels=dims, num_prototypes=args.prototypes),
-        tracker=dict(type='mmvidssl.MultiObjectTracker', num_objects=3, heads=(0, 1, 2)),
-        target_generator=dict(
-            type='mmvidssl.DistillationTargetGenerator', num_prototypes=args.prototypes
-        ),
-        head=dict(type='mmvidssl.DoRAHead', loss=dict(type='mmvidssl.DINOLoss')),
+        seconds=statistics.median(seconds[1:]),
+        before_gib=before,
+        peak_gib=peak_gib(),
+        losses=losses,
     )
+
+
+def peak_gib() -> float:
+    """The most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def print_profile(step: Callable[[], float]) -> None:
+    from torch.profiler import profile
+
+    with profile() as record:
+        step()
+    table = record.key_averages().table(
+        sort_by='self_cpu_time_total', row_limit=15, max_name_column_width=60
+    )
+    print(table, file=sys.stderr)
 
 
 def in_a_process_of_its_own(kind: str) -> dict:
@@ -84,25 +95,33 @@ def in_a_process_of_its_own(kind: str) -> dict:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
+def print_comparison(ours: list[dict], theirs: list[dict], names: tuple[str, str]) -> None:
+    for key, what in (('seconds', 'time'), ('peak_gib', 'peak memory')):
+        ratio = statistics.median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+        print(f'{what}: {names[0]} / {names[1]} = {ratio:.2f}')
+    losses = zip(ours[0]['losses'], theirs[0]['losses'], strict=True)
+    difference = max(abs(a - b) for a, b in losses)
+    print(f'largest difference between their losses over all steps: {difference:.1e}')
+
+
 def main() -> None:
     args = parse_args()
     if args.kind:
         print(json.dumps(measure(args)))
         return
-    runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
+    runs: dict[str, list[dict]] = {kind: [] for pair in PAIRS[args.method] for kind in pair}
+    width = max(map(len, runs))
     for _ in range(args.rounds):
-        for kind in KINDS:
-            runs[kind].append(in_a_process_of_its_own(kind))
-            last = runs[kind][-1]
-            print(f'{kind:5} {last["seconds"]:6.2f} s a step, peak {last["peak_gib"]:.2f} GiB')
-    difference = max(
-        abs(a - b)
-        for a, b in zip(runs['ours'][0]['losses'], runs['naive'][0]['losses'], strict=True)
-    )
-    for key, name in (('seconds', 'time'), ('peak_gib', 'peak memory')):
-        ratios = [a[key] / b[key] for a, b in zip(runs['ours'], runs['naive'], strict=True)]
-        print(f'{name}: ours / naive = {statistics.median(ratios):.2f}')
-    print(f'largest difference between their losses over {args.steps + 1} steps: {difference:.1e}')
+        for kind, results in runs.items():
+            results.append(in_a_process_of_its_own(kind))
+            seconds, before, peak = (results[-1][k] for k in ('seconds', 'before_gib', 'peak_gib'))
+            print(
+                f'{kind:{width}} {seconds:6.2f} s a step, peak {peak:.2f} GiB '
+                f'({before:.2f} before the first)',
+                flush=True,
+            )
+    for pair in PAIRS[args.method]:
+        print_comparison(*(runs[kind] for kind in pair), pair)
 
 
 if __name__ == '__main__':

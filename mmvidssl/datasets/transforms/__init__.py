@@ -6,6 +6,7 @@ from .formatting import PackClipInputs
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .multi_crop import ClipMultiCrop
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
+from .rand_augment import ClipRandAugment
 from .repeat_augment import RepeatAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
 
@@ -15,6 +16,7 @@ __all__ = [
     'ClipColorJitter',
     'ClipGaussianBlur',
     'ClipMultiCrop',
+    'ClipRandAugment',
     'ClipRandomFlip',
     'ClipRandomGrayscale',
     'ClipRandomResizedCrop',

@@ -1,19 +1,24 @@
 """Checkpoints: plain, whole, and of the right model."""
 
 from .atomic_backend import AtomicBackend
+from .coverage import Coverage, find_coverage
 from .fit import check_checkpoint_fits
 from .latest import LAST_CHECKPOINT, find_resumable
 from .pending_gradients import collect_gradients, restore_gradients
 from .plain_state import pack_message_hub, unpack_message_hub
 from .schedules import restart_schedules
+from .weights_file import read_weights
 
 __all__ = [
     'LAST_CHECKPOINT',
     'AtomicBackend',
+    'Coverage',
     'check_checkpoint_fits',
     'collect_gradients',
+    'find_coverage',
     'find_resumable',
     'pack_message_hub',
+    'read_weights',
     'restart_schedules',
     'restore_gradients',
     'unpack_message_hub',

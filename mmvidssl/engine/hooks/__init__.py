@@ -1,10 +1,12 @@
 """Hooks: they compute a number and hand it over."""
 
 from .collapse_hook import CollapseHook
+from .data_check_hook import DataCheckHook
 from .freeze_last_layer_hook import FreezeLastLayerHook
 from .health_hook import HealthHook
 from .nan_guard_hook import NaNGuardHook
 from .plain_checkpoint_hook import PlainCheckpointHook
+from .pretrained_report_hook import PretrainedReportHook
 from .progress_bar_hook import ProgressBarHook
 from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import TeacherMomentumHook
@@ -13,10 +15,12 @@ from .time_limit_hook import TimeLimitHook
 
 __all__ = [
     'CollapseHook',
+    'DataCheckHook',
     'FreezeLastLayerHook',
     'HealthHook',
     'NaNGuardHook',
     'PlainCheckpointHook',
+    'PretrainedReportHook',
     'ProgressBarHook',
     'StepSeedHook',
     'TeacherMomentumHook',

@@ -14,5 +14,6 @@ if find_spec('mmaction') is not None:
     from .image_mvit import ImageMViT
     from .maskfeat_mvit import MaskFeatMViT
     from .mvit import MViT
+    from .pooled_mvit import PooledMViT
 
-    __all__ += ['ImageMViT', 'MViT', 'MaskFeatMViT']
+    __all__ += ['ImageMViT', 'MViT', 'MaskFeatMViT', 'PooledMViT']

@@ -200,7 +200,7 @@ class DINOViT(VisionTransformer):
         if not self.pad_frames:
             check_frame_size(frames, self.patch_size)
         tokens, grid = self.patch_embed(frames)
-        tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
+        tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
         tokens = tokens + resize_pos_embed(
             self.pos_embed,
             self.patch_resolution,

@@ -8,6 +8,7 @@ from mmvidssl.registry import MODELS
 
 from ..utils import ClipTokens, resize_mask
 from .mvit import MViT
+from .mvit_attention import Grid, pooled_grid
 
 # The fine-tuned models with their last downscaling removed; widths and heads grow where they did.
 PRETRAINING_ARCHS = {
@@ -72,12 +73,37 @@ class MaskFeatMViT(MViT):
         Returns:
             Tokens ``(B, t * h * w, D)`` without class token, and the grid ``(t, h, w)``.
         """
+        tokens, grid = self._forward_but_last(clip, mask)
+        tokens, grid = self.blocks[-1](tokens, grid)
+        return ClipTokens(self._last_norm(tokens)[:, int(self.with_cls_token) :], tuple(grid))
+
+    def forward_masked(self, clip: Tensor, mask: Tensor) -> ClipTokens:
+        """``forward_tokens(clip, mask)`` of the masked tokens alone, which costs less.
+
+        Args:
+            clip: ``(B, C, T, H, W)``, normalised.
+            mask: ``(B, t', h', w')`` as there.
+
+        Returns:
+            Tokens ``(M, D)``, sample by sample and in the order of the grid, and the whole grid.
+        """
+        tokens, grid = self._forward_but_last(clip, mask)
+        last = self.blocks[-1]
+        out_grid = pooled_grid(last.attn.pool_q, grid)
+        wanted = resize_mask(mask, out_grid).flatten(1)
+        wanted = nn.functional.pad(wanted, (int(self.with_cls_token), 0))
+        return ClipTokens(self._last_norm(last(tokens, grid, wanted)[0]), out_grid)
+
+    def _forward_but_last(self, clip: Tensor, mask: Tensor | None) -> tuple[Tensor, Grid]:
+        """What the last block sees."""
         tokens, grid = self.patch_embed(clip)
         if mask is not None:
             masked = resize_mask(mask, grid).flatten(1).unsqueeze(-1)
             tokens = torch.where(masked, self.mask_token.to(tokens.dtype), tokens)
         tokens = self._add_class_token(tokens, grid)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             tokens, grid = block(tokens, grid)
-        tokens = getattr(self, f'norm{self.num_scales - 1}')(tokens)
-        return ClipTokens(tokens[:, int(self.with_cls_token) :], tuple(grid))
+        return tokens, grid
+
+    def _last_norm(self, tokens: Tensor) -> Tensor:
+        return getattr(self, f'norm{self.num_scales - 1}')(tokens)

@@ -93,12 +93,12 @@ class MaskFeatViT(VisionTransformer):
         if self.final_norm:
             tokens = self.ln1(tokens)
         tokens = tokens[:, self.num_extra_tokens :]
-        return ClipTokens(tokens.unflatten(0, (len(clip), -1)).flatten(1, 2), grid)
+        return ClipTokens(tokens.unflatten(0, (clip.shape[0], -1)).flatten(1, 2), grid)
 
     def _add_positions(self, patches: Tensor, frame_grid: tuple[int, int]) -> Tensor:
         """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""
         if self.cls_token is not None:
-            patches = torch.cat((self.cls_token.expand(len(patches), -1, -1), patches), dim=1)
+            patches = torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1)
         positions = resize_pos_embed(
             self.pos_embed,
             self.patch_resolution,

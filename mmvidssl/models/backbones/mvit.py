@@ -85,7 +85,7 @@ class MViT(_MViT):
 
     def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
         """What the first block sees: ``(B, 1 + N, D)``, with absolute positions if there are any."""
-        tokens = torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1)
+        tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
         if self.use_abs_pos_embed:
             tokens = tokens + resize_pos_embed(
                 self.pos_embed,

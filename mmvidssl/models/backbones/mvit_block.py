@@ -2,6 +2,7 @@
 
 import torch
 from mmaction.models.backbones.mvit import MultiScaleBlock
+from mmcv.cnn.bricks import DropPath
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -30,13 +31,24 @@ class MViTBlock(MultiScaleBlock):
         # Inside a checkpoint all is made again, and what that needs should not be kept.
         block.attn.remakes = not with_cp
 
-    def forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
-        """Tokens ``(B, 1 + N, D)`` of the grid ``in_size`` to ``(B, 1 + M, D')`` and their grid."""
-        if self.with_cp and torch.is_grad_enabled():
-            return checkpoint(self._forward, x, in_size, use_reentrant=False)
-        return self._forward(x, in_size)
+    def forward(
+        self, x: Tensor, in_size: Grid, wanted: Tensor | None = None
+    ) -> tuple[Tensor, Grid]:
+        """Attend, then feed forward.
 
-    def _forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
+        Args:
+            x: Tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
+            in_size: Their grid ``(t, h, w)``.
+            wanted: ``(B, 1 + M)``, bool: the tokens that anyone asks for; None for all.
+
+        Returns:
+            Tokens ``(B, 1 + M, D')``, or ``(number wanted, D')``, and the grid of the ``M``.
+        """
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(self._forward, x, in_size, wanted, use_reentrant=False)
+        return self._forward(x, in_size, wanted)
+
+    def _forward(self, x: Tensor, in_size: Grid, wanted: Tensor | None) -> tuple[Tensor, Grid]:
         def attend(normed: Tensor) -> tuple[Tensor, Grid, Tensor]:
             widens = self.proj is not None and self.dim_mul_in_attention
             return *self.attn(normed, in_size), self.proj(normed) if widens else x
@@ -44,7 +56,12 @@ class MViTBlock(MultiScaleBlock):
         attended, grid, skip = self._remade(attend, self.norm1, x)
         if self.pool_skip is not None:
             skip = self._pool_skip(skip, in_size)
-        return self._feed_forward(skip + self.drop_path(attended)), grid
+        x = skip + self.drop_path(attended)
+        if wanted is None:
+            return self._feed_forward(x), grid
+        if self.training and isinstance(self.drop_path, DropPath):  # which drops whole samples
+            return self._feed_forward(x)[wanted], grid
+        return self._feed_forward(x[wanted]), grid
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         def expand(normed: Tensor) -> tuple[Tensor, Tensor]:

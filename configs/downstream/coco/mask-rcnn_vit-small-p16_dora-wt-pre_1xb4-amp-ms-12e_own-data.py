@@ -1,0 +1,48 @@
+# Mask R-CNN on your own data in COCO's format, from a ViT-S/16 of DoRA or DINO; 12 epochs.
+#
+# Paper:    none.
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      DATA_ROOT=data/my_objects CLASSES=cat,dog PRETRAINED=CHECKPOINT \
+#           python tools/train.py \
+#           configs/downstream/coco/mask-rcnn_vit-small-p16_dora-wt-pre_1xb4-amp-ms-12e_own-data.py
+_base_ = './mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco.py'
+
+# What is yours: set these variables in the environment, or their defaults here in a copy beside
+# this file. The folder holds train/, val/ (images), annotations/train.json and
+# annotations/val.json; the classes are those of the annotations, in any order.
+data_root = '{{$DATA_ROOT:data/my_objects}}'
+classes = '{{$CLASSES:cat,dog}}'.split(',')
+pretrained = '{{$PRETRAINED:work_dirs/dora/epoch_100.pth}}'
+
+model = dict(
+    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    roi_head=dict(
+        bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))
+    ),
+)
+
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='train/'),
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='val/'),
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=f'{data_root}/annotations/val.json')
+test_evaluator = val_evaluator
+
+# One GPU takes an eighth of the batch: the rate of 1e-4 times the square root of that.
+optim_wrapper = dict(optimizer=dict(lr=3.5e-5))
+auto_scale_lr = dict(enable=False, base_batch_size=4)
+default_hooks = dict(checkpoint=dict(save_best='coco/segm_mAP', rule='greater'))

@@ -1,0 +1,80 @@
+# Kinetics-400 from an MViTv2-L that MaskFeat pretrained there, on long and large clips; 30 epochs.
+#
+# Paper:    86.7 top-1 on Kinetics-400 alone. Its recipe for this size was not found: this is that
+#           for 16x4 clips, its learning rate and augmentation, for as many epochs as mmaction2
+#           trains a supervised model of this size, and with its 3 crops; nothing was tuned.
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \
+#           configs/downstream/kinetics/mvit-large_maskfeat-k400-pre_32xb2-amp-40x3x1-312px-30e_k400.py \
+#           WORK_DIR --cfg-options model.backbone.init_cfg.checkpoint=CHECKPOINT
+_base_ = './mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400.py'
+
+model = dict(
+    # Relative positions are interpolated to the longer and larger clips.
+    backbone=dict(spatial_size=312, temporal_size=40, with_cp=True),
+    test_cfg=dict(max_testing_views=1),
+)
+
+train_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=1),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 356)),
+    dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
+    dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
+    dict(type='Resize', scale=(312, 312), keep_ratio=False),
+    dict(type='Flip', flip_ratio=0.5),
+    dict(
+        type='RandomErasing',
+        erase_prob=0.25,
+        mode='rand',
+        fill_color=[114.75] * 3,
+        fill_std=[57.375] * 3,
+    ),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+val_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=1, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 312)),
+    dict(type='CenterCrop', crop_size=312),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=4, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 312)),
+    dict(type='ThreeCrop', crop_size=312),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs'),
+]
+train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
+
+max_epochs, warmup_epochs = 30, 5
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1 / 60000,
+        by_epoch=True,
+        begin=0,
+        end=warmup_epochs,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min_ratio=1 / 60,
+        by_epoch=True,
+        begin=warmup_epochs,
+        end=max_epochs,
+        T_max=max_epochs - warmup_epochs,
+        convert_to_iter_based=True,
+    ),
+]
+train_cfg = dict(max_epochs=max_epochs)

@@ -1,0 +1,33 @@
+"""The command line of the exporters of ViTs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from .export_vit import Export
+
+
+def run_exporter(export: Callable[..., Export], description: str, out: str) -> int:
+    """Export what the command line names; gives the exit code.
+
+    Args:
+        export: :func:`export_to_timm` or :func:`export_to_hf`.
+        description: Shown by ``--help``.
+        out: What the new file is.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('checkpoint', help='a published backbone, or a checkpoint of a run')
+    parser.add_argument('out', help=out)
+    parser.add_argument('--source', choices=('teacher', 'student'), default='teacher')
+    parser.add_argument(
+        '--num-heads', type=int, help='default: as the config in the file says, else channels / 64'
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite OUT')
+    args = parser.parse_args()
+    try:
+        done = export(args.checkpoint, args.out, args.source, args.num_heads, args.force)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f'{done.path}; load it with\n\n{done.usage}')
+    return 0

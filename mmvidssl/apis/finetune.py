@@ -1,0 +1,145 @@
+"""Fine-tuning a backbone as a classifier of clips held in memory, with few labels."""
+
+import copy
+import math
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+EMBEDDINGS = ('patch_embed', 'cls_token', 'mask_token', 'pos_embed')
+
+
+class FineTuning(NamedTuple):
+    """How to fine-tune.
+
+    Attributes:
+        epochs: Passes over the labelled clips.
+        lr: Peak learning rate of the classifier, and of the backbone's last layer.
+        layer_decay: Factor of the learning rate from each layer to the one before it; 1 for none.
+        batch_size: Clips in a step.
+        weight_decay: Of matrices.
+        warmup: Share of the steps with a growing learning rate; a cosine to zero follows.
+        label_smoothing: Of the cross-entropy.
+        max_norm: Of all gradients together.
+    """
+
+    epochs: int = 50
+    lr: float = 1e-3
+    layer_decay: float = 0.75
+    batch_size: int = 32
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    label_smoothing: float = 0.1
+    max_norm: float = 1.0
+
+
+class ClipClassifier(nn.Module):
+    """A backbone, the mean of its tokens, and a linear layer.
+
+    The mean is standardised by a batch norm without parameters: what tells the clips apart in
+    pretrained tokens is small beside what they have in common, and a few steps would not find it.
+
+    Args:
+        backbone: With ``forward_tokens`` and ``out_channels``, such as ``MaskFeatMViT``; copied.
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, backbone: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = copy.deepcopy(backbone)
+        self.norm = nn.BatchNorm1d(backbone.out_channels, affine=False)
+        self.fc = nn.Linear(backbone.out_channels, num_classes)
+        nn.init.trunc_normal_(self.fc.weight, std=0.02)
+        nn.init.zeros_(self.fc.bias)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Mean tokens ``(B, D)`` of normalised clips ``(B, C, T, H, W)``."""
+        return self.backbone.forward_tokens(clips).tokens.mean(dim=1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits ``(B, num_classes)`` of normalised clips ``(B, C, T, H, W)``."""
+        return self.fc(self.norm(self.features(clips)))
+
+
+def finetune(
+    model: ClipClassifier,
+    clips: np.ndarray,
+    labels: Tensor,
+    recipe: FineTuning,
+    augment: Callable[[np.ndarray, np.random.Generator], Tensor],
+    rng: np.random.Generator,
+) -> None:
+    """Train all of ``model``, in place, and leave it in evaluation mode.
+
+    Args:
+        model: What to train.
+        clips: ``(M, ...)``, in whatever form ``augment`` takes them.
+        labels: ``(M,)`` integers.
+        recipe: How.
+        augment: Turns ``B`` of the clips, and ``rng``, into inputs ``(B, C, T, H, W)``, normalised.
+        rng: Of the order and the augmentation; dropped paths come from torch's.
+    """
+    batches_per_epoch = math.ceil(len(clips) / recipe.batch_size)
+    num_steps = recipe.epochs * batches_per_epoch
+    optimizer = torch.optim.AdamW(layer_groups(model, recipe))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_cosine(step, num_steps, recipe.warmup)
+    )
+    model.train()
+    for _ in range(recipe.epochs):
+        for index in np.array_split(rng.permutation(len(clips)), batches_per_epoch):
+            logits = model(augment(clips[index], rng))
+            loss = F.cross_entropy(logits, labels[index], label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.max_norm)
+            optimizer.step()
+            scheduler.step()
+    model.eval()
+
+
+def warmup_cosine(step: int, num_steps: int, warmup: float) -> float:
+    """Factor of the learning rate: linear to 1 over ``warmup * num_steps`` steps, cosine to 0."""
+    num_warmup = warmup * num_steps
+    if step < num_warmup:
+        return (step + 1) / (num_warmup + 1)
+    return 0.5 + 0.5 * math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup))
+
+
+def layer_groups(model: ClipClassifier, recipe: FineTuning) -> list[dict]:
+    """Parameter groups with the learning rate of their layer; vectors do not decay.
+
+    Embeddings are layer 0, block ``i`` is layer ``i + 1``; what follows the blocks, and the
+    classifier, have the full learning rate.
+    """
+    names = [name for name, _ in model.backbone.named_parameters()]
+    num_blocks = 1 + max(block for block in map(_block_number, names) if block is not None)
+    groups: dict[tuple[int, bool], dict] = {}
+    for name, parameter in model.named_parameters():
+        layer = _layer(name.removeprefix('backbone.'), num_blocks)
+        decays = parameter.ndim > 1
+        group = dict(
+            params=[],
+            lr=recipe.lr * recipe.layer_decay ** (num_blocks + 1 - layer),
+            weight_decay=recipe.weight_decay if decays else 0.0,
+        )
+        groups.setdefault((layer, decays), group)['params'].append(parameter)
+    return list(groups.values())
+
+
+def _block_number(name: str) -> int | None:
+    """Of a parameter of mmaction2's MViT or mmpretrain's ViT, or None."""
+    found = re.match(r'(?:blocks|layers)\.(\d+)\.', name)
+    return int(found[1]) if found else None
+
+
+def _layer(name: str, num_blocks: int) -> int:
+    if name.startswith(EMBEDDINGS):
+        return 0
+    block = _block_number(name)
+    return num_blocks + 1 if block is None else block + 1

@@ -1,0 +1,50 @@
+"""From the config of a backbone and a checkpoint to a backbone that is ready to use."""
+
+import os
+
+from torch import nn
+
+from mmvidssl.engine.checkpoint import check_checkpoint_fits
+from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import PRETRAINING_ONLY
+
+from .init_model import only_warnings, read_checkpoint
+from .publish import select_weights
+
+
+def init_backbone(
+    backbone: dict, checkpoint: str | os.PathLike | None = None, source: str = 'teacher'
+) -> nn.Module:
+    """Build a backbone alone, load its weights, and put it into evaluation mode.
+
+    Positions of another image size (or clip length) are interpolated as the backbone's class does.
+
+    Args:
+        backbone: Its config, ``dict(type='mmvidssl.DINOViT', ...)``.
+        checkpoint: A training checkpoint, or a published backbone. None leaves the random
+            initialisation.
+        source: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If the checkpoint has no such backbone, lacks weights of it, has weights that it
+            does not take, or is of another architecture; names the file and the weights.
+    """
+    model = MODELS.build(backbone)
+    if checkpoint is None:
+        with only_warnings():
+            model.init_weights()
+        return model.eval()
+    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, source)
+    try:
+        check_checkpoint_fits(weights, model, allow_missing=True)
+        absent, extra = model.load_state_dict(weights, strict=False)
+    except ValueError as error:
+        raise ValueError(f'{checkpoint}: {error}') from error
+    absent = [name for name in absent if name not in PRETRAINING_ONLY]
+    if absent or extra:
+        raise ValueError(
+            f'{checkpoint} is not of this backbone: it lacks {", ".join(absent[:8]) or "nothing"}, '
+            f'and has {", ".join(extra[:8]) or "nothing"} besides'
+        )
+    return model.eval()

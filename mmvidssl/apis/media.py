@@ -1,0 +1,152 @@
+"""Images and videos on disk as samples of one size, for features."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mmvidssl.datasets.clip_timing import clip_frame_inds, count_clip_starts
+from mmvidssl.datasets.list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_files
+from mmvidssl.datasets.readers import ReaderCache, probe_video, read_image
+from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
+
+READER = dict(type='mmvidssl.DecordReader')
+Paths = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+class Sampling(NamedTuple):
+    """How files become samples.
+
+    Attributes:
+        every: Seconds from one sample of a video to the next.
+        frame_interval: Frames of the video from one frame of a clip to the next.
+        short_side: Pixels of the shorter side after resizing (bicubic, antialiased).
+        crop_size: Pixels of the sides of the square cut out of the middle.
+    """
+
+    every: float = 1.0
+    frame_interval: int = 4
+    short_side: int = 256
+    crop_size: int = 224
+
+
+class Sample(NamedTuple):
+    """One image, one frame, or one clip."""
+
+    path: str
+    name: str
+    """The path, or what of it comes after the folder that was searched."""
+    frame_inds: np.ndarray | None
+    """``(T,)``; None for an image."""
+    time: float
+    """Seconds of the first frame; NaN for an image."""
+
+
+class MediaSamples(Dataset):
+    """The samples of files: an image each, and frames or clips all along each video.
+
+    Videos are opened once before anything is read, to learn the times of their frames. A clip that
+    a video is too short for repeats its last frame.
+
+    Args:
+        sources: A file, a folder (searched with all below it), or several of them.
+        clip_len: Frames of a sample of a video; None for single frames, as images are.
+        sampling: How files become samples.
+
+    Raises:
+        FileNotFoundError: a file or folder does not exist.
+        ValueError: a file is neither image nor video by its suffix, a folder holds none, images are
+            given where clips are needed, or ``sampling`` is impossible.
+        VideoError: a video cannot be read; names it.
+    """
+
+    def __init__(self, sources: Paths, clip_len: int | None, sampling: Sampling) -> None:
+        _check(sampling)
+        self.clip_len, self.sampling = clip_len, sampling
+        self.resize = ClipResize(short_side=sampling.short_side)
+        self.crop = ClipCenterCrop(sampling.crop_size)
+        self.readers = ReaderCache()
+        found = find_media(sources)
+        images = [path for path, _ in found if is_image(path)]
+        if clip_len is not None and images:
+            raise ValueError(
+                f'the model takes clips of {clip_len} frames, but {images[0]} is an image; give '
+                'videos, or use a model of images'
+            )
+        self.samples = [sample for path, name in found for sample in self._list(path, name)]
+
+    def _list(self, path: str, name: str) -> list[Sample]:
+        if is_image(path):
+            return [Sample(path, name, None, float('nan'))]
+        timestamps = probe_video(path, READER).timestamps
+        timing = (self.clip_len or 1, self.sampling.frame_interval, 'frames')
+        latest = max(count_clip_starts(timestamps, *timing), 1) - 1
+        wanted = np.arange(timestamps[0], timestamps[latest] + 1e-6, self.sampling.every)
+        samples = []
+        for start in np.unique(np.searchsorted(timestamps, wanted - 1e-6).clip(0, latest)):
+            inds = clip_frame_inds(timestamps, int(start), *timing).clip(0, len(timestamps) - 1)
+            samples.append(Sample(path, name, inds, float(timestamps[start])))
+        return samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """uint8 ``(3, T, H, W)``; ``(3, H, W)`` for single frames."""
+        sample = self.samples[index]
+        if sample.frame_inds is None:
+            clip = read_image(sample.path)[None]
+        else:
+            reader = self.readers.get(sample.path, READER)
+            clip = reader.get_frames(sample.frame_inds)
+        clip = self.crop.transform(self.resize.transform(dict(clip=clip)))['clip']
+        pixels = torch.from_numpy(clip).permute(3, 0, 1, 2)
+        return pixels[:, 0] if self.clip_len is None else pixels
+
+
+def find_media(sources: Paths) -> list[tuple[str, str]]:
+    """Paths of images and videos, and their names: below its folder, or as given.
+
+    Raises:
+        FileNotFoundError, ValueError: as :class:`MediaSamples`.
+    """
+    given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    if not given:
+        raise ValueError('no file is given')
+    found = []
+    for source in map(str, given):
+        if Path(source).is_dir():
+            files = find_files(source, (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+            found += [(str(Path(source, file.path)), file.path) for file in files]
+        elif not Path(source).exists():
+            raise FileNotFoundError(f'no such image, video or folder: {source}')
+        elif not source.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)):
+            raise ValueError(
+                f'{source} is neither image nor video: it must end in one of '
+                f'{", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))}'
+            )
+        else:
+            found.append((source, source))
+    return found
+
+
+def is_image(path: str) -> bool:
+    """By the suffix."""
+    return path.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _check(sampling: Sampling) -> None:
+    if sampling.every <= 0 or sampling.frame_interval < 1:
+        raise ValueError(
+            f'every must be positive seconds and frame_interval at least 1 frame, got '
+            f'every={sampling.every}, frame_interval={sampling.frame_interval}'
+        )
+    if not 1 <= sampling.crop_size <= sampling.short_side:
+        raise ValueError(
+            f'crop_size must be between 1 and short_side={sampling.short_side}, '
+            f'got {sampling.crop_size}'
+        )

@@ -1,0 +1,76 @@
+"""The weights of a file, read as plain data."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+from torch.hub import load_state_dict_from_url
+
+CONVERT = (
+    'Plain are checkpoints of PlainCheckpointHook and what tools/model_converters/publish_model.py '
+    'makes of them; dora_to_mmvidssl.py and slowfast_to_mmvidssl.py beside it make plain what the '
+    'authors of DINO, DoRA and MaskFeat released.'
+)
+EXTRACT = (
+    "A training checkpoint of MMEngine's CheckpointHook, if you trust it, becomes plain by "
+    "torch.save(dict(state_dict=torch.load(OLD, weights_only=False)['state_dict']), NEW). "
+)
+
+
+def read_weights(checkpoint: str) -> dict[str, Tensor]:
+    """All tensors of a checkpoint's ``state_dict``, or of a file that is one, by name.
+
+    Args:
+        checkpoint: A path, or an address that MMEngine fetches (``https://``, ``s3://``, ...).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds no weights, or more than plain data; says what makes it plain.
+    """
+    content = _read(checkpoint)
+    is_dict = isinstance(content, Mapping)
+    state_dict = content.get('state_dict', content) if is_dict else {}
+    weights = {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
+    if not weights:
+        found = f'only {", ".join(map(str, content))}' if is_dict else f'a {type(content).__name__}'
+        raise ValueError(f'{checkpoint} holds no state_dict, {found[:200]}. {CONVERT}')
+    return weights
+
+
+def _read(checkpoint: str) -> Any:
+    load: Callable[..., Any] = partial(torch.load, weights_only=True)
+    if checkpoint.startswith(('http://', 'https://')):
+        load = _fetch
+    elif '://' in checkpoint:
+        load = CheckpointLoader.load_checkpoint
+    elif not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'{checkpoint} does not exist')
+    try:
+        return load(checkpoint, map_location='cpu')
+    except (PermissionError, URLError):
+        raise
+    except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
+        raise ValueError(_explain(checkpoint, error)) from error
+
+
+def _fetch(address: str, map_location: str) -> Any:
+    """As MMEngine does, into torch's cache and once for all processes; but as plain data."""
+    load = partial(load_state_dict_from_url, address, map_location=map_location, weights_only=True)
+    content = load() if is_main_process() else None
+    barrier()
+    return content if is_main_process() else load()
+
+
+def _explain(checkpoint: str, error: Exception) -> str:
+    """What torch says at length, but for its advice to trust the file."""
+    named = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
+    reason = f'it holds a {named[1]}' if named else f'{type(error).__name__}: {error}'[:200]
+    extract = EXTRACT if named and named[1].startswith(('mmengine.', 'numpy.')) else ''
+    return f'{checkpoint} does not open as plain data ({reason}). {extract}{CONVERT}'

@@ -1,0 +1,61 @@
+"""Data that are there and fit the model, or training that does not begin."""
+
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+
+from mmvidssl.registry import HOOKS
+
+from ..data_check import DataCheck, leaves
+from ..unwrap import unwrap_model
+
+
+@HOOKS.register_module()
+class DataCheckHook(Hook):
+    """Check the data of fine-tuning before the first iteration.
+
+    For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain. Refused are: a data set
+    without samples; files (videos, images, masks) that do not exist; heads, or a mixup, whose
+    ``num_classes`` is not the data set's number of classes; classes that are no category of a COCO
+    annotation file; labels that are no class; segmentation masks with values that are no class, or
+    with several channels. What depends on samples is told from those looked at, and a line says how
+    many those were.
+
+    Args:
+        num_samples: How many samples of each data set to look at, evenly spaced, first and last
+            included. Their files are looked for, not opened.
+        num_masks: How many segmentation masks to open, of those.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+
+    def __init__(self, num_samples: int = 1000, num_masks: int = 20) -> None:
+        if min(num_samples, num_masks) < 1:
+            raise ValueError(
+                f'num_samples and num_masks must be positive, got {num_samples} and {num_masks}; '
+                'leave out DataCheckHook to check nothing'
+            )
+        self.num_samples = num_samples
+        self.num_masks = num_masks
+
+    def before_run(self, runner) -> None:
+        """Check the data sets of the loops that are about to run.
+
+        Raises:
+            FileNotFoundError, ValueError: as :meth:`DataCheck.run`.
+        """
+        model = unwrap_model(runner.model)
+        for part in ('train', 'val', 'test'):
+            loop = getattr(runner, f'_{part}_loop')
+            if not isinstance(loop, BaseLoop):  # not built: not to be run
+                continue
+            for dataset in leaves(loop.dataloader.dataset):
+                name = f'{part}_dataloader.dataset'
+                if not isinstance(dataset, BaseDataset):
+                    runner.logger.warning(
+                        f'{name}: a {type(dataset).__name__} is not checked, it is no BaseDataset'
+                    )
+                    continue
+                check = DataCheck(dataset, name, self.num_samples, self.num_masks)
+                runner.logger.info(check.run(model))

@@ -1,0 +1,52 @@
+# The same on labelled pictures of 32 px: a narrow ViT.
+#
+# Paper:    none; a demonstration.
+# Cost, Measured: docs/en/maskfeat_learns.md
+# Run:      python tools/benchmarks/maskfeat_learns.py --images FILE.npz
+_base_ = 'schedule.py'
+
+max_iters = 2000
+warmup_iters = 100
+batch_size = 64
+train_cfg = dict(max_iters=max_iters)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=warmup_iters)
+param_scheduler[1].update(begin=warmup_iters, end=max_iters, T_max=max_iters - warmup_iters)
+
+# All that is neither for validation nor for testing is pretrained on.
+sizes = dict(few=500, val=400, test=500)
+
+model = dict(
+    type='MaskFeat',
+    data_preprocessor=dict(type='ClipDataPreprocessor', mean=[120.0] * 3, std=[62.0] * 3),
+    backbone=dict(
+        type='MaskFeatViT',
+        arch=dict(embed_dims=96, num_layers=6, num_heads=3, feedforward_channels=384),
+        img_size=32,
+        patch_size=4,
+        drop_path_rate=0.0,
+    ),
+    neck=dict(
+        type='mmpretrain.LinearNeck',
+        in_channels=96,
+        out_channels=27,
+        norm_cfg=None,
+        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+    ),
+    target_generator=dict(type='HOGGenerator', cell_size=4, patch_size=4),
+    head=dict(type='MaskFeatHead', loss=dict(type='RegressionLoss')),
+)
+train_pipeline = [
+    dict(type='ClipRandomResizedCrop', size=32, scale=(0.5, 1.0)),
+    dict(type='ClipRandomFlip', prob=0.5),
+    dict(type='BlockMask', mask_window=(8, 8), mask_ratio=0.4, exact=True),
+    dict(type='PackClipInputs'),
+]
+
+finetuning = dict(epochs=30, batch_size=64)
+finetuning_backbone = dict(drop_path_rate=0.1)
+finetuning_pipeline = [
+    dict(type='ClipRandomResizedCrop', size=32, scale=(0.4, 1.0)),
+    dict(type='ClipRandomFlip', prob=0.5),
+]
+grid = dict(lr=(1e-3, 3e-3), layer_decay=(0.75, 1.0))

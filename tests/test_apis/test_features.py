@@ -1,0 +1,195 @@
+"""Features of frames, clips, images and videos, against the backbones' own outputs."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmvidssl.apis import FeatureExtractor, Sampling, extract_features, init_model
+from mmvidssl.datasets.readers import read_image
+from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
+from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
+from tests.utils_video import draw_frame, read_frame_number, write_video
+
+SMALL = Sampling(every=1.0, frame_interval=2, short_side=32, crop_size=32)
+
+
+def build(model: dict):
+    """A model whose weights are all different from any default."""
+    built = init_model(Config(dict(default_scope='mmvidssl', model=model)))
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
+    return built
+
+
+def maskfeat_vit_cfg() -> dict:
+    cfg = maskfeat_cfg(backbone=backbone_cfg(type='mmvidssl.MaskFeatViT'))
+    cfg['neck']['in_channels'] = 24
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def dora():
+    return build(dora_cfg())
+
+
+@pytest.fixture(scope='module')
+def maskfeat():
+    return build(maskfeat_cfg())
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3), np.uint8)
+
+
+def normalized(model, frames: np.ndarray) -> torch.Tensor:
+    """``(T, H, W, 3)`` to ``(3, T, H, W)``, by the model's own preprocessor."""
+    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)
+    return model.data_preprocessor(dict(inputs=dict(clip=[clip])))['inputs']['clip'][0]
+
+
+@torch.no_grad()
+def test_several_layers_of_a_vit_all_go_through_its_norm(dora, frames):
+    backbone = dora.teacher.backbone
+    inputs = normalized(dora, frames).transpose(0, 1)
+    tokens = backbone.pre_norm(backbone._embed(inputs)[0])
+    expected = []
+    for layer in backbone.layers:
+        tokens = layer(tokens)
+        expected.append(backbone.ln1(tokens))
+    found = extract_features(dora, frames, batch_size=3, layers=[-2, -1])
+    torch.testing.assert_close(found, torch.cat([t[:, 0] for t in expected], -1))
+    torch.testing.assert_close(
+        extract_features(dora, frames, layers=0, pool='mean'), expected[0][:, 1:].mean(1)
+    )
+    torch.testing.assert_close(extract_features(dora, frames, pool='none'), expected[1][:, 1:])
+
+
+@torch.no_grad()
+def test_clips_of_maskfeat_are_mean_tokens(maskfeat, frames):
+    clips = normalized(maskfeat, frames).unflatten(1, (2, 4)).transpose(0, 1)
+    expected = maskfeat.backbone.forward_tokens(clips).tokens
+    torch.testing.assert_close(extract_features(maskfeat, frames), expected.mean(1))
+    torch.testing.assert_close(extract_features(maskfeat, frames, pool='none'), expected)
+    wide = extract_features(maskfeat, frames, layers=[0, 1, 2])
+    assert wide.shape == (2, 8 + 16 + 16) or wide.shape[0] == 2
+    torch.testing.assert_close(wide[:, -16:], expected.mean(1))
+    with pytest.raises(ValueError, match='do not divide the 7 frames given; leave out 3'):
+        extract_features(maskfeat, frames[:7])
+    with pytest.raises(ValueError, match='cannot stand beside each other'):
+        extract_features(maskfeat, frames, layers=[0, 2], pool='none')
+
+
+@torch.no_grad()
+def test_maskfeats_vit_sees_frames(frames):
+    model = build(maskfeat_vit_cfg())
+    inputs = normalized(model, frames).transpose(0, 1)
+    expected = model.backbone.forward_tokens(inputs).tokens.mean(1)
+    torch.testing.assert_close(extract_features(model, frames), expected)
+
+
+def test_what_the_model_cannot_give_is_refused(dora, maskfeat, frames):
+    with pytest.raises(ValueError, match='DINOViT has 2 blocks, got 2'):
+        extract_features(dora, frames, layers=2)
+    with pytest.raises(ValueError, match="pool must be one of .*'max'"):
+        extract_features(dora, frames, pool='max')
+    with pytest.raises(ValueError, match='layers not empty'):
+        extract_features(dora, frames, layers=[])
+    with pytest.raises(ValueError, match='MaskFeat has no teacher'):
+        extract_features(maskfeat, frames, source='teacher')
+    with pytest.raises(ValueError, match='DistillationTargetGenerator has no backbone'):
+        FeatureExtractor(dora.target_generator)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images of different sizes and a video of 30 frames at 10 a second."""
+    import cv2
+
+    root = tmp_path / 'media'
+    (root / 'below').mkdir(parents=True)
+    for name, size in {'a.png': (48, 96), 'below/b.jpg': (120, 80)}.items():
+        cv2.imwrite(str(root / name), draw_frame(3, size))
+    write_video(root / 'c.mp4', num_frames=30, fps=10)
+    return root
+
+
+def test_files_keep_names_and_times(dora, folder, tmp_path):
+    found = extract_features(dora, folder, sampling=SMALL, show_progress=False)
+    assert found.names == ['a.png', 'below/b.jpg', 'c.mp4', 'c.mp4', 'c.mp4']
+    np.testing.assert_allclose(found.times, [np.nan, np.nan, 0, 1, 2], atol=1e-3)
+    clip = ClipResize(short_side=32).transform(dict(clip=read_image(folder / 'a.png')[None]))
+    frame = ClipCenterCrop(32).transform(clip)['clip']
+    torch.testing.assert_close(found.features[:1], extract_features(dora, frame))
+    saved = np.load(found.save(tmp_path / 'new' / 'features.npz'))
+    assert sorted(saved) == ['features', 'names', 'times']
+    np.testing.assert_array_equal(saved['features'], found.features.numpy())
+    assert saved['names'].tolist() == found.names
+    with pytest.raises(ValueError, match='written as .npz, got f.parquet'):
+        found.save('f.parquet')
+
+
+def test_workers_and_progress_change_nothing(dora, folder, capsys):
+    alone = extract_features(dora, folder, sampling=SMALL, show_progress=False)
+    assert not capsys.readouterr().out
+    together = extract_features(dora, folder, sampling=SMALL, batch_size=2, num_workers=1)
+    torch.testing.assert_close(together.features, alone.features)
+    assert 'extracting features 100%' in capsys.readouterr().out
+
+
+def test_clips_of_a_video_lie_where_their_times_say(maskfeat, folder, monkeypatch):
+    from mmvidssl.apis.media import MediaSamples
+
+    video = folder / 'c.mp4'
+    media = MediaSamples([video], 4, Sampling(1.0, 2, 64, 64))
+    assert [sample.time for sample in media.samples] == pytest.approx([0, 1, 2], abs=1e-3)
+    assert [sample.frame_inds.tolist() for sample in media.samples] == [
+        [0, 2, 4, 6],
+        [10, 12, 14, 16],
+        [20, 22, 24, 26],
+    ]
+    monkeypatch.setattr(media, 'crop', lambda: None)
+    media.crop = type('Whole', (), dict(transform=staticmethod(lambda results: results)))
+    numbers = [read_frame_number(frame) for frame in media[1].permute(1, 2, 3, 0).numpy()]
+    assert numbers == [10, 12, 14, 16]
+    # A clip that does not fit repeats the last frame; there is always one.
+    long = MediaSamples(video, 4, Sampling(1.0, 20, 64, 64))
+    assert [sample.frame_inds.tolist() for sample in long.samples] == [[0, 20, 29, 29]]
+    found = extract_features(maskfeat, video, sampling=SMALL, show_progress=False)
+    assert found.features.shape == (3, 16) and set(found.names) == {str(video)}
+
+
+def test_files_that_do_not_serve_are_named(dora, maskfeat, folder, tmp_path):
+    (tmp_path / 'notes.txt').write_text('hello')
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'broken.mp4').write_bytes(b'no video')
+    for source, error, message in [
+        ('none.jpg', FileNotFoundError, 'no such image, video or folder: none.jpg'),
+        (tmp_path / 'notes.txt', ValueError, 'neither image nor video'),
+        (tmp_path / 'empty', ValueError, 'no file in .*empty'),
+        (tmp_path / 'broken.mp4', OSError, 'broken.mp4'),
+        ([], ValueError, 'no file is given'),
+    ]:
+        with pytest.raises(error, match=message):
+            extract_features(dora, source, show_progress=False)
+    with pytest.raises(ValueError, match='clips of 4 frames, but .*a.png is an image'):
+        extract_features(maskfeat, folder, show_progress=False)
+    with pytest.raises(ValueError, match='crop_size must be between 1 and short_side=256, got 300'):
+        extract_features(dora, folder, sampling=Sampling(crop_size=300))
+    with pytest.raises(ValueError, match='every must be positive'):
+        extract_features(dora, folder, sampling=Sampling(every=0))
+
+
+def test_maskfeat_is_initialised_from_config_and_checkpoint(maskfeat, tmp_path):
+    torch.save(dict(state_dict=maskfeat.state_dict()), tmp_path / 'epoch_1.pth')
+    config = Config(dict(default_scope='mmvidssl', model=maskfeat_cfg()))
+    again = init_model(config, tmp_path / 'epoch_1.pth')
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, maskfeat.state_dict()[name]), name
+    weights = {k: v for k, v in maskfeat.state_dict().items() if not k.endswith('rel_pos_h')}
+    torch.save(weights, tmp_path / 'part.pth')
+    with pytest.raises(ValueError, match=r'part.pth lacks 3 of the \d+ weights of the backbone'):
+        init_model(config, tmp_path / 'part.pth')

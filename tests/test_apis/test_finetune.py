@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmvidssl.apis.finetune import (
+    ClipClassifier,
+    FineTuning,
+    finetune,
+    layer_groups,
+    warmup_cosine,
+)
+from mmvidssl.registry import MODELS
+
+
+def vit(**kwargs):
+    arch = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
+    cfg = dict(type='mmvidssl.MaskFeatViT', arch=arch, img_size=16, patch_size=4, **kwargs)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model
+
+
+def mvit():
+    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1], dim_mul_indices=[1])
+    return MODELS.build(
+        dict(type='mmvidssl.MaskFeatMViT', arch=arch, spatial_size=16, temporal_size=4)
+    )
+
+
+def to_inputs(clips, rng=None):
+    return torch.from_numpy(clips).float() - 0.5
+
+
+def test_schedule():
+    factors = [warmup_cosine(step, 100, 0.1) for step in range(100)]
+    assert np.allclose(factors[:10], np.arange(1, 11) / 11)
+    assert factors[10] == 1
+    assert math.isclose(factors[55], 0.5)
+    assert np.all(np.diff(factors[10:]) < 0)
+    assert factors[99] < 1e-3
+
+
+@pytest.mark.parametrize(('backbone', 'blocks'), [(vit, 2), (mvit, 3)])
+def test_each_parameter_has_the_rate_of_its_layer(backbone, blocks):
+    model = ClipClassifier(backbone(), 3)
+    groups = layer_groups(model, FineTuning(lr=1.0, layer_decay=0.5, weight_decay=0.1))
+    rates = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
+    assert len(rates) == sum(len(g['params']) for g in groups) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        part, *rest = name.removeprefix('backbone.').split('.')
+        if part in ('blocks', 'layers'):
+            expected = 0.5 ** (blocks - int(rest[0]))
+        elif part in ('patch_embed', 'pos_embed', 'cls_token', 'mask_token'):
+            expected = 0.5 ** (blocks + 1)
+        else:
+            assert part in ('fc', 'ln1') or part.startswith('norm')
+            expected = 1.0
+        assert rates[id(parameter)] == (expected, 0.1 if parameter.ndim > 1 else 0.0)
+
+
+def test_features_are_mean_tokens_and_the_backbone_is_copied():
+    backbone = vit()
+    model = ClipClassifier(backbone, 3)
+    clips = torch.randn(2, 3, 1, 16, 16)
+    tokens = backbone.forward_tokens(clips).tokens
+    means = tokens.mean(1)
+    standard = (means - means.mean(0)) / (means.var(0, correction=0) + model.norm.eps).sqrt()
+    assert torch.allclose(model(clips), model.fc(standard), atol=1e-5)
+    before = tokens.detach().clone()
+    finetune(model, clips.numpy(), torch.tensor([0, 1]), FineTuning(1), to_inputs, rng())
+    assert torch.equal(backbone.forward_tokens(clips).tokens, before)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_learns_and_is_reproducible():
+    labels = torch.arange(24) % 2
+    clips = np.random.default_rng(1).random((24, 3, 1, 16, 16), dtype=np.float32)
+    clips[labels == 1, 0] += 0.5
+    logits = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = ClipClassifier(vit(), 2)
+        finetune(model, clips, labels, FineTuning(20, lr=3e-3, batch_size=8), to_inputs, rng())
+        assert not model.training
+        logits.append(model(to_inputs(clips)).detach())
+    assert torch.equal(*logits)
+    assert (logits[0].argmax(1) == labels).all()
+
+
+def test_one_step_is_adamw_on_the_smoothed_cross_entropy():
+    torch.manual_seed(0)
+    clips, labels = rng().random((4, 3, 1, 16, 16), dtype=np.float32), torch.arange(4) % 2
+    model = ClipClassifier(vit(), 2)
+    naive = ClipClassifier(model.backbone, 2)
+    naive.load_state_dict(model.state_dict())
+    recipe = FineTuning(1, 1e-2, 1.0, 4, weight_decay=0.0, warmup=0.0, max_norm=math.inf)
+    finetune(model, clips, labels, recipe, to_inputs, rng())
+    optimizer = torch.optim.AdamW(naive.parameters(), lr=1e-2, weight_decay=0.0)
+    log_probs = naive(to_inputs(clips)).log_softmax(1)
+    smooth = 0.95 * F.one_hot(labels, 2) + 0.05 * F.one_hot(1 - labels, 2)
+    (-(smooth * log_probs).sum(1).mean()).backward()
+    optimizer.step()
+    num_compared = 0
+    for (name, ours), theirs in zip(model.named_parameters(), naive.parameters(), strict=True):
+        if theirs.grad is not None:
+            # Adam's first step takes a gradient's sign, which is random where it is but rounding.
+            sure = theirs.grad.abs() > 1e-6
+            assert torch.allclose(ours[sure], theirs[sure], atol=1e-5), name
+            num_compared += int(sure.sum())
+    assert num_compared > 1000

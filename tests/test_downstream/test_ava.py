@@ -1,0 +1,87 @@
+"""Configs of AVA, run with mmaction2 and mmdetection."""
+
+import pytest
+from mmengine.config import Config
+
+from tests.test_downstream import utils
+from tests.test_downstream.utils_action import (
+    AS_MVIT,
+    MVIT_WIDTH,
+    build_full,
+    check_common,
+    check_moved,
+    check_name,
+    coverage_at_full_size,
+    narrow_mvit,
+    pretraining_config,
+    shrink_clips,
+    write_ava,
+    write_checkpoints,
+)
+from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of, metrics_of
+
+PATHS = configs_of('ava')
+EACH = pytest.mark.parametrize('name', PATHS)
+
+
+@EACH
+def test_configs_say_what_they_are(name):
+    check_header(PATHS[name])
+    check_name(PATHS[name])
+    cfg = Config.fromfile(PATHS[name])
+    check_common(cfg)
+    check_metafile(PATHS[name], build_full(cfg))
+    assert cfg.model.init_cfg is None  # nothing else is loaded over the backbone
+    for part in ('train', 'val', 'test'):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        assert dataset.type == 'AVADataset'
+        files = [dataset.ann_file, dataset.exclude_file, dataset.label_file, dataset.proposal_file]
+        assert all(file.startswith('data/ava/annotations/') for file in files)
+
+
+@EACH
+def test_full_models_take_the_weights_of_the_configs_they_name(name):
+    cfg = Config.fromfile(PATHS[name])
+    coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
+    assert not coverage.new
+    assert not coverage.misfits
+
+
+def test_boxes_are_cut_out_where_they_are():
+    """The stride of the extractor is that of the last feature map, 32 pixels."""
+    for path in PATHS.values():
+        cfg = Config.fromfile(path)
+        size = cfg.model.backbone.spatial_size
+        last = build_full(cfg).backbone.blocks[-1]
+        stride = cfg.model.roi_head.bbox_roi_extractor.featmap_stride
+        assert size // stride == last.init_out_size[-1]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """AVA at the configs' paths, and checkpoints."""
+    folder = tmp_path_factory.mktemp('ava')
+    write_ava(folder / 'data/ava')
+    write_checkpoints(folder)
+    return folder
+
+
+def shrink(cfg, checkpoint, work_dir):
+    for part in ('train', 'val', 'test'):
+        shrink_clips(cfg[f'{part}_dataloader'].dataset.pipeline)
+    narrow_mvit(cfg, checkpoint)
+    cfg.model.roi_head.bbox_head.in_channels = MVIT_WIDTH
+    return utils.shrink_runner(cfg, work_dir)
+
+
+@pytest.mark.slow
+@EACH
+def test_trains_and_evaluates(name, folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(folder)
+    cfg = shrink(Config.fromfile(PATHS[name]), folder / 'mvit.pth', tmp_path)
+    runner, start = utils.train(cfg)
+    assert runner.iter == 2
+    (precision,) = metrics_of(runner, 'mAP/overall').values()
+    assert 0 <= precision <= 1
+    utils.assert_backbone_loaded(start, folder / 'mvit.pth', **AS_MVIT)
+    check_moved(runner, start)

@@ -1,0 +1,199 @@
+"""Detection configs, run with mmdetection."""
+
+import copy
+
+import pytest
+import torch
+from mmdet.datasets import CocoDataset
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+from mmvidssl.models.backbones.mvit import resize_rel_pos
+from tests.test_downstream import utils
+from tests.test_downstream.utils_dense import (
+    bicubic,
+    check_custom_keys,
+    check_header,
+    check_metafile,
+    check_name,
+    configs_of,
+    divide_sizes,
+    metrics_of,
+    replace_numbers,
+    write_coco,
+)
+
+PATHS = configs_of('coco')
+EACH = pytest.mark.parametrize('name', PATHS)
+IBOT_1X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco'
+IBOT_3X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-36e_coco'
+WIDTHS = {384: 24, 256: 16, 1024: 32}
+MVIT_WIDTHS = {192: 16, 384: 32, 768: 64, 256: 16, 1024: 32}
+KEYS = (
+    'embed_dim',
+    'in_channels',
+    'out_channels',
+    'feat_channels',
+    'conv_out_channels',
+    'fc_out_channels',
+)
+
+
+def is_mvit(name):
+    return '_mvit-' in name
+
+
+def shrink(cfg, name, data_root, checkpoint, work_dir):
+    """Narrow, for images of a hundred pixels, with the config's own pipelines, heads and losses."""
+    divide_sizes(cfg._cfg_dict, 8)
+    backbone = cfg.model.backbone
+    if is_mvit(name):
+        backbone.update(arch=utils.NARROW_MVIT, spatial_size=64, temporal_size=4)
+    else:
+        backbone.update(arch=utils.NARROW_VIT, img_size=(64, 96))
+    backbone.init_cfg.checkpoint = str(checkpoint)
+    numbers = MVIT_WIDTHS if is_mvit(name) else WIDTHS
+    replace_numbers(cfg.model.neck, numbers, KEYS)
+    replace_numbers(cfg.model.rpn_head, numbers, KEYS)
+    replace_numbers(cfg.model.roi_head, numbers, KEYS)
+    train_cfg, test_cfg = cfg.model.train_cfg, cfg.model.test_cfg
+    stages = train_cfg.rcnn if isinstance(train_cfg.rcnn, list) else [train_cfg.rcnn]
+    for part in (train_cfg.rpn, *stages):
+        part.sampler.num = 16
+    for proposal in (train_cfg.rpn_proposal, test_cfg.rpn):
+        proposal.update(nms_pre=50, max_per_img=20)
+    test_cfg.rcnn.update(score_thr=0.0, max_per_img=10)  # there shall be something to evaluate
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.data_root = str(data_root)
+    annotations = f'{data_root}/annotations/{cfg.val_evaluator.ann_file.split("/")[-1]}'
+    cfg.val_evaluator.ann_file = cfg.test_evaluator.ann_file = annotations
+    return utils.shrink_runner(cfg, work_dir)
+
+
+@pytest.fixture(scope='module')
+def vit(tmp_path_factory):
+    return utils.write_vit_checkpoint(tmp_path_factory.mktemp('vit') / 'dora.pth')
+
+
+@pytest.fixture(scope='module')
+def mvit(tmp_path_factory):
+    return utils.write_mvit_checkpoint(tmp_path_factory.mktemp('mvit') / 'maskfeat.pth')
+
+
+@pytest.fixture(scope='module')
+def coco(tmp_path_factory):
+    root = tmp_path_factory.mktemp('coco')
+    write_coco(
+        root,
+        {part: f'annotations/instances_{part}2017.json' for part in ('train', 'val')},
+        {part: f'{part}2017' for part in ('train', 'val')},
+        CocoDataset.METAINFO['classes'],
+    )
+    return root
+
+
+def check_backbone(name, state, checkpoint):
+    if is_mvit(name):
+        new = [f'norm{scale}.' for scale in range(3)]
+        utils.assert_backbone_loaded(
+            state,
+            checkpoint,
+            renamed={'norm2.': 'norm3.'},
+            interpolated={
+                f'rel_pos_{axis}': lambda value, shape: resize_rel_pos(value, shape[0])
+                for axis in 'hw'
+            },
+            new=new,
+        )
+    else:
+        utils.assert_backbone_loaded(
+            state,
+            checkpoint,
+            utils.TEACHER,
+            interpolated=dict(pos_embed=bicubic(source=(4, 4), target=(4, 6))),
+            left_over=['ln1.'],
+        )
+
+
+def check_evaluation(runner):
+    metrics = metrics_of(runner, 'coco/bbox_mAP', 'coco/segm_mAP', 'coco/bbox_mAP_50')
+    assert all(0 <= value <= 1 for value in metrics.values())
+
+
+@EACH
+def test_full_size(name):
+    cfg = Config.fromfile(PATHS[name])
+    check_header(PATHS[name])
+    check_name(PATHS[name], cfg)
+    check_custom_keys(cfg)
+    model = utils.build_on_meta(cfg)
+    check_metafile(PATHS[name], model)
+    levels = model.extract_feat(torch.zeros(1, 3, 64, 96, device='meta'))
+    sizes = [tuple(level.shape[1:]) for level in levels]
+    assert sizes == [(256, 64 // s, 96 // s) for s in (4, 8, 16, 32)] + [(256, 1, 2)]
+
+
+@pytest.mark.slow
+@EACH
+def test_trains_and_evaluates(name, coco, vit, mvit, tmp_path):
+    if name.endswith('own-data'):
+        pytest.skip('test_own_data.py follows the page that describes it')
+    cfg = Config.fromfile(PATHS[name])
+    checkpoint = mvit if is_mvit(name) else vit
+    runner, start = utils.train(shrink(cfg, name, coco, checkpoint, tmp_path))
+    assert runner.iter == 2
+    check_backbone(name, start, checkpoint)
+    check_evaluation(runner)
+    assert all(p.isfinite().all() for p in runner.model.parameters())
+    learnt = {n for n, p in runner.model.named_parameters() if not torch.equal(p, start[n])}
+    # A rate that begins at a thousandth of the real one moves little in two steps.
+    assert {name.split('.')[0] for name in learnt} >= {'backbone', 'neck', 'rpn_head', 'roi_head'}
+
+
+@pytest.mark.parametrize(
+    'name, decay, length, steps', [(IBOT_1X, 0.8, 12, [8, 11]), (IBOT_3X, 0.75, 36, [27, 33])]
+)
+def test_recipe_is_that_of_ibot(name, decay, length, steps):
+    cfg = Config.fromfile(PATHS[name])
+    backbone, wrapper = cfg.model.backbone, cfg.optim_wrapper
+    assert list(backbone.out_indices) == [3, 5, 7, 11]
+    assert backbone.final_norm is False and backbone.drop_path_rate == 0.1
+    assert backbone.img_size == (800, 1008)
+    assert cfg.train_dataloader.batch_size * 8 == 32
+    assert wrapper.type == 'AmpOptimWrapper' and wrapper.clip_grad is None
+    assert wrapper.optimizer.to_dict() == dict(
+        type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
+    )
+    assert wrapper.paramwise_cfg.to_dict() == dict(layer_decay_rate=decay)
+    warmup, drops = cfg.param_scheduler
+    assert (warmup.start_factor, warmup.end, warmup.by_epoch) == (0.001, 500, False)
+    assert (drops.milestones, drops.gamma, drops.end) == (steps, 0.1, length)
+    assert cfg.train_cfg.max_epochs == length
+    for head in cfg.model.roi_head.bbox_head:
+        assert (head.num_shared_convs, head.num_shared_fcs) == (4, 1)
+        assert head.reg_decoded_bbox and head.loss_bbox.type == 'GIoULoss'
+    flip, sizes = cfg.train_dataloader.dataset.pipeline[2:4]
+    assert flip.prob == 0.5
+    (resize,), (before, crop, after) = sizes.transforms
+    assert [side for side, _ in resize.scales] == list(range(480, 801, 32))
+    assert [side for side, _ in before.scales] == [400, 500, 600]
+    assert crop.crop_size == (384, 600) and after.scales == resize.scales
+
+
+def test_every_parameter_has_the_rate_of_its_depth():
+    cfg = Config.fromfile(PATHS[IBOT_1X])
+    wrapper_cfg = dict(copy.deepcopy(cfg.optim_wrapper), type='OptimWrapper')
+    wrapper_cfg.pop('loss_scale')
+    model = utils.build_on_meta(cfg)
+    groups = build_optim_wrapper(model, wrapper_cfg).optimizer.param_groups
+    settings = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
+    for name, parameter in model.named_parameters():
+        rate, weight_decay = settings.pop(id(parameter))
+        depth = 13
+        if name.startswith('backbone.layers.'):
+            depth = int(name.split('.')[2]) + 1
+        elif name.startswith('backbone.'):
+            depth = 0
+        assert rate == pytest.approx(1e-4 * 0.8 ** (13 - depth)), name
+        assert weight_decay == (0.0 if parameter.ndim == 1 else 0.05), name
+    assert not settings

@@ -1,0 +1,187 @@
+"""Configs of Kinetics, run with mmaction2."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+
+from mmvidssl.registry import MODELS
+from tests.test_downstream import utils
+from tests.test_downstream.utils_action import (
+    FINETUNING_ARCH,
+    MVIT_WIDTH,
+    build_full,
+    check_common,
+    check_name,
+    check_run,
+    coverage_at_full_size,
+    pretraining_config,
+    shrink_recognizer,
+    write_checkpoints,
+    write_videos,
+)
+from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of
+
+PATHS = configs_of('kinetics')
+EACH = pytest.mark.parametrize('name', PATHS)
+SMALL = 'mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400'
+LARGE = 'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400'
+LONG = 'mvit-large_maskfeat-k400-pre_32xb2-amp-40x3x1-312px-30e_k400'
+VIT = 'vit-small-p16_dora-wt-pre_8xb32-amp-1x1x8-50e_k400'
+NUM_CLASSES = dict(k400=400, k600=600, k700=700)
+
+
+@EACH
+def test_configs_say_what_they_are(name):
+    check_header(PATHS[name])
+    cfg = Config.fromfile(PATHS[name])
+    check_common(cfg)
+    check_metafile(PATHS[name], build_full(cfg))
+    num_classes = NUM_CLASSES.get(name.split('_')[-1], 2)
+    assert cfg.model.cls_head.num_classes == num_classes
+    augments = cfg.model.data_preprocessor.blending.augments
+    assert [(a.type, a.num_classes) for a in augments] == [
+        ('MixupBlending', num_classes),
+        ('CutmixBlending', num_classes),
+    ]
+    for part in ('train', 'val', 'test'):
+        ann_file = cfg[f'{part}_dataloader'].dataset.ann_file
+        assert f'kinetics{num_classes}' in ann_file or 'own-data' in name
+        assert ('train' in ann_file) == (part == 'train')
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
+def test_file_names_state_batch_and_schedule(name):
+    check_name(PATHS[name])
+
+
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [
+        (SMALL, dict(decay=0.75, drop_path=0.1, epochs=100, warmup=20, repeats=2)),
+        (LARGE, dict(decay=0.875, drop_path=0.2, epochs=75, warmup=5, repeats=1)),
+    ],
+)
+def test_recipe_of_the_released_code(name, options):
+    cfg = Config.fromfile(PATHS[name])
+    head, wrapper = cfg.model.cls_head, cfg.optim_wrapper
+    assert wrapper.paramwise_cfg == dict(layer_decay_rate=options['decay'])
+    assert wrapper.optimizer == dict(type='AdamW', lr=9.6e-3, betas=(0.9, 0.999), weight_decay=0.05)
+    assert wrapper.clip_grad.max_norm == 5
+    assert cfg.model.backbone.drop_path_rate == options['drop_path']
+    assert (head.init_scale, head.label_smooth_eps, head.dropout_ratio) == (0.001, 0.1, 0)
+    assert cfg.train_cfg.max_epochs == options['epochs']
+    assert cfg.param_scheduler[0].end == options['warmup']
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.get('num_repeats', 1) == options['repeats']
+    assert dataset.type == ('RepeatAugDataset' if options['repeats'] > 1 else 'VideoDataset')
+    by_type = {step.type: step for step in dataset.pipeline}
+    assert by_type['SampleFrames'].clip_len == 16
+    assert by_type['RandomErasing'].erase_prob == 0.25
+    augment = by_type['mmvidssl.ClipRandAugment']
+    assert (augment.magnitude, augment.magnitude_std, augment.num_ops) == (7, 0.5, 2)
+    test = {step.type: step for step in cfg.test_dataloader.dataset.pipeline}
+    assert test['SampleFrames'].num_clips == 10
+    assert 'CenterCrop' in test
+
+
+@pytest.mark.parametrize(
+    'name', [name for name in PATHS if 'own-data' not in name and 'vit-base' not in name]
+)
+def test_full_models_take_the_weights_of_the_configs_they_name(name):
+    """All tensors but those of another place in the file, at full size."""
+    cfg = Config.fromfile(PATHS[name])
+    coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
+    assert not coverage.new
+    assert not coverage.misfits
+    if 'dora' in name:
+        assert not coverage.interpolated
+        return
+    assert set(coverage.renamed) == {'norm3.weight', 'norm3.bias'}
+    blocks = {int(key.split('.')[1]) for key in coverage.interpolated}
+    first = 45 if 'large' in name else 15
+    expected = set(range(48)) if name == LONG else set(range(first, 48 if 'large' in name else 16))
+    assert blocks == expected
+
+
+def test_the_full_vit_base_builds():
+    model = build_full(Config.fromfile(PATHS[VIT.replace('vit-small', 'vit-base')]))
+    assert model.backbone.embed_dims == model.cls_head.in_channels == 768
+
+
+def test_pooled_is_the_norm_of_the_mean():
+    utils.register_all_modules(init_default_scope=False)
+    cfg = dict(type='mmvidssl.PooledMViT', arch=FINETUNING_ARCH, spatial_size=64, temporal_size=4)
+    torch.manual_seed(0)
+    pooled = MODELS.build(cfg).eval()
+    maps = MODELS.build(dict(cfg, type='mmvidssl.MViT', output_cls_token=False)).eval()
+    pooled.init_weights()
+    maps.load_state_dict(pooled.state_dict())
+    clip = torch.randn(2, 3, 4, 64, 64)
+    maps.norm3 = torch.nn.Identity()
+    (tokens,) = maps(clip)
+    (out,) = pooled(clip)
+    assert out.shape == (2, MVIT_WIDTH, 1, 1, 1)
+    expected = pooled.norm3(tokens.mean((2, 3, 4)))
+    torch.testing.assert_close(out.flatten(1), expected)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Kinetics-400 at the configs' paths, and checkpoints."""
+    folder = tmp_path_factory.mktemp('kinetics')
+    data = folder / 'data/kinetics400'
+    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', 4)
+    write_videos(data / 'videos_val', data / 'kinetics400_val_list_videos.txt', 2)
+    write_checkpoints(folder)
+    return folder
+
+
+@pytest.mark.parametrize('name', [SMALL, LONG, VIT])
+def test_trains_and_tests(name, folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(folder)
+    runner = check_run(PATHS[name], folder, tmp_path)
+    samples = 2 if name == SMALL else 1
+    batch = next(iter(runner.train_dataloader))
+    assert len(batch['inputs']) == 2 * samples
+    depths = {group['depth'] for group in runner.optim_wrapper.optimizer.param_groups}
+    assert depths == set(range(14 if name == VIT else 8))
+
+
+def test_class_scores_are_those_of_the_mean_frame(folder):
+    """mmaction2's TSN on class tokens: one score a video, whatever the number of frames."""
+    cfg = shrink_recognizer(Config.fromfile(PATHS[VIT]), folder / 'vit.pth', folder)
+    init_default_scope('mmaction')
+    utils.register_all_modules(init_default_scope=False)
+    model = MODELS.build(copy.deepcopy(cfg.model)).eval()
+    model.init_weights()
+    frames = torch.randn(2, 8, 3, 64, 64)
+    with torch.no_grad():
+        scores = model(frames, stage='head')
+        tokens = model.backbone(frames.flatten(0, 1))[0].unflatten(0, (2, 8)).mean(1)
+    torch.testing.assert_close(scores, model.cls_head.fc_cls(tokens))
+
+
+def test_layers_learn_at_their_own_rate():
+    """Layer decay as PySlowFast has it, at full size: 0.75 ** (16 + 1 - depth)."""
+    cfg = Config.fromfile(PATHS[SMALL])
+    model = build_full(cfg)
+    cfg.optim_wrapper.update(type='OptimWrapper')
+    cfg.optim_wrapper.pop('loss_scale')
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    rate = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
+    decay = {
+        id(p): group['weight_decay'] for group in optimizer.param_groups for p in group['params']
+    }
+    for name, parameter in model.named_parameters():
+        parts = name.split('.')
+        depth = 17
+        if parts[1] in ('cls_token', 'patch_embed'):
+            depth = 0
+        elif parts[1] == 'blocks':
+            depth = int(parts[2]) + 1
+        assert rate[id(parameter)] == pytest.approx(9.6e-3 * 0.75 ** (17 - depth)), name
+        assert decay[id(parameter)] == (0.05 if parameter.ndim > 1 else 0), name

@@ -1,0 +1,313 @@
+"""Data sets of the four libraries, right and wrong."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.logging import MMLogger
+from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_scope
+from mmengine.runner import BaseLoop
+from torch import nn
+
+from mmvidssl.engine.class_counts import class_counts
+from mmvidssl.engine.data_check import DataCheck, leaves, spread
+from mmvidssl.engine.hooks import DataCheckHook
+from mmvidssl.registry import MODELS
+
+NAME = 'train_dataloader.dataset'
+
+
+class SomeHead(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.num_classes = num_classes
+
+
+def model_of(*numbers):
+    return nn.ModuleDict({f'head{i}': SomeHead(number) for i, number in enumerate(numbers)})
+
+
+def check(dataset, *numbers, num_samples=100, num_masks=10):
+    return DataCheck(dataset, NAME, num_samples, num_masks).run(model_of(*numbers))
+
+
+@pytest.fixture(autouse=True)
+def scope(monkeypatch):
+    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+
+
+def image(path, values=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels.flat[: np.size(values)] = values
+    cv2.imwrite(str(path), pixels)
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A data set of mmdetection: three images with a cat and a dog each."""
+
+    def build(classes=('cat', 'dog'), **options):
+        names = [f'{index}.png' for index in range(3)]
+        for name in names:
+            image(tmp_path / name)
+        box = dict(bbox=[1, 1, 5, 5], area=25, iscrowd=0)
+        annotations = dict(
+            images=[dict(id=i, file_name=n, width=8, height=8) for i, n in enumerate(names)],
+            categories=[dict(id=7, name='cat'), dict(id=9, name='dog')],
+            annotations=[
+                dict(box, id=2 * i + j, image_id=i, category_id=category)
+                for i in range(3)
+                for j, category in enumerate((7, 9))
+            ],
+        )
+        (tmp_path / 'coco.json').write_text(json.dumps(annotations))
+        return make(
+            'mmdet.CocoDataset',
+            data_root=str(tmp_path),
+            ann_file='coco.json',
+            metainfo=dict(classes=classes),
+            **{'data_prefix': dict(img=''), **options},
+        )
+
+    return build
+
+
+def make(kind, **options):
+    init_default_scope(kind.split('.')[0])
+    return DATASETS.build(dict(type=kind, pipeline=[], **options))
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """A data set of mmsegmentation, whose two masks have these values in their first pixels."""
+
+    def build(values, kind='mmseg.BaseSegDataset', **options):
+        for index in range(2):
+            image(tmp_path / f'images/{index}.jpg')
+            image(tmp_path / f'masks/{index}.png', values)
+        return make(
+            kind,
+            data_root=str(tmp_path),
+            data_prefix=dict(img_path='images', seg_map_path='masks'),
+            **options,
+        )
+
+    return build
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A data set of mmaction2 with these labels; its files are empty, they are not opened."""
+
+    def build(labels, missing=(), **options):
+        for index in range(len(labels)):
+            if index not in missing:
+                (tmp_path / f'{index}.mp4').touch()
+        lines = [f'{index}.mp4 {label}' for index, label in enumerate(labels)]
+        (tmp_path / 'list.txt').write_text('\n'.join(lines))
+        return make(
+            'mmaction.VideoDataset',
+            ann_file=str(tmp_path / 'list.txt'),
+            data_prefix=dict(video=str(tmp_path)),
+            **options,
+        )
+
+    return build
+
+
+def test_detection(coco):
+    assert check(coco(), 2, 2) == (
+        f'{NAME} (CocoDataset): 3 of 3 samples looked at: 3 files, 2 classes'
+    )
+    message = r'has 2 classes, but there is .*head0.num_classes=2, .*head1.num_classes=80. Set '
+    with pytest.raises(ValueError, match=message + r'model.head1.num_classes to 2'):
+        check(coco(), 2, 80)
+
+
+def test_names_that_are_no_category(coco):
+    message = r"classes has \['bird'\], which are no categories of .*coco.json.* \['cat', 'dog'\]"
+    with pytest.raises(ValueError, match=message):
+        check(coco(('cat', 'bird')), 2)
+    assert '1 classes' in check(coco(('dog',)), 1)
+
+
+def test_one_class_without_a_comma(coco):
+    with pytest.raises(ValueError, match=r"classes=\('cat',\), with the comma"):
+        check(coco('cat'), 1)
+
+
+def test_missing_files(coco, videos):
+    dataset = coco(data_prefix=dict(img='elsewhere'))
+    with pytest.raises(FileNotFoundError) as error:
+        check(dataset, 2)
+    parts = ('3 of the 3 files looked for do not exist', 'elsewhere/0.png', "'img': '", 'ann_file=')
+    assert all(part in str(error.value) for part in parts)
+    with pytest.raises(FileNotFoundError, match=r'1 of the 4 files .*/2.mp4'):
+        check(videos([0, 1, 2, 1], missing=[2]), 3)
+
+
+def test_masks(masks):
+    classes = dict(metainfo=dict(classes=('sky', 'sea', 'sand')))
+    assert check(masks([0, 1, 2, 255], **classes), 3, 3) == (
+        f'{NAME} (BaseSegDataset): 2 of 2 samples looked at: 4 files, 3 classes, classes in 2 '
+        'masks: 3 (0 to 2)'
+    )
+    message = r'masks/0.png has the values \[3\].* masks may hold 0 to 2 and 255'
+    with pytest.raises(ValueError, match=message):
+        check(masks([0, 3], **classes), 3)
+    with pytest.raises(ValueError, match='BaseSegDataset.* has 3 classes, but there is .*=150'):
+        check(masks([0], **classes), 3, 150)
+
+
+def test_masks_from_one(masks):
+    """As ADE20K's."""
+    options = dict(reduce_zero_label=True, metainfo=dict(classes=('sky', 'sea')))
+    assert 'classes in 2 masks: 2 (0 to 1)' in check(masks([0, 1, 2, 255], **options), 2)
+    with pytest.raises(ValueError, match=r'masks may hold 0 \(ignored\), 1 to 2 and 255'):
+        check(masks([3], **options), 2)
+
+
+def test_masks_of_some_classes(masks):
+    """A label map, which the library makes of a choice of classes."""
+    options = dict(kind='mmseg.ADE20KDataset', metainfo=dict(classes=('sky', 'wall')))
+    seen = check(masks([0, 1, 2, 3], **options), 2)  # 1 is wall, 3 is sky
+    assert 'classes in 2 masks: 2 (0 to 1)' in seen
+
+
+def test_coloured_masks(masks, tmp_path):
+    dataset = masks([0], metainfo=dict(classes=('sky',)))
+    cv2.imwrite(str(tmp_path / 'masks/1.png'), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match='masks/1.png is a picture of 3 channels'):
+        check(dataset, 1)
+
+
+def test_masks_read_as_the_library_reads_them(masks):
+    options = dict(kind='mmseg.ADE20KDataset', metainfo=dict(classes=('sky', 'wall')))
+    dataset = masks([0, 1, 2, 3, 150, 255], **options)
+    init_default_scope('mmseg')
+    info = dataset.get_data_info(0)
+    loaded = TRANSFORMS.build(dict(type='LoadAnnotations'))(dict(info))['gt_seg_map']
+    ours = DataCheck(dataset, NAME, 10, 10)._read_mask(info['seg_map_path'])
+    assert ours == set(np.unique(loaded).tolist()) == {0, 1, 255}
+
+
+def test_videos(videos):
+    assert 'looked at: 4 files, labels 0 to 2' in check(videos([0, 1, 2, 1]), 3)
+    with pytest.raises(ValueError, match=r'labels looked at go from 1 to 3, but the 3 classes'):
+        check(videos([1, 2, 3]), 3)
+    with pytest.raises(ValueError, match='parts of the model disagree, but there is .*=400'):
+        check(videos([0, 1]), 2, 400)
+    with pytest.raises(ValueError, match='go from -1 to 0'):
+        check(videos([0, -1]), 2)
+    assert 'labels -1 to -1' in check(videos([-1, -1], test_mode=True), 2)
+
+
+def test_image_folders(tmp_path):
+    for name in ('cat/0.png', 'cat/1.png', 'dog/2.png'):
+        image(tmp_path / name)
+    dataset = make('mmpretrain.CustomDataset', data_root=str(tmp_path))
+    assert '3 files, 2 classes, labels 0 to 1' in check(dataset, 2)
+    with pytest.raises(ValueError, match=r'has 2 classes, but there is .*num_classes=1000'):
+        check(dataset, 1000)
+
+
+def test_depth(tmp_path):
+    """The classes of NYUv2 are scenes."""
+    image(tmp_path / 'images/kitchen_1.jpg')
+    image(tmp_path / 'annotations/kitchen_1.png', 200)
+    dataset = make('mmseg.NYUDataset', data_root=str(tmp_path))
+    assert check(dataset, 1).endswith('1 of 1 samples looked at: 2 files')
+
+
+def test_empty(tmp_path):
+    (tmp_path / 'images').mkdir()
+    dataset = make(
+        'mmseg.BaseSegDataset',
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images'),
+        serialize_data=False,
+    )
+    with pytest.raises(ValueError, match=r'BaseSegDataset\) has no samples \(data_root='):
+        check(dataset, 1)
+
+
+def test_looks_at_the_stated_number(videos):
+    assert '3 of 7 samples looked at: 3 files' in check(videos([0] * 7), 1, num_samples=3)
+    assert spread(7, 3) == [0, 3, 6]
+    assert spread(2, 9) == [0, 1] and spread(0, 9) == [] and spread(5, 1) == [0]
+
+
+def test_wrapped_data_sets(videos):
+    first = videos([0, 1])
+    assert list(leaves(ConcatDataset([first, first]))) == [first, first]
+    assert list(leaves(RepeatDataset(first, times=3))) == [first]
+
+
+LIBRARIES = {
+    'mmdet::convnext/cascade-mask-rcnn_convnext-t-p4-w7_fpn_4conv1fc-giou_amp-ms-crop-3x_coco.py': {
+        **{f'model.roi_head.bbox_head.{stage}.num_classes': 80 for stage in range(3)},
+        **{f'model.roi_head.mask_head.{stage}.num_classes': 80 for stage in range(3)},
+    },
+    'mmseg::mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py': {
+        'model.decode_head.num_classes': 150,
+        'model.auxiliary_head.num_classes': 150,
+    },
+    'mmaction::recognition/mvit/'
+    'mvit-small-p244_k400-maskfeat-pre_8xb32-16x4x1-100e_kinetics400-rgb.py': {
+        'model.cls_head.num_classes': 400,
+        'model.data_preprocessor.blending.augments.0.num_classes': 400,
+        'model.data_preprocessor.blending.augments.1.num_classes': 400,
+    },
+    'mmpretrain::vision_transformer/vit-base-p16_32xb128-mae_in1k.py': {
+        'model.head.num_classes': 1000,
+        'data_preprocessor.num_classes': 1000,
+    },
+}
+
+
+@pytest.mark.parametrize('base, expected', LIBRARIES.items(), ids=lambda item: str(item)[:8])
+def test_finds_every_number_of_classes(tmp_path, base, expected):
+    (tmp_path / 'config.py').write_text(f'_base_ = {base!r}\n')
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    init_default_scope(cfg.default_scope)
+    model = dict(cfg.model)
+    model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))  # as the runner does
+    assert class_counts(MODELS.build(model)) == expected
+
+
+class Runner:
+    """What the hook asks of a runner."""
+
+    def __init__(self, model, **loops):
+        self.model = model
+        self.logger = MMLogger.get_instance('data check')
+        self._train_loop = self._val_loop = self._test_loop = None
+        for name, dataset in loops.items():
+            setattr(self, f'_{name}_loop', Loop(dataset))
+
+
+class Loop(BaseLoop):
+    def __init__(self, dataset):
+        self.dataloader = torch.utils.data.DataLoader(dataset)
+
+    def run(self):
+        pass
+
+
+def test_looks_at_the_loops_that_run(videos):
+    dataset = videos([0, 1, 2])
+    DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=dataset))
+    wrong = RepeatDataset(videos([0, 1, 7]), times=2)
+    with pytest.raises(ValueError, match=r'val_dataloader.dataset \(VideoDataset\)'):
+        DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=wrong))
+
+
+@pytest.mark.parametrize('options', [dict(num_samples=0), dict(num_masks=-1)])
+def test_numbers_are_positive(options):
+    with pytest.raises(ValueError, match='must be positive'):
+        DataCheckHook(**options)

@@ -1,0 +1,69 @@
+"""Write features of images and videos to an .npz file, with file names and time stamps."""
+
+import argparse
+import sys
+
+from mmvidssl.apis import extract_features, init_model
+from mmvidssl.apis.feature_extractor import POOLS, SOURCES
+from mmvidssl.apis.features import check_npz
+from mmvidssl.apis.media import Sampling
+
+EXAMPLE = """example:
+  python tools/extract_features.py CONFIG CHECKPOINT holiday/ --out features.npz
+  python tools/extract_features.py CONFIG CHECKPOINT walk.mp4 --out walk.npz \\
+      --every 0.5 --layers -4 -3 -2 -1 --pool class
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='the config of the model')
+    parser.add_argument('checkpoint', help='of a training run, or a published backbone')
+    parser.add_argument('sources', nargs='+', help='images, videos, or folders of them')
+    parser.add_argument('--out', required=True, help='name of the new file, ending in .npz')
+    parser.add_argument('--source', choices=SOURCES, help='default: the teacher if there is one')
+    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
+    parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
+    default = Sampling()
+    parser.add_argument(
+        '--every', type=float, default=default.every, help='seconds between samples of a video'
+    )
+    parser.add_argument(
+        '--frame-interval', type=int, default=default.frame_interval, help='within a clip'
+    )
+    parser.add_argument('--short-side', type=int, default=default.short_side)
+    parser.add_argument('--crop-size', type=int, default=default.crop_size)
+    parser.add_argument('--batch-size', type=int, help='default: samples of 64 frames in all')
+    parser.add_argument('--workers', type=int, default=0, help='processes that read files')
+    parser.add_argument('--device', default='cpu')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    sampling = Sampling(args.every, args.frame_interval, args.short_side, args.crop_size)
+    try:
+        check_npz(args.out)
+        model = init_model(args.config, args.checkpoint, args.device)
+        found = extract_features(
+            model,
+            args.sources,
+            args.batch_size,
+            args.source,
+            args.layers,
+            args.pool,
+            sampling,
+            args.workers,
+        )
+        found.save(args.out)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f'{args.out}: features {tuple(found.features.shape)}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Write a backbone as TorchScript (.ts) or by torch.export (.pt2); see apis.export_backbone."""
+
+import argparse
+import sys
+
+from mmvidssl.apis import export_backbone, init_model
+from mmvidssl.apis.feature_extractor import POOLS, SOURCES
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='the config of the model')
+    parser.add_argument('checkpoint', help='of a training run, or a published backbone')
+    parser.add_argument('out', help='the new file, ending in .ts or .pt2')
+    parser.add_argument(
+        '--size', type=int, nargs='+', help='height and width, or one for both; default: as trained'
+    )
+    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
+    parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
+    parser.add_argument('--source', choices=SOURCES, help='default: the teacher if there is one')
+    parser.add_argument('--force', action='store_true', help='overwrite OUT')
+    args = parser.parse_args()
+    if args.size and len(args.size) > 2:
+        parser.error(f'--size takes one or two numbers, got {args.size}')
+    return args
+
+
+def main() -> int:
+    args = parse_args()
+    size = args.size[0] if args.size and len(args.size) == 1 else args.size
+    try:
+        model = init_model(args.config, args.checkpoint)
+        done = export_backbone(
+            model, args.out, size, args.layers, args.pool, args.source, args.force
+        )
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f'{done.path}: {done.meta}; largest relative difference {done.difference:.1e}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
