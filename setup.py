@@ -26,6 +26,7 @@ INSTALL_REQUIRES = [
     'mmengine>=0.10.3,<1.0',
     'numpy>=1.25',
     'packaging>=21',
+    'pillow>=9',
     'rich',
     'setuptools<82',
     'torch>=2.1',

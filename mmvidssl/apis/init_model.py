@@ -39,12 +39,13 @@ def init_model(
     checkpoint: str | os.PathLike | None = None,
     device: str | torch.device = 'cpu',
 ) -> nn.Module:
-    """Build the algorithm of a config, load its weights, and put it into evaluation mode.
+    """Build the model of a config, load its weights, and put it into evaluation mode.
 
     Args:
         config: A config file, or the config.
         checkpoint: A training checkpoint, or a published backbone, which then serves as student
-            and as teacher. None leaves the random initialisation.
+            and as teacher. None initialises as the config says: at random, or a downstream model
+            from the checkpoint it names.
         device: Where the model shall live.
 
     Raises:
@@ -57,13 +58,19 @@ def init_model(
             raise FileNotFoundError(f'no such config: {config}')
         config = Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmvidssl'))
-    model = MODELS.build(config.model)
+    model = MODELS.build(_model_cfg(config))
     if checkpoint is None:
         with only_warnings():
             model.init_weights()
     else:
         _load_into(model, load_weights(checkpoint), checkpoint)
     return model.to(device).eval()
+
+
+def _model_cfg(config: Config) -> dict:
+    """With the preprocessor that stands beside the model in mmpretrain's configs, as the runner."""
+    beside = config.get('data_preprocessor')
+    return config.model if beside is None else {'data_preprocessor': beside, **config.model}
 
 
 @contextmanager

@@ -160,7 +160,6 @@ def finetune_grid(
     name: str, backbone: nn.Module, preprocessor: nn.Module, cfg: Config, splits: Splits, seed: int
 ) -> dict[str, float]:
     """Fine-tune with every setting of the grid; test the one that is best on validation clips."""
-
     pipeline = Compose(build_transforms(cfg.finetuning_pipeline))
 
     def augment(clips: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -175,10 +174,11 @@ def finetune_grid(
         classifier = ClipClassifier(fresh, splits.num_classes)
         recipe = FineTuning(**cfg.finetuning, lr=lr, layer_decay=decay)
         finetune(classifier, *splits.few, recipe, augment, np.random.default_rng([seed, 1]))
-        val, test = (_accuracy(classifier, preprocessor, x) for x in (splits.val, splits.test))
-        results.append((val, test, lr, decay))
-    _, test, lr, decay = max(results, key=lambda result: result[0])
+        val = _accuracy(classifier, preprocessor, splits.val)
+        results.append((val, classifier, lr, decay))
+    _, best, lr, decay = max(results, key=lambda result: result[0])
     key = f'fine-tuning/{name}'
+    test = _accuracy(best, preprocessor, splits.test)
     return {key: test, f'{key}, lr': lr, f'{key}, layer decay': decay}
 
 

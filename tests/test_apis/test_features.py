@@ -75,7 +75,8 @@ def test_clips_of_maskfeat_are_mean_tokens(maskfeat, frames):
     torch.testing.assert_close(extract_features(maskfeat, frames), expected.mean(1))
     torch.testing.assert_close(extract_features(maskfeat, frames, pool='none'), expected)
     wide = extract_features(maskfeat, frames, layers=[0, 1, 2])
-    assert wide.shape == (2, 8 + 16 + 16) or wide.shape[0] == 2
+    widths = [block.out_dims for block in maskfeat.backbone.blocks]
+    assert wide.shape == (2, sum(widths))
     torch.testing.assert_close(wide[:, -16:], expected.mean(1))
     with pytest.raises(ValueError, match='do not divide the 7 frames given; leave out 3'):
         extract_features(maskfeat, frames[:7])
@@ -193,3 +194,24 @@ def test_maskfeat_is_initialised_from_config_and_checkpoint(maskfeat, tmp_path):
     torch.save(weights, tmp_path / 'part.pth')
     with pytest.raises(ValueError, match=r'part.pth lacks 3 of the \d+ weights of the backbone'):
         init_model(config, tmp_path / 'part.pth')
+
+
+def test_a_preprocessor_beside_the_model_counts(frames):
+    """As in mmpretrain's configs, where MMEngine's runner hands it to the model."""
+    beside = dict(mean=[10.0] * 3, std=[20.0] * 3, to_rgb=True)
+    model = dict(
+        type='ImageClassifier',
+        backbone=backbone_cfg(),
+        head=dict(type='LinearClsHead', num_classes=2, in_channels=24),
+    )
+    config = Config(dict(default_scope='mmpretrain', model=model, data_preprocessor=beside))
+    classifier = init_model(config)
+    extractor = FeatureExtractor(classifier)
+    assert extractor.mean.tolist() == [10] * 3 and extractor.std.tolist() == [20] * 3
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        expected = classifier.backbone((pixels - 10) / 20)[-1]
+    torch.testing.assert_close(extract_features(classifier, frames), expected)
+    config.pop('data_preprocessor')
+    with pytest.raises(ValueError, match='ClsDataPreprocessor has no mean and std'):
+        extract_features(init_model(config), frames)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from mmvidssl.engine.checkpoint import Coverage, find_coverage
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.compat import strip_function_scopes
 from tests.test_downstream import utils
 from tests.test_downstream.utils_dense import CONFIGS, metrics_of
 from tests.utils_video import draw_frame, write_video
@@ -135,7 +134,6 @@ def pretraining_config(cfg: Config) -> Path:
 
 def shrink_recognizer(cfg: Config, checkpoint: Path | str, work_dir: Path) -> Config:
     """A recognizer for such clips, which begins with a checkpoint, in place."""
-    strip_function_scopes(cfg)
     for part in ('train', 'val', 'test'):
         shrink_clips(cfg[f'{part}_dataloader'].dataset.pipeline)
     if 'MViT' in cfg.model.backbone.type:

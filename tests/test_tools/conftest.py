@@ -18,9 +18,9 @@ def video(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def shell():
-    """Runs a command in the root of the checkout, with this interpreter as ``python``."""
+    """Runs a command in the checkout's root or ``cwd``; ``python`` is this interpreter."""
 
-    def run(*command, timeout=240, **variables) -> subprocess.CompletedProcess:
+    def run(*command, timeout=240, cwd=ROOT, **variables) -> subprocess.CompletedProcess:
         env = {
             **os.environ,
             'PYTHONPATH': str(ROOT),
@@ -31,7 +31,7 @@ def shell():
         }
         return subprocess.run(
             [str(part) for part in command],
-            cwd=ROOT,
+            cwd=cwd,
             env=env,
             timeout=timeout,
             capture_output=True,

@@ -42,7 +42,8 @@ def dora_step(args: argparse.Namespace) -> Step:
 def maskfeat_step(args: argparse.Namespace) -> Step:
     """MViTv2-S on clips of 16 x 224 x 224, 157 of 392 cubes masked, HOG targets."""
     is_ours = args.kind.startswith('ours')
-    model = (MODELS.build(maskfeat_cfg(args)) if is_ours else PeerMaskFeat()).train()
+    with_cp = 4 if args.kind == 'ours with_cp=4' else False
+    model = (MODELS.build(maskfeat_cfg(with_cp)) if is_ours else PeerMaskFeat()).train()
     for _, parameter in sorted(model.named_parameters()):
         if parameter.ndim > 1:
             nn.init.trunc_normal_(parameter, std=0.02)
@@ -63,14 +64,14 @@ def maskfeat_step(args: argparse.Namespace) -> Step:
 
 
 def optimizer_step(model: nn.Module, loss: Callable[[], Tensor]) -> Step:
-    """Forward, backward and AdamW."""
+    """Forward, backward and AdamW, in MMEngine's order."""
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
 
     def step() -> float:
         value = loss()
-        optimizer.zero_grad()
         value.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return value.item()
 
     return step
@@ -91,10 +92,10 @@ def dora_cfg(args: argparse.Namespace) -> dict:
     )
 
 
-def maskfeat_cfg(args: argparse.Namespace) -> dict:
+def maskfeat_cfg(with_cp: bool | int) -> dict:
     return dict(
         type='mmvidssl.MaskFeat',
-        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small', with_cp=args.with_cp),
+        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small', with_cp=with_cp),
         neck=dict(type='mmpretrain.LinearNeck', in_channels=768, out_channels=108, norm_cfg=None),
         target_generator=dict(type='mmvidssl.HOGGenerator'),
         head=dict(type='mmvidssl.MaskFeatHead', loss=dict(type='mmvidssl.RegressionLoss')),

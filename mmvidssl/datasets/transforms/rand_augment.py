@@ -21,7 +21,7 @@ VALUES = np.arange(256)
 # From (frame, strength in [0, 1], sign) to the changed frame, uint8 RGB (H, W, 3).
 Op = Callable[[np.ndarray, float, int], np.ndarray]
 # The inverse 2 x 3 map of pixel coordinates, of an amount and the (height, width) of the frame.
-Matrix = Callable[[float, tuple[int, ...]], Sequence[Sequence[float]]]
+Matrix = Callable[[float, tuple[int, ...]], list[list[float]]]
 
 
 @TRANSFORMS.register_module()
@@ -144,8 +144,9 @@ def _enhance(frame: np.ndarray, strength: float, sign: int, adjust: Callable) ->
     return adjust(frame, 1 + sign * 0.9 * strength)
 
 
-def _rotation(degrees: float, size: tuple[int, ...]) -> Sequence[Sequence[float]]:
-    return cv2.getRotationMatrix2D(((size[1] - 1) / 2, (size[0] - 1) / 2), degrees, 1.0)
+def _rotation(degrees: float, size: tuple[int, ...]) -> list[list[float]]:
+    centre = ((size[1] - 1) / 2, (size[0] - 1) / 2)
+    return cv2.getRotationMatrix2D(centre, degrees, 1.0).tolist()
 
 
 def _move(

@@ -77,18 +77,21 @@ class MViTAttention(MultiScaleAttention):
         num_class = int(self.with_cls_token)
         return tokens.split((num_class, tokens.shape[2] - num_class), dim=2)
 
-    @staticmethod
-    def _pool(class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
+    def _pool(self, class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
         """Pool what ``_fold`` gives, all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
-        pooled = F.conv3d(
-            clip,
-            torch.cat([pool.weight for pool in pools]).to(clip.dtype),
+        # On a CPU the backward pass of depthwise convolutions is slow in half precision.
+        dtype = torch.promote_types(clip.dtype, torch.float32) if clip.is_cpu else clip.dtype
+        convolve = partial(
+            F.conv3d,
+            weight=torch.cat([pool.weight for pool in pools]).to(dtype),
             stride=pools[0].stride,
             padding=pools[0].padding,
             groups=clip.shape[1],
         )
+        with torch.autocast(clip.device.type, enabled=False):
+            pooled = self._remade(convolve, partial(Tensor.to, dtype=dtype), clip)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
-        return torch.cat((class_token, tokens), dim=2)
+        return torch.cat((class_token.to(tokens.dtype), tokens), dim=2)
 
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, q_grid: Grid, k_grid: Grid

@@ -149,7 +149,7 @@ def test_options_change_the_config():
     assert cfg.param_scheduler[1].end == 100
     assert cfg.grid.lr == (1.0,)
     assert cfg.sizes.few == 32
-    assert run.load_config(True, {}).model.backbone.type == 'MaskFeatViT'
+    assert run.load_config(True, {}).model.backbone.temporal_size == 1
 
 
 def test_losses_are_means_over_masked_tokens_of_test_clips(scope):

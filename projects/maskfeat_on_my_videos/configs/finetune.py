@@ -20,11 +20,10 @@ model = dict(
     # Its own last downscaling, which pretraining left out; the weights are fitted when loaded.
     backbone=dict(
         _delete_=True,
-        type='mmvidssl.MViT',
+        type='mmvidssl.PooledMViT',
         arch='small',
         drop_path_rate=0.1,
         dim_mul_in_attention=False,
-        output_cls_token=False,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
     cls_head=dict(num_classes=num_classes, with_cls_token=False),
@@ -38,11 +37,13 @@ model = dict(
     ),
 )
 
-# mmaction2's without RandAugment, which it takes from a package that no longer imports.
+# mmaction2's, whose own RandAugment comes from a package that no longer imports.
 train_pipeline = [
     dict(type='DecordInit'),
     dict(type='SampleFrames', clip_len=16, frame_interval=4, num_clips=1),
     dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 256)),
+    dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
     dict(type='RandomResizedCrop'),
     dict(type='Resize', scale=(224, 224), keep_ratio=False),
     dict(type='Flip', flip_ratio=0.5),

@@ -37,7 +37,8 @@ OPTIONS = {
         'train_cfg.max_epochs=1',
         'train_dataloader.dataset.pipeline.1.clip_len=4',
         'train_dataloader.dataset.pipeline.1.frame_interval=2',
-        'train_dataloader.dataset.pipeline.4.scale=(64,64)',
+        'train_dataloader.dataset.pipeline.3.scale=(-1,72)',
+        'train_dataloader.dataset.pipeline.6.scale=(64,64)',
         *(
             option
             for part in ('val_dataloader', 'test_dataloader')

@@ -1,0 +1,73 @@
+"""Downstream configs by ``tools/train.py``, and by what ``mim train LIBRARY`` starts."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.datasets import CocoDataset
+from mmengine.config import Config
+
+from tests.test_downstream import test_ade20k, test_coco, test_imagenet, utils
+from tests.test_downstream.utils_action import shrink_recognizer, write_imagenet, write_videos
+from tests.test_downstream.utils_dense import configs_of, write_coco, write_masks
+
+
+def shrunk_coco(root: Path) -> Config:
+    parts = ('train', 'val')
+    annotations = {part: f'annotations/instances_{part}2017.json' for part in parts}
+    images = {part: f'{part}2017' for part in parts}
+    write_coco(root / 'data', annotations, images, CocoDataset.METAINFO['classes'])
+    name = next(name for name in test_coco.PATHS if name.startswith('mask-rcnn_vit-small'))
+    name = name.replace('1xb4-amp-ms-12e_own-data', '8xb4-amp-ms-12e_coco')
+    cfg = Config.fromfile(test_coco.PATHS[name])
+    return test_coco.shrink(cfg, name, root / 'data', root / 'vit.pth', root / 'run')
+
+
+def shrunk_ade20k(root: Path) -> Config:
+    write_masks(root, 'images', 'annotations', test_ade20k.PARTS, num_classes=150, first=1)
+    cfg = Config.fromfile(test_ade20k.PATHS[test_ade20k.LINEAR])
+    return test_ade20k.shrink(cfg, root, root / 'vit.pth', root / 'run')
+
+
+def shrunk_kinetics(root: Path) -> Config:
+    data = root / 'data/kinetics400'
+    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', 4)
+    write_videos(data / 'videos_val', data / 'kinetics400_val_list_videos.txt', 2)
+    path = next(path for name, path in configs_of('kinetics').items() if name.startswith('vit-s'))
+    return shrink_recognizer(Config.fromfile(path), root / 'vit.pth', root / 'run')
+
+
+def shrunk_imagenet(root: Path) -> Config:
+    write_imagenet(root / 'data/imagenet')
+    path = next(p for name, p in test_imagenet.PATHS.items() if test_imagenet.is_probe(name))
+    return test_imagenet.shrink(Config.fromfile(path), root / 'vit.pth', root / 'run')
+
+
+LIBRARIES = dict(
+    mmdet=shrunk_coco, mmseg=shrunk_ade20k, mmaction=shrunk_kinetics, mmpretrain=shrunk_imagenet
+)
+
+
+def own_tool(library: str) -> Path:
+    """The ``tools/train.py`` that an installed library carries for mim."""
+    spec = find_spec(library)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / '.mim/tools/train.py'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_trains_by_either_tool(library, shell, tmp_path):
+    utils.write_vit_checkpoint(tmp_path / 'vit.pth')
+    cfg = LIBRARIES[library](tmp_path)
+    assert cfg.default_scope == library
+    cfg.dump(str(tmp_path / 'small.py'))
+    tools = dict(ours=Path(__file__).parents[2] / 'tools/train.py', mim=own_tool(library))
+    for name, tool in tools.items():
+        run = shell(
+            'python', tool, tmp_path / 'small.py', '--work-dir', tmp_path / name, cwd=tmp_path
+        )
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
+        (saved,) = (tmp_path / name).glob('[ei]*.pth')  # not the best one
+        assert torch.load(saved, weights_only=True)['meta']['iter'] == 2
