@@ -128,6 +128,8 @@ def test_normalisation_is_told_to_those_who_need_it(path):
     stated = model.target_generator.get('clip_norm')
     if stated is not None:
         assert stated.to_dict() == {k: model.data_preprocessor[k] for k in ('mean', 'std')}
+    elif model.target_generator.get('ema'):
+        return  # the student's average sees what the student sees
     elif any(name in model.target_generator for name in ('teacher', 'tokenizer', 'classifier')):
         pytest.fail('the target generator has a model of its own, but no clip_norm')
 
@@ -220,16 +222,18 @@ def mask_of(cfg):
 def check_variant(cfg, variant):
     """An ablation differs from the default in what its name says, and in nothing else."""
     mask, target = mask_of(cfg), cfg.model.target_generator.type
-    kinds = dict(
-        pixels='PixelGenerator',
-        features='DeepFeatureGenerator',
-        codes='DiscreteTokenGenerator',
-        labels='PseudoLabelGenerator',
-    )
+    kinds = {
+        'pixels': 'PixelGenerator',
+        'features': 'DeepFeatureGenerator',
+        'ema-features': 'DeepFeatureGenerator',
+        'codes': 'DiscreteTokenGenerator',
+        'labels': 'PseudoLabelGenerator',
+    }
     masks = {'frame-mask': 'FrameMask', 'tube-mask': 'TubeMask', 'random-mask': 'RandomMask'}
     ratio = re.fullmatch(r'mask(\d+)', variant)
     assert variant in {*kinds, *masks} or ratio
     assert target == kinds.get(variant, 'HOGGenerator')
+    assert cfg.model.target_generator.get('ema', False) is (variant == 'ema-features')
     assert mask.type == masks.get(variant, 'CubeMask')
     assert mask.mask_ratio == (int(ratio[1]) / 100 if ratio else 0.4)
     assert list(mask.mask_window) == [8, 7, 7]
@@ -243,6 +247,11 @@ def test_an_ablation_changes_one_thing(path):
     default, cfg = (load(p) for p in (path.parents[1] / default_name, path))
     assert cfg.keys() == default.keys()
     changed = {key for key in default if default[key] != cfg[key]}
+    if cfg.model.target_generator.get('ema'):  # whose teacher a hook moves
+        assert cfg.model.target_generator.teacher == cfg.model.backbone
+        *others, mover = cfg.custom_hooks
+        assert others == default.custom_hooks and mover.type == 'TeacherMomentumHook'
+        changed.remove('custom_hooks')
     assert changed in ({'model'}, {'train_pipeline', 'train_dataloader'})
     parts = {key for key in default.model if default.model[key] != cfg.model[key]}
     assert parts <= {'neck', 'target_generator', 'head'}
@@ -417,7 +426,10 @@ def narrow(cfg):
         )
         cfg.model.neck.in_channels = 32
     target = cfg.model.target_generator
-    if 'teacher' in target:
+    if target.get('ema'):
+        target.teacher = cfg.model.backbone.copy()
+        cfg.model.neck.out_channels = cfg.model.neck.in_channels
+    elif 'teacher' in target:
         target.teacher = dict(target.teacher, arch=vit, init_cfg=None)
         cfg.model.neck.out_channels = 24
     if 'tokenizer' in target:
@@ -473,7 +485,8 @@ def test_parts_accept_each_other(path, tmp_path, media):
 def kind_of(path):
     """What decides whether the parts of a MaskFeat config work together."""
     cfg = load(path)
-    return cfg.model.backbone.type, cfg.model.target_generator.type, mask_of(cfg).type
+    target = cfg.model.target_generator
+    return cfg.model.backbone.type, target.type, target.get('ema', False), mask_of(cfg).type
 
 
 @pytest.fixture(scope='module')
@@ -500,7 +513,9 @@ def test_a_step_is_taken(path, tmp_path, media, one_of_each_kind):
     assert all(value.isfinite().all() for value in after.values())
     moved = {name for name, value in after.items() if not torch.equal(value, record.start[name])}
     trained = {name for name, value in after.items() if value.requires_grad}
-    assert moved == trained
+    teachers = {name for name in after if name.startswith('target_generator.')}
+    assert moved - teachers == trained
+    assert bool(moved & teachers) is cfg.model.target_generator.get('ema', False)
 
 
 @EACH

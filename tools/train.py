@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
-from mmvidssl.engine.optimizers import use_mixed_precision
+from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files
 from mmvidssl.utils.coco_classes import check_detection_data
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
@@ -67,6 +67,8 @@ def main() -> None:
         set_resume(cfg, args.resume)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())
+        elif fit_to_device(cfg.optim_wrapper, get_device()):
+            print('no GPU: bfloat16 autocast takes the place of mixed precision with loss scaling')
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     Runner.from_cfg(cfg).train()

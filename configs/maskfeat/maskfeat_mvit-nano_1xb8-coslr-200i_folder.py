@@ -61,6 +61,8 @@ param_scheduler = [
         T_max=max_iters - warmup_iters,
     ),
 ]
+custom_hooks = _base_.custom_hooks
+custom_hooks[1].update(grace=100)
 train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=max_iters)
 
 default_hooks = dict(

@@ -54,8 +54,8 @@ def rename_slowfast(state_dict: Mapping[str, Tensor]) -> SlowFastWeights:
 
     The final norm of a pretraining model belongs to PySlowFast's prediction head, and to our
     backbone. A classifier normalises the mean of its tokens. That is what mmpretrain's
-    ``VisionTransformer(out_type='avg_featmap', final_norm=False)`` does; mmaction2's ``MViT``
-    normalises tokens before it takes their mean, which is close, but not the same.
+    ``VisionTransformer(out_type='avg_featmap', final_norm=False)`` does, and ``PooledMViT``;
+    mmaction2's ``MViT`` normalises tokens before it takes their mean, which is not the same.
 
     Raises:
         ValueError: names the weights that no model of MaskFeat has, or that are missing.
@@ -72,7 +72,10 @@ def rename_slowfast(state_dict: Mapping[str, Tensor]) -> SlowFastWeights:
         elif module in heads:
             ours[f'{heads[module]}.{tensor}'] = value
         else:
-            rest[f'norm.{tensor}' if module in FINAL_NORMS else key] = value
+            name = f'norm.{tensor}' if module in FINAL_NORMS else key
+            if name in rest:
+                raise ValueError(f'there are two final norms: {key}, and another of {FINAL_NORMS}')
+            rest[name] = value
     rename = _rename_mvit if of_videos else _rename_vit
     backbone, arch = rename(rest, is_classifier)
     ours.update({BACKBONE + key: value for key, value in backbone.items()})

@@ -10,7 +10,7 @@ VIDEO_SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 # A path, which may hold spaces, and the numbers after it
-LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+\d+)*)[,;]?')
+LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+-?\d+)*)[,;]?')
 
 
 class ListedFile(NamedTuple):
@@ -25,7 +25,7 @@ def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
 
     A line is ``path``, ``path label`` (mmaction2), ``path label label ...`` (mmaction2, several
     classes; the label is then a list), ``path,label`` (PySlowFast) or ``path;label``; the path may
-    hold spaces.
+    hold spaces and stand in quotes. A label of -1 is none.
 
     Raises:
         FileNotFoundError: there is no such list.
@@ -47,7 +47,11 @@ def _parse_line(line: str) -> ListedFile:
     if match is None:  # a lone comma
         return ListedFile(line)
     labels = [int(number) for number in re.split(r'[\s,;]+', match['numbers']) if number]
-    return ListedFile(match['path'], labels[0] if len(labels) == 1 else labels or None)
+    labels = [label for label in labels if label >= 0]
+    path = match['path']
+    if len(path) > 2 and path[0] == path[-1] and path[0] in '"\'':
+        path = path[1:-1]
+    return ListedFile(path, labels[0] if len(labels) == 1 else labels or None)
 
 
 def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[ListedFile]:

@@ -114,7 +114,8 @@ class MediaListDataset(BaseDataset):
                 f'{len(missing)} of the {len(files)} {self.KIND}s listed in {self.ann_file} are '
                 f'missing: {", ".join(missing[:NUM_SHOWN])}{more}. Paths are relative to '
                 f'{self.folder or "the working directory"} (data_root and '
-                f'data_prefix=dict({self.PREFIX_KEY}=...)); take missing files from the list.'
+                f'data_prefix=dict({self.PREFIX_KEY}=...)); take missing files from the list. '
+                'A line is a path, and then perhaps labels (numbers).'
             )
 
     def _join(self, path: str) -> str:

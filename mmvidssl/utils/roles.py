@@ -3,6 +3,8 @@
 from torch import Tensor
 
 BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
+AVERAGE = 'target_generator.teacher.'
+"""What comes before the names of a backbone's moving average that only says targets."""
 PRETRAINING_ONLY = ('mask_token',)
 """Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
@@ -26,3 +28,17 @@ def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
         if key.startswith(prefix) and name.startswith((BACKBONE, NECK)):
             state_dict[prefix + TEACHER + name] = state_dict[key]
     return True
+
+
+def complete_average(state_dict: dict[str, Tensor], prefix: str = '') -> None:
+    """Let the weights of a backbone serve as its moving average's as well.
+
+    Args:
+        state_dict: Gets ``target_generator.teacher.*`` of ``backbone.*`` if it has none.
+        prefix: Of all names of the model within ``state_dict``.
+    """
+    if any(key.startswith(prefix + AVERAGE) for key in state_dict):
+        return
+    for key in list(state_dict):
+        if key.startswith(prefix + BACKBONE):
+            state_dict[prefix + AVERAGE + key.removeprefix(prefix + BACKBONE)] = state_dict[key]

@@ -68,8 +68,8 @@ def test_a_config_in_epochs_is_refused():
 @pytest.mark.parametrize(
     ('seconds', 'chosen'),
     [
-        ((1.0, 0.5, 0.7), ('AutocastOptimWrapper', 2, 0.5)),
-        ((1.0, 0.5, 0.4), ('AutocastOptimWrapper', 1, 0.4)),
+        ((1.0, 0.5, 0.7), ('mmvidssl.AutocastOptimWrapper', 2, 0.5)),
+        ((1.0, 0.5, 0.4), ('mmvidssl.AutocastOptimWrapper', 1, 0.4)),
         ((1.0, 2.0, 1.5), ('OptimWrapper', 2, 1.0)),
         ((1.0, 2.0, 0.9), ('OptimWrapper', 1, 0.9)),
     ],

@@ -29,6 +29,8 @@ def touch(folder, *names):
         ('my cat, 12 years/clip 7.mp4 3', 'my cat, 12 years/clip 7.mp4', 3),
         ('my cat/clip 7.mp4', 'my cat/clip 7.mp4', None),
         ('/abs/ü.mp4 0', '/abs/ü.mp4', 0),
+        ('a/b.mp4 -1', 'a/b.mp4', None),
+        ('"my cat/b.mp4",3', 'my cat/b.mp4', 3),
     ],
 )
 def test_lines(tmp_path, line, path, label):

@@ -19,7 +19,8 @@ class RepeatAugment(BaseTransform):
     clip of the video, which is opened once (``DATA.TRAIN_CROP_NUM_TEMPORAL``).
 
     The data loader needs ``collate_fn=dict(type='mmvidssl.flat_collate')``; a batch then has
-    ``batch_size * num_repeats`` samples, those of one video side by side.
+    ``batch_size * num_repeats`` samples, those of one video side by side. MMEngine scales learning
+    rates by ``batch_size`` alone: divide ``auto_scale_lr.base_batch_size`` by ``num_repeats``.
 
     **Required Keys:** rng, and what the transforms require
 

@@ -47,13 +47,13 @@ class TeacherMomentumHook(Hook):
         """Listen to the optimizer.
 
         Raises:
-            TypeError: if the model has no teacher.
+            TypeError: if the model has no teacher, or says by ``has_moving_teacher`` that it rests.
         """
-        if not hasattr(unwrap_model(runner.model), 'update_teacher'):
+        model = unwrap_model(runner.model)
+        if not (hasattr(model, 'update_teacher') and getattr(model, 'has_moving_teacher', True)):
             raise TypeError(
-                f'TeacherMomentumHook needs a model with update_teacher(momentum); '
-                f'{type(unwrap_model(runner.model)).__name__} has none. Remove the hook from '
-                'custom_hooks.'
+                'TeacherMomentumHook needs a model with a teacher that update_teacher(momentum) '
+                f'moves; this {type(model).__name__} has none. Remove the hook from custom_hooks.'
             )
         self._max_iters = runner.max_iters  # TimeLimitHook shortens the run, not the schedule
         optimizer = runner.optim_wrapper.optimizer

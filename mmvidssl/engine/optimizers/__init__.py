@@ -9,7 +9,7 @@ from .per_param_clip_optim_wrapper import (
     PerParamClipOptimWrapper,
     clip_grad_norm_per_param_,
 )
-from .precision import use_mixed_precision
+from .precision import fit_to_device, use_mixed_precision
 
 __all__ = [
     'AutocastOptimWrapper',
@@ -19,5 +19,6 @@ __all__ = [
     'PerParamClipAutocastOptimWrapper',
     'PerParamClipOptimWrapper',
     'clip_grad_norm_per_param_',
+    'fit_to_device',
     'use_mixed_precision',
 ]

@@ -69,6 +69,6 @@ class LayerDecayConstructor(DecayGroupsConstructor):
             raise TypeError(
                 'LayerDecayConstructor needs a model whose backbone has get_layer_depth(name, '
                 f'prefix); the backbone of {type(module).__name__} is a {type(backbone).__name__}. '
-                'Use mmpretrain.VisionTransformer, mmvidssl.DINOViT or mmvidssl.MViT.'
+                'mmpretrain.VisionTransformer, mmvidssl.DINOViT and mmvidssl.MViT have it.'
             )
         return backbone.get_layer_depth(name, 'backbone.')

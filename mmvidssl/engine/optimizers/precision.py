@@ -1,5 +1,6 @@
 """From the config of a float32 optimizer wrapper to that of a mixed-precision one."""
 
+SCOPE = 'mmvidssl.'  # found from the default scope of any library
 # Type of the wrapper: its like with loss scaling, and its like for a CPU.
 MIXED = {
     'OptimWrapper': ('AmpOptimWrapper', 'AutocastOptimWrapper'),
@@ -8,6 +9,20 @@ MIXED = {
         'PerParamClipAutocastOptimWrapper',
     ),
 }
+
+
+def fit_to_device(optim_wrapper: dict, device: str) -> bool:
+    """Replace mixed precision that needs a GPU by bfloat16 autocast on a CPU, in place.
+
+    Returns:
+        Whether the config was changed.
+    """
+    scaled = {wrapper for wrapper, _ in MIXED.values()}
+    stated = optim_wrapper.get('type', 'OptimWrapper').removeprefix(SCOPE)
+    if device != 'cpu' or stated not in scaled:
+        return False
+    use_mixed_precision(optim_wrapper, device)
+    return True
 
 
 def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
@@ -20,12 +35,13 @@ def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
     Raises:
         ValueError: if the type has no such like.
     """
-    stated = optim_wrapper.get('type', 'OptimWrapper')
+    stated = optim_wrapper.get('type', 'OptimWrapper').removeprefix(SCOPE)
     for full, (scaled, autocast) in MIXED.items():
         if stated in (full, scaled, autocast):
-            optim_wrapper['type'] = autocast if device == 'cpu' else scaled
+            optim_wrapper['type'] = SCOPE + autocast if device == 'cpu' else scaled
             if device == 'cpu':
                 optim_wrapper.pop('loss_scale', None)
+                optim_wrapper.pop('dtype', None)
             return
     raise ValueError(
         f'mixed precision would replace the optim_wrapper of the config, a {stated}; that is known '

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import complete_average
 
 from ..utils import ClipTokens, prediction_health, resize_mask, stack_masks
 from .base import BaseAlgorithm
@@ -28,7 +29,8 @@ class MaskFeat(BaseAlgorithm):
         init_cfg: As in MMEngine.
 
     Raises:
-        ValueError: if the neck's width is not the backbone's or not the target's.
+        ValueError: if the neck's width is not the backbone's or not the target's, or the target
+            generator was told another normalisation than the data preprocessor's.
 
     Source: MaskFeat (Wei et al., CVPR 2022), section 3. Differs from the reference: nothing with
     ``HOGGenerator`` and ``CubeMask``; the reference projects all tokens and then selects.
@@ -52,6 +54,15 @@ class MaskFeat(BaseAlgorithm):
         self.target_generator = MODELS.build(target_generator)
         self.head = MODELS.build(head)
         self._check_widths()
+        self._check_clip_norm()
+        if self.has_moving_teacher:
+            self.update_teacher(momentum=1.0)
+            self._register_load_state_dict_pre_hook(self._start_average_from_student)
+
+    @staticmethod
+    def _start_average_from_student(state_dict: dict, prefix: str, *args) -> None:
+        """Weights without an average (a published backbone) are where it starts as well."""
+        complete_average(state_dict, prefix)
 
     def _check_widths(self) -> None:
         """Refuse parts that do not fit each other, where they tell their widths."""
@@ -65,6 +76,24 @@ class MaskFeat(BaseAlgorithm):
                 raise ValueError(
                     f'{names[0]}={widths[0]}, but {names[1]}={widths[1]}; set model.{names[0]} to '
                     f'{widths[1]}.'
+                )
+
+    def _check_clip_norm(self) -> None:
+        """Refuse a target generator that undoes another normalisation than was done."""
+        stated = getattr(self.target_generator, 'clip_norm', None)
+        for name in ('mean', 'std') if stated is not None else ():
+            done = getattr(self.data_preprocessor, name, None)
+            # On the meta device there are no numbers to compare.
+            if not isinstance(done, Tensor) or done.is_meta:
+                continue
+            values, wanted = (
+                torch.as_tensor(v).float().cpu().flatten() for v in (stated[name], done)
+            )
+            if values.shape != wanted.shape or not torch.allclose(values, wanted):
+                raise ValueError(
+                    f'target_generator.clip_norm says {name}={values.tolist()}, but '
+                    f'data_preprocessor.{name}={wanted.tolist()}; set clip_norm to the mean and std '
+                    'that the data preprocessor normalises clips with.'
                 )
 
     def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
@@ -140,8 +169,14 @@ class MaskFeat(BaseAlgorithm):
     def init_weights(self) -> None:
         """Initialise all parts; a target generator that averages the backbone starts as it."""
         super().init_weights()
-        if getattr(self.target_generator, 'ema', False):
+        if self.has_moving_teacher:
             self.update_teacher(momentum=1.0)
+
+    @property
+    def has_moving_teacher(self) -> bool:
+        """Whether the target generator averages the backbone, and :meth:`update_teacher` works."""
+        generator = self.target_generator
+        return hasattr(generator, 'update_teacher') and bool(getattr(generator, 'ema', True))
 
     def update_teacher(self, momentum: float) -> None:
         """Move a target generator that averages the backbone; ``momentum`` is the new weight.

@@ -87,7 +87,7 @@ class MViT(_MViT):
             trunc_normal_(self.cls_token, std=0.02)
 
     def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """What the first block sees: ``(B, 1 + N, D)``, with absolute positions if there are any."""
+        """What the first block sees, ``(B, 1 + N, D)``, with absolute positions if any."""
         tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
         if self.use_abs_pos_embed:
             tokens = tokens + resize_pos_embed(

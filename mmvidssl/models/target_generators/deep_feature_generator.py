@@ -28,7 +28,8 @@ class DeepFeatureGenerator(TeacherGenerator):
         teacher: Config of the model, frozen unless ``ema``.
         ema: The teacher is the moving average of the student: of the same config as the algorithm's
             backbone. It moves only in :meth:`update_teacher`, which ``MaskFeat.update_teacher``
-            calls, which ``TeacherMomentumHook`` calls after each optimizer step.
+            calls, which ``TeacherMomentumHook`` calls after each optimizer step: ``custom_hooks``
+            must have that hook, without which the teacher stays where the student began.
         takes_clips: Give the teacher clips ``(B, C, T, H, W)`` rather than frames. It must have
             ``forward_tokens(clip)`` or put out feature maps ``(B, D, t, h, w)``.
         patch_size: As in :class:`TeacherGenerator`, like the following.

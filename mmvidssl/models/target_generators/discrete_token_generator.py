@@ -21,7 +21,7 @@ class DiscreteTokenGenerator(TeacherGenerator):
             that puts out logits ``(B, num_codes, h, w)`` (``mmpretrain.DALL-E``).
         code_stride: Pixels of the tokenizer's input a code, in height and width: 8 for DALL-E's, 16
             for VQ-KD's.
-        num_codes: Size of the codebook.
+        num_codes: Size of the tokenizer's codebook.
         patch_size: As in :class:`TeacherGenerator`, like the following.
         temporal_stride: Frames between time steps of the token grid.
         clip_norm: Normalisation of the clip.
@@ -51,6 +51,7 @@ class DiscreteTokenGenerator(TeacherGenerator):
         check_positive(code_stride=code_stride, num_codes=num_codes)
         self.code_stride = code_stride
         self.pred_channels = num_codes
+        self._has_checked_codes = False
 
     @torch.no_grad()
     def forward(self, clip: Tensor) -> Tensor:
@@ -63,7 +64,9 @@ class DiscreteTokenGenerator(TeacherGenerator):
             ``(B, t * h * w, 1)`` int64 in ``[0, num_codes)``.
 
         Raises:
-            ValueError: if the shape does not fit, or the tokenizer gives another number of codes.
+            ValueError: if the shape does not fit, the tokenizer gives another number of codes or has
+                more of them, or puts out no codes. Codes of ``get_tokens`` are compared with
+                ``num_codes`` in the first call only, since that waits for the device.
         """
         frames, grid = self._frames(clip)
         size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
@@ -81,7 +84,47 @@ class DiscreteTokenGenerator(TeacherGenerator):
     def _codes(self, frames: Tensor) -> Tensor:
         """``(M, C, H, W)`` -> codes ``(M, h * w)``."""
         if not hasattr(self.teacher, 'get_tokens'):
-            return self.teacher(frames).argmax(dim=1).flatten(1)
+            return self._checked_logits(self.teacher(frames), len(frames)).argmax(dim=1).flatten(1)
         tokens = self.teacher.get_tokens(frames)
-        tokens = tokens['token'] if isinstance(tokens, dict) else tokens
-        return tokens.flatten(1)
+        tokens = tokens.get('token') if isinstance(tokens, dict) else tokens
+        return self._checked_codes(tokens, len(frames)).flatten(1)
+
+    def _checked_logits(self, logits: object, num_frames: int) -> Tensor:
+        if not isinstance(logits, Tensor) or logits.ndim != 4 or len(logits) != num_frames:
+            raise ValueError(
+                f'{type(self.teacher).__name__} must put out logits (B, num_codes, h, w), here of '
+                f'B={num_frames} frames, or have get_tokens(frames); got {_describe(logits)}'
+            )
+        if logits.shape[1] != self.pred_channels:
+            raise ValueError(
+                f'{type(self.teacher).__name__} has {logits.shape[1]} codes, but num_codes='
+                f'{self.pred_channels}; set num_codes (and neck.out_channels) to {logits.shape[1]}.'
+            )
+        return logits
+
+    def _checked_codes(self, codes: object, num_frames: int) -> Tensor:
+        is_batch = isinstance(codes, Tensor) and codes.ndim >= 2 and len(codes) == num_frames
+        if not is_batch or codes.is_floating_point():
+            raise ValueError(
+                f'{type(self.teacher).__name__}.get_tokens must give integer codes (B, N), here of '
+                f"B={num_frames} frames, or a dict with them as 'token'; got {_describe(codes)}"
+            )
+        if not self._has_checked_codes:
+            self._check_range(codes)
+            self._has_checked_codes = True
+        return codes
+
+    def _check_range(self, codes: Tensor) -> None:
+        largest = int(codes.max())
+        if largest >= self.pred_channels:
+            raise ValueError(
+                f'{type(self.teacher).__name__} gives code {largest}, so it has at least '
+                f'{largest + 1} codes, but num_codes={self.pred_channels}; set num_codes (and '
+                "neck.out_channels) to the size of the tokenizer's codebook."
+            )
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f'a {value.dtype} tensor of the shape {tuple(value.shape)}'
+    return type(value).__name__

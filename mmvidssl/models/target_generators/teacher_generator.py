@@ -36,6 +36,9 @@ class TeacherGenerator(BaseModule):
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
             teacher sees the clip as it comes.
 
+    Attributes:
+        clip_norm: As given, for the algorithm to compare with its data preprocessor.
+
     Raises:
         ValueError: names the argument that cannot be.
     """
@@ -54,6 +57,7 @@ class TeacherGenerator(BaseModule):
         super().__init__()
         check_positive(patch_size=patch_size, temporal_stride=temporal_stride)
         self.patch_size, self.temporal_stride = patch_size, temporal_stride
+        self.clip_norm = clip_norm
         self._is_told_weights = _names_weights(teacher)
         self.teacher = MODELS.build(teacher).requires_grad_(False)
         scale, shift = _renormalization(clip_norm, teacher_norm)

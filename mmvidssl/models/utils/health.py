@@ -1,4 +1,7 @@
-"""Whether self-distillation is well, told without labels: pure, cheap, no gradient."""
+"""Whether self-supervised training is well, told without labels: pure, cheap, no gradient.
+
+For self-distillation (DINO, DoRA) and for masked feature prediction (MaskFeat).
+"""
 
 import math
 from itertools import combinations
@@ -138,9 +141,10 @@ def prediction_health(pred: Tensor, target: Tensor, tokens: Tensor) -> dict[str,
     """What is measured of a model that predicts features of masked tokens.
 
     Args:
-        pred: ``(M, Q)`` predictions of the masked tokens.
-        target: ``(M, Q)`` features; ``(M, 1)`` integers are codes, of which nothing but the
-            accuracy can be told.
+        pred: ``(M, Q)`` predictions of the masked tokens, in the units of the target; for codes,
+            one score for each of ``Q`` codes.
+        target: Floats ``(M, Q)``: features, pixels or probabilities. Or integers ``(M, 1)``: codes
+            in ``[0, Q)``, which have no variance to explain, only an accuracy.
         tokens: ``(M, D)`` what the predictions were made from.
 
     Returns:

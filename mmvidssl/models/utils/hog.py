@@ -50,12 +50,15 @@ def hog_cells(
         interpolate_bins: A gradient votes for the two bins whose centres are nearest, linearly.
 
     Returns:
-        ``(M, C, n, H / cell_size, W / cell_size)``, not normalised.
+        ``(M, C, n, H / cell_size, W / cell_size)``, not normalised. Cells with a gradient that is
+        not finite have a bin that is not.
 
     Source: Dalal and Triggs, CVPR 2005, as simplified by MaskFeat, section 3.2 (no blocks).
     """
     gx, gy = sobel(frames)
     phase = torch.atan2(gx, gy).div_(2 * math.pi if signed else math.pi).mul_(nbins)
+    # A NaN has no bin. Its magnitude, NaN as well, takes it to the target in any.
+    phase.nan_to_num_(0.0)
     magnitude = gx.square_().addcmul_(gy, gy).sqrt_()
     if window is not None:
         magnitude.mul_(window)

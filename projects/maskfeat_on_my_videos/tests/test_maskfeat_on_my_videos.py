@@ -19,7 +19,6 @@ ROOT = PROJECT.parents[1]
 HERE = ['num_workers=0', 'persistent_workers=False']
 OPTIONS = {
     'configs/pretrain.py': [
-        '--amp',
         '--cfg-options',
         'train_dataloader.batch_size=4',
         'train_cfg.max_epochs=1',
@@ -81,7 +80,7 @@ def run(words, folder):
     assert words[0] == 'python'
     words = [re.sub(r'epoch_\d+\.pth', 'epoch_1.pth', word) for word in words]
     options = [o for name, o in OPTIONS.items() if any(word.endswith(name) for word in words)]
-    options = [o for o in sum(options, []) if o != '--amp' or 'tools/train.py' in words]
+    options = sum(options, [])
     path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     done = subprocess.run(
         [sys.executable, *words[1:], *options],

@@ -211,7 +211,7 @@ def test_impossible_ratio(kind, ratio):
             dict(mask_window=(2, 7, 7), mask_ratio=0.8, whole=True),
             'everything would be masked',
         ),
-        (FrameMask, dict(whole=True, exact=True), r"places no blocks, takes no \['exact'\]"),
+        (FrameMask, dict(whole=True, exact=True), r"places no blocks and takes no \['exact'\]"),
         (RandomMask, dict(mask_ratio=0.001), 'nothing would be masked'),
     ],
 )

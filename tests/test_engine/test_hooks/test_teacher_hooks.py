@@ -6,7 +6,8 @@ from mmengine.logging import MessageHub
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import nn
 
-from mmvidssl.registry import HOOKS, OPTIM_WRAPPERS
+from mmvidssl.registry import HOOKS, MODELS, OPTIM_WRAPPERS
+from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
 
 
@@ -58,6 +59,12 @@ def test_refuses_a_model_without_a_teacher():
 
     with pytest.raises(TypeError, match='Linear has none. Remove the hook'):
         momentum_hook().before_train(FakeRunner())
+
+
+def test_refuses_a_model_whose_target_has_no_teacher():
+    runner = SimpleNamespace(model=MODELS.build(maskfeat_cfg()))
+    with pytest.raises(TypeError, match='this MaskFeat has none. Remove the hook'):
+        momentum_hook().before_train(runner)
 
 
 def test_refuses_to_wait_for_epochs_in_a_loop_without(video, tmp_path):

@@ -1,6 +1,9 @@
 import pytest
+from mmengine.registry import DefaultScope
 
 from mmvidssl.engine import use_mixed_precision
+from mmvidssl.engine.optimizers import fit_to_device
+from mmvidssl.registry import OPTIM_WRAPPERS
 
 
 @pytest.mark.parametrize('stated', ['', 'Amp', 'Autocast'])
@@ -9,16 +12,33 @@ from mmvidssl.engine import use_mixed_precision
 def test_swaps_the_wrapper(prefix, stated, device, expected):
     cfg = dict(type=f'{prefix}{stated}OptimWrapper', loss_scale=512.0, clip_grad=None)
     use_mixed_precision(cfg, device)
-    assert cfg['type'] == f'{prefix}{expected}OptimWrapper'
+    scope = 'mmvidssl.' if device == 'cpu' else ''
+    assert cfg['type'] == f'{scope}{prefix}{expected}OptimWrapper'
     assert ('loss_scale' in cfg) is (device == 'cuda')
 
 
 def test_type_has_a_default():
     cfg = dict(optimizer=dict(type='SGD'))
     use_mixed_precision(cfg, 'cpu')
-    assert cfg == dict(type='AutocastOptimWrapper', optimizer=dict(type='SGD'))
+    assert cfg == dict(type='mmvidssl.AutocastOptimWrapper', optimizer=dict(type='SGD'))
 
 
 def test_refuses_what_it_does_not_know():
     with pytest.raises(ValueError, match='would replace the optim_wrapper of the config, a Mine'):
         use_mixed_precision(dict(type='Mine'), 'cpu')
+
+
+def test_only_what_needs_a_gpu_is_replaced_on_a_cpu():
+    cfg = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='bfloat16')
+    assert not fit_to_device(dict(cfg), 'cuda')
+    assert fit_to_device(cfg, 'cpu') and cfg == dict(type='mmvidssl.AutocastOptimWrapper')
+    assert not fit_to_device(cfg, 'cpu')
+    full = dict(optimizer=dict(type='SGD'))
+    assert not fit_to_device(full, 'cpu') and 'type' not in full
+
+
+def test_the_wrapper_is_found_from_another_librarys_scope():
+    cfg = dict(type='AmpOptimWrapper')
+    fit_to_device(cfg, 'cpu')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        assert OPTIM_WRAPPERS.get(cfg['type']).__name__ == 'AutocastOptimWrapper'

@@ -17,7 +17,7 @@ def released_weights(setup):
     return named_weights(shapes, setup['salt'])
 
 
-def build(setup):
+def build(setup, with_cp):
     arch = dict(
         embed_dims=setup['embed_dim'],
         num_layers=setup['depth'],
@@ -31,6 +31,7 @@ def build(setup):
         spatial_size=setup['img'],
         temporal_size=setup['frames'],
         adaptive_kv_stride=tuple(setup['kv_stride']),
+        with_cp=with_cp,
     )
     dims = setup['embed_dim'] * 2 ** len(setup['dim_mul'])
     return MODELS.build(
@@ -50,11 +51,9 @@ def build(setup):
 def step(request):
     """The forward and backward pass of one training step."""
     setup, figures = load_figures('maskfeat_small')
-    model = build(setup).train()
+    model = build(setup, with_cp=request.param).train()
     weights = rename_slowfast(released_weights(setup)).weights
     model.load_state_dict(weights, strict=True)
-    for block in model.backbone.blocks:
-        block.with_cp = request.param
     shape = (setup['batch'], 3, setup['frames'], setup['img'], setup['img'])
     clip = named_noise(setup['salt'] + 'clip', shape)
     loss = model.loss(dict(clip=clip), masked_samples(*figures['mask']))['loss']

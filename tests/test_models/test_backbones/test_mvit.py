@@ -32,10 +32,11 @@ def randomize_(model, seed=0):
     return model
 
 
-def pair(**options):
+def pair(with_cp=False, **options):
     """Ours and mmaction2's with the same weights."""
     cfg = dict(arch=ARCH, **SIZES, **{'dim_mul_in_attention': False, **options})
-    ours, peer = (randomize_(kind(**cfg)) for kind in (MViT, PeerMViT))
+    ours = randomize_(MViT(with_cp=with_cp, **cfg))
+    peer = randomize_(PeerMViT(**cfg))
     assert [*ours.state_dict()] == [*peer.state_dict()]
     return ours, peer
 
@@ -75,9 +76,7 @@ def compare(ours, peer, clip):
 @pytest.mark.parametrize('with_cp', [False, True], ids=['', 'with_cp'])
 @pytest.mark.parametrize('name', OPTIONS)
 def test_equals_mmaction(name, with_cp):
-    ours, peer = pair(**OPTIONS[name])
-    for block in ours.blocks:
-        block.with_cp = with_cp
+    ours, peer = pair(with_cp, **OPTIONS[name])
     compare(ours.train(), peer.train(), noise(2, 3, 4, 32, 32))
 
 
@@ -103,13 +102,9 @@ def test_drop_path_drops_what_mmaction_drops():
 
 
 def test_checkpointing_drops_the_same_paths_again():
-    ours = MViT(arch=ARCH, drop_path_rate=0.5, **SIZES).train()
     results = []
     for with_cp in (False, True):
-        model = randomize_(ours)
-        model.zero_grad()
-        for block in model.blocks:
-            block.with_cp = with_cp
+        model = randomize_(MViT(arch=ARCH, drop_path_rate=0.5, with_cp=with_cp, **SIZES)).train()
         torch.manual_seed(3)
         results.append(gradients(model, flat(model(noise(4, 3, 4, 32, 32)))))
     for name, gradient in results[0].items():

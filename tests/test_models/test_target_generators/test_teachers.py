@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.runner import load_checkpoint
 from PIL import Image
 
 from mmvidssl.models.target_generators import teacher_generator
@@ -234,6 +235,64 @@ def test_the_average_starts_as_the_student_and_follows():
         torch.testing.assert_close(p, start[name] + rise, rtol=1e-5, atol=1e-5)
 
 
+def test_the_average_is_the_student_from_construction():
+    model = ema_model()
+    teacher = model.target_generator.teacher.state_dict()
+    assert all(torch.equal(teacher[name], p) for name, p in model.backbone.state_dict().items())
+
+
+@pytest.mark.parametrize('has_average', [False, True])
+def test_the_average_of_a_file_without_one_is_the_backbone(has_average, tmp_path):
+    model = ema_model()
+    weights = {f'backbone.{k}': v + 1 for k, v in model.backbone.state_dict().items()}
+    if has_average:
+        weights |= {
+            f'target_generator.teacher.{k}': v + 2 for k, v in model.backbone.state_dict().items()
+        }
+    torch.save(weights, tmp_path / 'backbone.pth')
+    start = {k: v.clone() for k, v in model.backbone.state_dict().items()}
+    load_checkpoint(model, str(tmp_path / 'backbone.pth'), map_location='cpu')
+    for name, value in model.target_generator.teacher.state_dict().items():
+        assert torch.equal(value, start[name] + (2 if has_average else 1)), name
+
+
+def test_a_frozen_teacher_is_not_filled_from_the_backbone():
+    cfg = maskfeat_cfg(target_generator=dict(type='mmvidssl.DeepFeatureGenerator', teacher=VIT))
+    cfg['neck']['out_channels'] = 24
+    model = MODELS.build(cfg)
+    weights = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
+    result = model.load_state_dict(weights, strict=False)
+    assert result.unexpected_keys == []
+    assert any(key.startswith('target_generator.teacher.') for key in result.missing_keys)
+    assert not model.has_moving_teacher
+
+
+@pytest.mark.parametrize(('name', 'stated'), [('mean', IMAGENET['mean']), ('std', (1.0, 2.0, 3.0))])
+def test_the_normalization_must_be_that_of_the_data_preprocessor(name, stated):
+    done = dict(mean=(114.75,) * 3, std=(57.375,) * 3)
+
+    def model(clip_norm):
+        target = dict(
+            type='mmvidssl.DeepFeatureGenerator',
+            teacher=VIT,
+            clip_norm=clip_norm,
+            teacher_norm=IMAGENET,
+        )
+        return MODELS.build(
+            maskfeat_cfg(
+                target_generator=target,
+                data_preprocessor=dict(type='mmvidssl.ClipDataPreprocessor', **done),
+            )
+        )
+
+    model(done)
+    message = (
+        rf'clip_norm says {name}=.*{stated[2]:.1f}.*data_preprocessor.{name}=.*{done[name][2]}'
+    )
+    with pytest.raises(ValueError, match=message):
+        model({**done, name: stated})
+
+
 def test_a_frozen_teacher_cannot_be_moved():
     with pytest.raises(TypeError, match='frozen teacher, .* set ema=True'):
         deep().update_teacher(MODELS.build(VIT), 0.5)
@@ -267,6 +326,53 @@ def test_codes_of_vqkd(clip):
     frame = clip[1, :, 2].unsqueeze(0)
     expected = generator.teacher.get_tokens(frame)['token']
     assert generator(clip)[1, 16:, 0].tolist() == expected[0].tolist()
+
+
+class Tokenizer(torch.nn.Module):
+    """Gives the same output at every call, by ``get_tokens`` or as logits."""
+
+    def __init__(self, output, has_codes):
+        super().__init__()
+        self.output, self.calls = output, 0
+        if has_codes:
+            self.get_tokens = self.forward
+
+    def forward(self, frames):
+        self.calls += 1
+        return self.output
+
+
+FRAMES = noise(2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ('output', 'has_codes', 'message'),
+    [
+        (noise(2, 33, 4, 4), False, 'has 33 codes, but num_codes=32'),
+        (noise(2, 31, 4, 4), False, 'has 31 codes, but num_codes=32'),
+        (noise(2, 32, 16), False, r'must put out logits .* shape \(2, 32, 16\)'),
+        ((noise(2, 32, 4, 4),), False, 'must put out logits .* got tuple'),
+        (torch.full((2, 16), 40), True, 'gives code 40, .* at least 41 codes, but num_codes=32'),
+        (torch.zeros(32, dtype=torch.long), True, r'must give integer codes .* shape \(32,\)'),
+        (noise(2, 16), True, 'must give integer codes .* torch.float32'),
+        (dict(ids=torch.zeros(2, 16)), True, "a dict with them as 'token'; got NoneType"),
+    ],
+    ids=range(8),
+)
+def test_refuses_what_is_not_such_codes(output, has_codes, message):
+    generator = codes()
+    generator.teacher = Tokenizer(output, has_codes)
+    with pytest.raises(ValueError, match=message):
+        generator(FRAMES)
+
+
+def test_the_largest_code_is_looked_at_once(monkeypatch):
+    generator = codes()
+    generator.teacher = Tokenizer(torch.full((2, 16), 31), has_codes=True)
+    looks = []
+    monkeypatch.setattr(generator, '_check_range', lambda found: looks.append(found))
+    assert all(generator(FRAMES).eq(31).all() for _ in range(3))
+    assert generator.teacher.calls == 3 and len(looks) == 1
 
 
 def test_codes_are_chosen_in_float32(clip):

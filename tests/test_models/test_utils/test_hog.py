@@ -72,6 +72,21 @@ def test_both_ways_of_summing_agree(options, monkeypatch):
     torch.testing.assert_close(hog_cells(frames, **options), scattered, rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+@pytest.mark.parametrize('is_compiling', [False, True], ids=['scattered', 'bin by bin'])
+@pytest.mark.parametrize('options', [{}, dict(signed=True), dict(interpolate_bins=True)], ids=str)
+def test_what_is_not_finite_reaches_its_cell(value, is_compiling, options, monkeypatch):
+    monkeypatch.setattr(torch.compiler, 'is_compiling', lambda: is_compiling)
+    frames = noise(1, 2, 24, 32)
+    clean = hog_cells(frames.clone(), **options)
+    frames[0, 1, 12, 20] = value
+    cells = hog_cells(frames, **options)
+    is_hit = ~cells.isfinite().all(dim=2)
+    assert is_hit.nonzero().tolist() == [[0, 1, 1, 2]]
+    others = (~is_hit).unsqueeze(2).expand_as(cells)
+    assert torch.equal(cells[others], clean[others])
+
+
 def test_negatives():
     """An inverted picture has the same edges, but signed gradients turn round."""
     frames = noise(1, 1, 16, 16)
