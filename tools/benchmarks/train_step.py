@@ -6,8 +6,7 @@ processes of its own, in turn, on the same weights and inputs.
 - dora: against a step written naively (tests/references/naive_dora.py), a frame and an object at a
   time with full attention maps.
 - maskfeat: MViTv2-S against mmaction2's MViT and mmpretrain's HOG as they are
-  (tests/references/peer_maskfeat.py): in float32, with the first four blocks checkpointed, and in
-  bfloat16.
+  (tests/references/peer_maskfeat.py): in float32 and in bfloat16.
 
 Peak memory is the whole process's, libraries included. A batch of few clips leaves holes in the C
 library's heap, more of them in a step that frees more; MALLOC_MMAP_THRESHOLD_=1048576 in the
@@ -30,7 +29,6 @@ PAIRS = dict(
     dora=[('ours', 'naive')],
     maskfeat=[
         ('ours', 'peers'),
-        ('ours with_cp=4', 'peers'),
         ('ours bfloat16', 'peers bfloat16'),
     ],
 )

@@ -42,8 +42,7 @@ def dora_step(args: argparse.Namespace) -> Step:
 def maskfeat_step(args: argparse.Namespace) -> Step:
     """MViTv2-S on clips of 16 x 224 x 224, 157 of 392 cubes masked, HOG targets."""
     is_ours = args.kind.startswith('ours')
-    with_cp = 4 if args.kind == 'ours with_cp=4' else False
-    model = (MODELS.build(maskfeat_cfg(with_cp)) if is_ours else PeerMaskFeat()).train()
+    model = (MODELS.build(maskfeat_cfg()) if is_ours else PeerMaskFeat()).train()
     for _, parameter in sorted(model.named_parameters()):
         if parameter.ndim > 1:
             nn.init.trunc_normal_(parameter, std=0.02)
@@ -92,10 +91,10 @@ def dora_cfg(args: argparse.Namespace) -> dict:
     )
 
 
-def maskfeat_cfg(with_cp: bool | int) -> dict:
+def maskfeat_cfg() -> dict:
     return dict(
         type='mmvidssl.MaskFeat',
-        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small', with_cp=with_cp),
+        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small'),
         neck=dict(type='mmpretrain.LinearNeck', in_channels=768, out_channels=108, norm_cfg=None),
         target_generator=dict(type='mmvidssl.HOGGenerator'),
         head=dict(type='mmvidssl.MaskFeatHead', loss=dict(type='mmvidssl.RegressionLoss')),

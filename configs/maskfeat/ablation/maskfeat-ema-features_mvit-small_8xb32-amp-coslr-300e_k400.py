@@ -1,10 +1,10 @@
-# MaskFeat that predicts the features of its own moving average, MViTv2-S, 300 epochs on Kinetics-400.
+# MaskFeat that predicts features of its own moving average, MViTv2-S, 300 epochs on Kinetics-400.
 #
 # Paper:    no such row; HOG has 82.2.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \
-#           configs/maskfeat/ablation/maskfeat-ema-features_mvit-small_8xb32-amp-coslr-300e_k400.py 8
+#         configs/maskfeat/ablation/maskfeat-ema-features_mvit-small_8xb32-amp-coslr-300e_k400.py 8
 _base_ = [
     '../maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
 ]

@@ -81,7 +81,9 @@ class MaskFeat(BaseAlgorithm):
     def _check_clip_norm(self) -> None:
         """Refuse a target generator that undoes another normalisation than was done."""
         stated = getattr(self.target_generator, 'clip_norm', None)
-        for name in ('mean', 'std') if stated is not None else ():
+        if stated is None:
+            return
+        for name in ('mean', 'std'):
             done = getattr(self.data_preprocessor, name, None)
             # On the meta device there are no numbers to compare.
             if not isinstance(done, Tensor) or done.is_meta:
@@ -92,8 +94,8 @@ class MaskFeat(BaseAlgorithm):
             if values.shape != wanted.shape or not torch.allclose(values, wanted):
                 raise ValueError(
                     f'target_generator.clip_norm says {name}={values.tolist()}, but '
-                    f'data_preprocessor.{name}={wanted.tolist()}; set clip_norm to the mean and std '
-                    'that the data preprocessor normalises clips with.'
+                    f'data_preprocessor.{name}={wanted.tolist()}; set clip_norm to the mean and '
+                    'std that the data preprocessor normalises clips with.'
                 )
 
     def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):

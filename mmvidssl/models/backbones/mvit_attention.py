@@ -1,12 +1,13 @@
 """Pooled attention of MViTv2 without an attention map."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from mmaction.models.backbones.mvit import MultiScaleAttention, resize_decomposed_rel_pos
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .remade import remade
 
@@ -25,41 +26,65 @@ class MViTAttention(MultiScaleAttention):
 
     Attributes:
         remakes: Whether to make them again.
+        projects_twice: Whether queries, keys and values are computed from the input again in the
+            backward pass, linear map included (the attention itself is not).
     """
 
     remakes = True
+    projects_twice = False
 
     def init_weights(self) -> None:
         """As in mmaction2, which fails without relative positions."""
         if self.rel_pos_embed:
             super().init_weights()
 
-    def forward(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Grid]:
+    def forward(
+        self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Grid]:
         """Attend.
 
         Args:
-            x: Normalised tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
+            x: Tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
             in_size: Grid ``(t, h, w)`` of the ``N``.
+            norm: What ``x`` is to be normalised by; None where it is already.
 
         Returns:
             ``(B, 1 + M, D')`` and the grid of the ``M`` pooled queries.
         """
-        query, key_value = self._project(x, in_size)
-        dtype = key_value[1].dtype
-        query = self._remade(self.norm_q, self._pool, *query, [self.pool_q])
-        key, value = self._pool(*key_value, [self.pool_k, self.pool_v]).chunk(2, dim=-1)
-        tokens = (part.to(dtype) for part in (query, self.norm_k(key), self.norm_v(value)))
+        norm = norm or nn.Identity()
+        if self.projects_twice and torch.is_grad_enabled():
+            tokens = checkpoint(
+                self._tokens, x, in_size, norm, use_reentrant=False, preserve_rng_state=False
+            )
+        else:
+            tokens = self._tokens(x, in_size, norm)
         grids = pooled_grid(self.pool_q, in_size), pooled_grid(self.pool_k, in_size)
-        query, out = self._attend(*tokens, *grids)
-        return self._remade(self.proj, self._join_heads, out, query), grids[0]
+        out = self._attend(*tokens, *grids)
+        return self._remade(self.proj, self._join_heads, out, tokens[0]), grids[0]
+
+    def _tokens(
+        self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Query ``(B, heads, 1 + M, d)``, key and value ``(B, heads, 1 + K, d)``, all normalised."""
+        project = partial(self._project, in_size=in_size)
+        query, key_value = remade(project, norm, x, enabled=self._remakes_tokens)
+        dtype = key_value[1].dtype
+        query = remade(self.norm_q, self._pool, *query, [self.pool_q], enabled=self._remakes_tokens)
+        key, value = self._pool(*key_value, [self.pool_k, self.pool_v]).chunk(2, dim=-1)
+        return query.to(dtype), self.norm_k(key).to(dtype), self.norm_v(value).to(dtype)
+
+    @property
+    def _remakes_tokens(self) -> bool:
+        """Inside a checkpoint, what is needed to make something again should not be kept."""
+        return self.remakes and not self.projects_twice
+
+    def _remade(self, *args) -> Tensor:
+        return remade(*args, enabled=self.remakes)
 
     def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
         """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``."""
         qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
         return [self._fold(part, in_size) for part in qkv.split((1, 2), dim=2)]
-
-    def _remade(self, *args) -> Tensor:
-        return remade(*args, enabled=self.remakes)
 
     def _fold(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor]:
         """Class token ``(B, heads, 1, P * d)`` and clip ``(B * heads, P * d, t, h, w)``.
@@ -89,16 +114,17 @@ class MViTAttention(MultiScaleAttention):
             groups=clip.shape[1],
         )
         with torch.autocast(clip.device.type, enabled=False):
-            pooled = self._remade(convolve, partial(Tensor.to, dtype=dtype), clip)
+            to_dtype = partial(Tensor.to, dtype=dtype)
+            pooled = remade(convolve, to_dtype, clip, enabled=self._remakes_tokens)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
         return torch.cat((class_token.to(tokens.dtype), tokens), dim=2)
 
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, q_grid: Grid, k_grid: Grid
-    ) -> tuple[Tensor, Tensor]:
-        """The query, and softmax attention with relative positions, ``(B, heads, 1 + M, d)``."""
+    ) -> Tensor:
+        """Softmax attention with relative positions, ``(B, heads, 1 + M, d)``."""
         if not self.rel_pos_embed:
-            return query, F.scaled_dot_product_attention(query, key, value, scale=self.scale)
+            return F.scaled_dot_product_attention(query, key, value, scale=self.scale)
         bias = self._query_bias(query, q_grid, k_grid)
         places = key_places(k_grid, int(self.with_cls_token), like=bias)
         key = torch.cat((key * self.scale, places.expand(*key.shape[:2], -1, -1)), dim=-1)
@@ -108,7 +134,7 @@ class MViTAttention(MultiScaleAttention):
             partial(torch.cat, dim=-1),
             (query, bias),
         )
-        return query, out[..., : query.shape[-1]]
+        return out[..., : query.shape[-1]]
 
     def _query_bias(self, query: Tensor, q_grid: Grid, k_grid: Grid) -> Tensor:
         """What each query adds to the scores of all keys that have a coordinate.

@@ -3,7 +3,7 @@
 import torch
 from mmaction.models.backbones.mvit import MultiScaleBlock
 from mmcv.cnn.bricks import DropPath
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .mvit_attention import Grid, MViTAttention, channels_last
@@ -11,16 +11,21 @@ from .remade import remade
 
 
 class MViTBlock(MultiScaleBlock):
-    """mmaction2's ``MultiScaleBlock``, which makes cheap intermediate results again when needed.
+    """mmaction2's ``MultiScaleBlock``, which keeps little for its backward pass.
+
+    Outputs of norms, of GELU and the like are made again there.
 
     Attributes:
         with_cp: Keep only the input and compute all else again.
+        is_lean: Compute the linear maps before pooling and before GELU again too, but not the
+            attention.
     """
 
     with_cp = False
+    is_lean = False
 
     @classmethod
-    def adopt(cls, block: MultiScaleBlock, with_cp: bool) -> None:
+    def adopt(cls, block: MultiScaleBlock, with_cp: bool, is_lean: bool) -> None:
         """Turn a block that mmaction2's ``MViT`` built into one of these, in place.
 
         Its constructor names the classes of its blocks; ours add methods, but no state.
@@ -28,6 +33,7 @@ class MViTBlock(MultiScaleBlock):
         block.__class__ = cls
         block.attn.__class__ = MViTAttention
         block.with_cp = with_cp
+        block.is_lean = block.attn.projects_twice = is_lean and not with_cp
         # Inside a checkpoint all is made again, and what that needs should not be kept.
         block.attn.remakes = not with_cp
 
@@ -49,11 +55,8 @@ class MViTBlock(MultiScaleBlock):
         return self._forward(x, in_size, wanted)
 
     def _forward(self, x: Tensor, in_size: Grid, wanted: Tensor | None) -> tuple[Tensor, Grid]:
-        def attend(normed: Tensor) -> tuple[Tensor, Grid, Tensor]:
-            widens = self.proj is not None and self.dim_mul_in_attention
-            return *self.attn(normed, in_size), self.proj(normed) if widens else x
-
-        attended, grid, skip = self._remade(attend, self.norm1, x)
+        attended, grid = self.attn(x, in_size, self.norm1)
+        skip = self._widen(x, self.norm1) if self.dim_mul_in_attention else x
         if self.pool_skip is not None:
             skip = self._pool_skip(skip, in_size)
         x = skip + self.drop_path(attended)
@@ -64,12 +67,20 @@ class MViTBlock(MultiScaleBlock):
         return self._feed_forward(x[wanted]), grid
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        def expand(normed: Tensor) -> tuple[Tensor, Tensor]:
-            widens = self.proj is not None and not self.dim_mul_in_attention
-            return self.mlp.fc1(normed), self.proj(normed) if widens else x
+        skip = x if self.dim_mul_in_attention else self._widen(x, self.norm2)
+        if self.is_lean and torch.is_grad_enabled():
+            # This ends before fc2 when it runs again, whose output nothing needs.
+            out = checkpoint(
+                lambda x: self.mlp(self.norm2(x)), x, use_reentrant=False, preserve_rng_state=False
+            )
+        else:
+            hidden = self._remade(self.mlp.fc1, self.norm2, x)
+            out = self._remade(self.mlp.fc2, self.mlp.act, hidden)
+        return skip + self.drop_path(out)
 
-        hidden, skip = self._remade(expand, self.norm2, x)
-        return skip + self.drop_path(self._remade(self.mlp.fc2, self.mlp.act, hidden))
+    def _widen(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """The skip connection where the width grows."""
+        return x if self.proj is None else self._remade(self.proj, norm, x)
 
     def _remade(self, *args):
         return remade(*args, enabled=not self.with_cp)

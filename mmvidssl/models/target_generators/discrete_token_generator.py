@@ -64,9 +64,9 @@ class DiscreteTokenGenerator(TeacherGenerator):
             ``(B, t * h * w, 1)`` int64 in ``[0, num_codes)``.
 
         Raises:
-            ValueError: if the shape does not fit, the tokenizer gives another number of codes or has
-                more of them, or puts out no codes. Codes of ``get_tokens`` are compared with
-                ``num_codes`` in the first call only, since that waits for the device.
+            ValueError: if the shape does not fit, or the tokenizer puts out no codes, not one a
+                patch, or not ``num_codes`` different ones. For ``get_tokens``, the latter is seen
+                by the largest code of the first call only, since that waits for the device.
         """
         frames, grid = self._frames(clip)
         size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
@@ -104,7 +104,7 @@ class DiscreteTokenGenerator(TeacherGenerator):
 
     def _checked_codes(self, codes: object, num_frames: int) -> Tensor:
         is_batch = isinstance(codes, Tensor) and codes.ndim >= 2 and len(codes) == num_frames
-        if not is_batch or codes.is_floating_point():
+        if not isinstance(codes, Tensor) or not is_batch or codes.is_floating_point():
             raise ValueError(
                 f'{type(self.teacher).__name__}.get_tokens must give integer codes (B, N), here of '
                 f"B={num_frames} frames, or a dict with them as 'token'; got {_describe(codes)}"

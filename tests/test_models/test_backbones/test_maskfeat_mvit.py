@@ -93,19 +93,31 @@ def test_masked_tokens_alone_are_the_same(options, clip, mask):
         torch.testing.assert_close(grad, other_grads[name], rtol=1e-4, atol=1e-5, msg=name)
 
 
-@pytest.mark.parametrize('with_cp, expected', [(False, 0), (2, 2), (True, 4)])
-def test_checkpointed_blocks(with_cp, expected):
-    assert sum(block.with_cp for block in build(with_cp=with_cp).blocks) == expected
-
-
-def test_checkpointing_the_first_blocks_changes_no_gradient(clip, mask):
+@pytest.mark.parametrize('other', [dict(num_lean_blocks=4), dict(with_cp=True)])
+def test_what_is_computed_twice_changes_no_gradient(other, clip, mask):
     gradients = []
-    for with_cp in (False, 2):
-        model = build(with_cp=with_cp)
+    for options in (dict(num_lean_blocks=0), other):
+        model = build(**options)
         model.forward_tokens(clip, mask).tokens.square().sum().backward()
         gradients.append({n: p.grad for n, p in model.named_parameters()})
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    'arch, lean', [('small', 4), ('base', 6), ('large', 9), (dict(ARCH, downscale_indices=[]), 0)]
+)
+def test_lean_blocks_come_before_the_third_stage(arch, lean):
+    with torch.device('meta'):
+        models = [
+            MODELS.build(dict(type=f'mmvidssl.{kind}', arch=arch, **options))
+            for kind in ('MaskFeatMViT', 'MViT')
+            for options in (dict(), dict(with_cp=True))
+        ]
+    for model, expected in zip(models, (lean, 0, lean, 0), strict=True):
+        flags = [block.is_lean for block in model.blocks]
+        assert flags == [block.attn.projects_twice for block in model.blocks]
+        assert flags == [i < expected for i in range(model.num_layers)]
 
 
 def test_a_mask_of_another_window_is_refused(clip):
@@ -122,7 +134,7 @@ def test_fine_tuned_model_less_its_last_downscaling(arch):
     expected = [tuple(block.attn.pool_q.stride) for block in tuned.blocks]
     (last,) = (i for i, pair in enumerate(zip(strides, expected, strict=True)) if len({*pair}) == 2)
     assert last == max(tuned.downscale_indices) and strides[last] == (1, 1, 1)
-    assert model.blocks[-1].init_out_size == (8, 14, 14)
+    assert tuple(model.blocks[-1].init_out_size) == (8, 14, 14)
     for block, other in zip(model.blocks, tuned.blocks, strict=True):
         assert block.attn.num_heads == other.attn.num_heads
         assert (block.in_dims, block.out_dims) == (other.in_dims, other.out_dims)
