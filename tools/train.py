@@ -67,8 +67,8 @@ def main() -> None:
         set_resume(cfg, args.resume)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())
-        elif fit_to_device(cfg.optim_wrapper, get_device()):
-            print('no GPU: bfloat16 autocast takes the place of mixed precision with loss scaling')
+        elif fit_to_device(cfg.optim_wrapper, get_device(), cfg.get('default_scope') != 'mmdet'):
+            print(f'no GPU: {cfg.optim_wrapper.type} takes the place of mixed precision')
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     Runner.from_cfg(cfg).train()

@@ -9,7 +9,11 @@ from mmengine.runner import Runner
 
 from mmvidssl.utils.coco_classes import check_detection_data
 from tests.test_downstream import test_ade20k, test_coco, utils
-from tests.test_downstream.utils_action import PRETRAINING_ARCH, shrink, write_videos
+from tests.test_downstream.utils_action import (
+    PRETRAINING_ARCH,
+    shrink_recognizer,
+    write_videos,
+)
 from tests.test_downstream.utils_dense import configs_of, write_coco, write_masks
 
 pytestmark = pytest.mark.slow
@@ -48,7 +52,8 @@ def segmentation(folder, work_dir, checkpoint):
 
 
 def recognition(folder, work_dir, checkpoint):
-    return shrink(configs_of('kinetics')[RECOGNITION], checkpoint, work_dir)
+    cfg = Config.fromfile(configs_of('kinetics')[RECOGNITION])
+    return shrink_recognizer(cfg, checkpoint, work_dir)
 
 
 OWN = {detection: 'vit.pth', segmentation: 'vit.pth', recognition: 'mvit.pth'}

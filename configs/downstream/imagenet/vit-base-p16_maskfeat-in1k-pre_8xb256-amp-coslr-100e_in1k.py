@@ -46,7 +46,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=2048)
 param_scheduler = [
     dict(
         type='LinearLR',
-        start_factor=1e-4,
+        start_factor=5e-6,
         by_epoch=True,
         begin=0,
         end=warmup_epochs,
@@ -54,7 +54,7 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        eta_min_ratio=1e-4,
+        eta_min_ratio=5e-4,
         by_epoch=True,
         begin=warmup_epochs,
         end=max_epochs,

@@ -25,7 +25,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=1024)
 param_scheduler = [
     dict(
         type='LinearLR',
-        start_factor=1e-4,
+        start_factor=1e-5,
         by_epoch=True,
         begin=0,
         end=warmup_epochs,
@@ -33,7 +33,7 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        eta_min_ratio=1e-4,
+        eta_min_ratio=1e-3,
         by_epoch=True,
         begin=warmup_epochs,
         end=max_epochs,

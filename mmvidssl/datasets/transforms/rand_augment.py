@@ -60,7 +60,7 @@ class ClipRandAugment(BaseTransform):
         num_ops: int = 2,
         prob: float = 0.5,
         interpolation: str = 'bicubic',
-        fill: Sequence[int] = (115, 115, 115),
+        fill: Sequence[int] = (128, 128, 128),
     ) -> None:
         if not 0 <= magnitude <= MAX_LEVEL:
             raise ValueError(f'magnitude must be in [0, {MAX_LEVEL:g}], got {magnitude}')

@@ -63,8 +63,10 @@ def _read(checkpoint: str) -> Any:
 def _fetch(address: str, map_location: str) -> Any:
     """As MMEngine does, into torch's cache and once for all processes; but as plain data."""
     load = partial(load_state_dict_from_url, address, map_location=map_location, weights_only=True)
-    content = load() if is_main_process() else None
-    barrier()
+    try:
+        content = load() if is_main_process() else None
+    finally:
+        barrier()  # or the others would wait for one that failed
     return content if is_main_process() else load()
 
 

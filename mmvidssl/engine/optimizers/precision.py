@@ -11,17 +11,25 @@ MIXED = {
 }
 
 
-def fit_to_device(optim_wrapper: dict, device: str) -> bool:
-    """Replace mixed precision that needs a GPU by bfloat16 autocast on a CPU, in place.
+def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:
+    """Replace mixed precision that needs a GPU by what works on a CPU, in place.
+
+    Args:
+        optim_wrapper: Config of the wrapper.
+        device: Where the model will be.
+        autocasts: Whether the model can be autocast to bfloat16 on a CPU; else it gets float32.
+            Detectors cannot: mmcv's operators lack bfloat16 there.
 
     Returns:
         Whether the config was changed.
     """
-    scaled = {wrapper for wrapper, _ in MIXED.values()}
+    full = {scaled: name for name, (scaled, _) in MIXED.items()}
     stated = optim_wrapper.get('type', 'OptimWrapper').removeprefix(SCOPE)
-    if device != 'cpu' or stated not in scaled:
+    if device != 'cpu' or stated not in full:
         return False
     use_mixed_precision(optim_wrapper, device)
+    if not autocasts:
+        optim_wrapper['type'] = full[stated]
     return True
 
 

@@ -59,18 +59,21 @@ class MViTAttention(MultiScaleAttention):
         else:
             tokens = self._tokens(x, in_size, norm)
         grids = pooled_grid(self.pool_q, in_size), pooled_grid(self.pool_k, in_size)
-        out = self._attend(*tokens, *grids)
-        return self._remade(self.proj, self._join_heads, out, tokens[0]), grids[0]
+        query, key, value = tokens
+        out = self._attend(query, key, value, *grids)
+        return self._remade(self.proj, self._join_heads, out, query), grids[0]
 
     def _tokens(
         self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Query ``(B, heads, 1 + M, d)``, key and value ``(B, heads, 1 + K, d)``, all normalised."""
+        """Normalised query ``(B, heads, 1 + M, d)``, key and value ``(B, heads, 1 + K, d)``."""
         project = partial(self._project, in_size=in_size)
         query, key_value = remade(project, norm, x, enabled=self._remakes_tokens)
         dtype = key_value[1].dtype
         query = remade(self.norm_q, self._pool, *query, [self.pool_q], enabled=self._remakes_tokens)
-        key, value = self._pool(*key_value, [self.pool_k, self.pool_v]).chunk(2, dim=-1)
+        key, value = self._pool(key_value[0], key_value[1], [self.pool_k, self.pool_v]).chunk(
+            2, dim=-1
+        )
         return query.to(dtype), self.norm_k(key).to(dtype), self.norm_v(value).to(dtype)
 
     @property

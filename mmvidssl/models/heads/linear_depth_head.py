@@ -67,7 +67,8 @@ class LinearDepthHead(BaseModule):
         logits = self.linear(features[0]).float()
         logits = self._resize(logits, [self.upsample * side for side in logits.shape[-2:]])
         weights = logits.relu() + FLOOR
-        depth = torch.einsum('bkhw,k->bhw', weights, self.bins) / weights.sum(dim=1)
+        # Not an einsum, which autocast would take in half precision.
+        depth = (weights * self.bins[:, None, None]).sum(dim=1) / weights.sum(dim=1)
         return depth[:, None]
 
     def loss(self, features: Sequence[Tensor], data_samples: Sequence, train_cfg=None) -> dict:

@@ -42,3 +42,8 @@ def test_the_wrapper_is_found_from_another_librarys_scope():
     fit_to_device(cfg, 'cpu')
     with DefaultScope.overwrite_default_scope('mmaction'):
         assert OPTIM_WRAPPERS.get(cfg['type']).__name__ == 'AutocastOptimWrapper'
+
+
+def test_detectors_get_float32_on_a_cpu():
+    cfg = dict(type='AmpOptimWrapper', loss_scale='dynamic')
+    assert fit_to_device(cfg, 'cpu', autocasts=False) and cfg == dict(type='OptimWrapper')

@@ -1,5 +1,9 @@
+import weakref
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmvidssl.models.utils import resize_mask
 from mmvidssl.registry import MODELS
@@ -150,6 +154,46 @@ def test_tokens_that_stand_for_something_start_small():
     model.init_weights()
     for token in (model.mask_token, model.cls_token):
         assert token.std().item() == pytest.approx(0.02, rel=0.5)
+
+
+class KeptBytes(TorchDispatchMode):
+    """Counts the memory that was allocated inside and is still held."""
+
+    def __init__(self):
+        super().__init__()
+        self.storages = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        outputs = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(outputs):
+            if torch.is_tensor(leaf):
+                storage = leaf.untyped_storage()
+                self.storages[id(storage)] = weakref.ref(storage), storage.nbytes()
+        return outputs
+
+    def total(self):
+        return sum(size for storage, size in self.storages.values() if storage() is not None)
+
+
+def test_what_is_kept_for_the_backward_pass():
+    arch = dict(embed_dims=32, num_layers=4, num_heads=1, downscale_indices=[1, 3])
+    cfg = dict(arch=arch, spatial_size=64, temporal_size=4)
+    kept = []
+    for kind, options in (
+        ('mmaction.MViT', dict(dim_mul_in_attention=False)),
+        ('mmvidssl.MViT', dict(num_lean_blocks=0)),
+        ('mmvidssl.MViT', dict(num_lean_blocks=4)),
+        ('mmvidssl.MViT', dict(with_cp=True)),
+    ):
+        model = MODELS.build(dict(type=kind, **cfg, **options))
+        with KeptBytes() as counter:
+            output = model(noise(1, 3, 4, 64, 64))
+        kept.append(counter.total())
+        del output
+    peer, plain, lean, checkpointed = kept
+    assert plain < 0.8 * peer
+    assert lean < 0.7 * plain
+    assert checkpointed < 0.8 * lean
 
 
 def test_fused_kernel_without_attention_map(clip, mask):
