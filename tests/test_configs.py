@@ -473,7 +473,7 @@ def test_parts_accept_each_other(path, tmp_path, media):
     """A real runner with the config's own hooks, loop and wrapper, up to before the first step."""
     cfg = small_run(path, tmp_path, media)
     is_distillation = folder_of(path) in ('dino', 'dora')
-    assert cfg.optim_wrapper.type.startswith('PerParamClip') is is_distillation
+    assert ('PerParamClip' in cfg.optim_wrapper.type) is is_distillation
     runner = Runner.from_cfg(cfg)
     runner._train_loop = runner.build_train_loop(cfg.train_cfg)
     runner.optim_wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)

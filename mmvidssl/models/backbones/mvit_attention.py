@@ -1,6 +1,7 @@
 """Pooled attention of MViTv2 without an attention map."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -21,7 +22,8 @@ class MViTAttention(MultiScaleAttention):
       of the query with three tables, from which each coordinate of the key picks a row. The three
       products are appended to the query, and the key's coordinates, one-hot, to the key; so all
       goes through one fused kernel, and neither bias nor attention map is ever built.
-    - Poolings run channels last, and keys and values are pooled by one convolution.
+    - Poolings run channels last, and keys and values are pooled by one convolution; before it they
+      are computed only where it looks.
     - Copies and other cheap intermediate results are made again in the backward pass.
 
     Attributes:
@@ -85,9 +87,33 @@ class MViTAttention(MultiScaleAttention):
         return remade(*args, enabled=self.remakes)
 
     def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
-        """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
-        return [self._fold(part, in_size) for part in qkv.split((1, 2), dim=2)]
+        """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``.
+
+        Keys and values only where their pooling looks.
+        """
+        seen = [seen_places(self.pool_k, axis, side, x.device) for axis, side in enumerate(in_size)]
+        t, h, w = map(len, seen)
+        if (t, h, w) == tuple(in_size):
+            query, key_value = self.qkv(x).tensor_split((self.out_dims,), dim=-1)
+        else:
+            rows = cell_numbers(seen, in_size) + int(self.with_cls_token)
+            rows = F.pad(rows, (int(self.with_cls_token), 0))
+            query, key_value = self._project_some(x, rows)
+        query = query.unflatten(-1, (1, self.num_heads, -1))
+        key_value = key_value.unflatten(-1, (2, self.num_heads, -1))
+        return [self._fold(query, in_size), self._fold(key_value, (t, h, w))]
+
+    def _project_some(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries of all tokens ``(B, 1 + N, D)``, keys and values of the ``rows`` alone."""
+        if type(self.qkv) is not nn.Linear:  # an adapter, whose parts are not known
+            query, key_value = self.qkv(x).tensor_split((self.out_dims,), dim=-1)
+            return query, key_value.index_select(1, rows)
+        weights = self.qkv.weight.tensor_split((self.out_dims,))
+        biases = (None, None)
+        if self.qkv.bias is not None:
+            biases = self.qkv.bias.tensor_split((self.out_dims,))
+        query = F.linear(x, weights[0], biases[0])
+        return query, F.linear(x.index_select(1, rows), weights[1], biases[1])
 
     def _fold(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor]:
         """Class token ``(B, heads, 1, P * d)`` and clip ``(B * heads, P * d, t, h, w)``.
@@ -112,11 +138,12 @@ class MViTAttention(MultiScaleAttention):
         convolve = partial(
             F.conv3d,
             weight=torch.cat([pool.weight for pool in pools]).to(dtype),
-            stride=pools[0].stride,
+            stride=[*map(min, pools[0].stride, pools[0].kernel_size)],  # see seen_places
             padding=pools[0].padding,
             groups=clip.shape[1],
         )
-        with torch.autocast(clip.device.type, enabled=False):
+        # On the meta device, where models are counted, there is no autocast to switch off.
+        with nullcontext() if clip.is_meta else torch.autocast(clip.device.type, enabled=False):
             to_dtype = partial(Tensor.to, dtype=dtype)
             pooled = remade(convolve, to_dtype, clip, enabled=self._remakes_tokens)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
@@ -177,6 +204,28 @@ def pooled_grid(pool: nn.Conv3d, grid: Grid) -> Grid:
     sizes = zip(grid, pool.kernel_size, pool.stride, pool.padding, strict=True)
     t, h, w = ((side + 2 * pad - kernel) // stride + 1 for side, kernel, stride, pad in sizes)
     return t, h, w
+
+
+def seen_places(pool: nn.Conv3d, axis: int, side: int, device: torch.device) -> Tensor:
+    """Places of an axis that a pooling looks at, of ``range(side)``.
+
+    A pooling whose stride is larger than its kernel leaves some out. Over the rest it gives the
+    same with the kernel's size as its stride.
+    """
+    kernel, stride, padding = pool.kernel_size[axis], pool.stride[axis], pool.padding[axis]
+    if stride <= kernel:
+        return torch.arange(side, device=device)
+    count = (side + 2 * padding - kernel) // stride + 1
+    starts = torch.arange(-padding, side + padding, stride, device=device)[:count]
+    places = (starts[:, None] + torch.arange(kernel, device=device)).flatten()
+    beyond = max((count - 1) * stride + kernel - padding - side, 0)
+    return places[padding : count * kernel - beyond]
+
+
+def cell_numbers(places: Sequence[Tensor], grid: Grid) -> Tensor:
+    """Numbers, in the order of a grid, of its cells at some places of each axis."""
+    t, h, w = places
+    return ((t[:, None, None] * grid[1] + h[:, None]) * grid[2] + w).flatten()
 
 
 def key_places(grid: Grid, num_class: int, like: Tensor) -> Tensor:
