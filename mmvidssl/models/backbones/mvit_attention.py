@@ -94,7 +94,8 @@ class MViTAttention(MultiScaleAttention):
         seen = [seen_places(self.pool_k, axis, side, x.device) for axis, side in enumerate(in_size)]
         t, h, w = map(len, seen)
         if (t, h, w) == tuple(in_size):
-            query, key_value = self.qkv(x).tensor_split((self.out_dims,), dim=-1)
+            parts = self.out_dims, 2 * self.out_dims
+            query, key_value = self.qkv(x).split(parts, dim=-1)
         else:
             rows = cell_numbers(seen, in_size) + int(self.with_cls_token)
             rows = F.pad(rows, (int(self.with_cls_token), 0))
@@ -105,13 +106,12 @@ class MViTAttention(MultiScaleAttention):
 
     def _project_some(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Queries of all tokens ``(B, 1 + N, D)``, keys and values of the ``rows`` alone."""
+        parts = self.out_dims, 2 * self.out_dims
         if type(self.qkv) is not nn.Linear:  # an adapter, whose parts are not known
-            query, key_value = self.qkv(x).tensor_split((self.out_dims,), dim=-1)
+            query, key_value = self.qkv(x).split(parts, dim=-1)
             return query, key_value.index_select(1, rows)
-        weights = self.qkv.weight.tensor_split((self.out_dims,))
-        biases = (None, None)
-        if self.qkv.bias is not None:
-            biases = self.qkv.bias.tensor_split((self.out_dims,))
+        weights, bias = self.qkv.weight.split(parts), self.qkv.bias
+        biases = (None, None) if bias is None else bias.split(parts)
         query = F.linear(x, weights[0], biases[0])
         return query, F.linear(x.index_select(1, rows), weights[1], biases[1])
 
