@@ -19,8 +19,8 @@ class MaskFeat(BaseAlgorithm):
     Images are clips of one frame. Only masked tokens are projected and compared.
 
     Args:
-        backbone: Config of a backbone with ``forward_tokens(clip, mask)``: ``MaskFeatMViT`` or
-            ``MaskFeatViT``.
+        backbone: Config of a backbone with ``forward_tokens(clip, mask)`` and
+            ``forward_masked(clip, mask)``: ``MaskFeatMViT`` or ``MaskFeatViT``.
         neck: Config of the projection of tokens ``(M, D)``, which gives a tuple whose last entry is
             ``(M, Q)``: ``mmpretrain.LinearNeck`` without a norm.
         target_generator: Config of what says the features ``(B, N, Q')`` of all tokens.
@@ -126,9 +126,8 @@ class MaskFeat(BaseAlgorithm):
         """
         clip = inputs['clip']
         mask = stack_masks(data_samples).to(clip.device)
-        tokens, grid = self.backbone.forward_tokens(clip, mask)  # (B, N, D)
+        tokens, grid = self.backbone.forward_masked(clip, mask)  # (M, D)
         masked = resize_mask(mask, grid).flatten(1)  # (B, N)
-        tokens = tokens[masked]  # (M, D)
         if len(tokens) == 0:
             raise ValueError('every mask of the batch masks nothing: there is nothing to predict')
         pred = self.neck(tokens)[-1]  # (M, Q)

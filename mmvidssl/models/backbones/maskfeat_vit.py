@@ -79,6 +79,24 @@ class MaskFeatViT(VisionTransformer):
         Raises:
             ValueError: if patches do not fill the frames, or the mask does not fit their grid.
         """
+        tokens, grid = self._forward_blocks(clip, mask)
+        return ClipTokens(self._last_norm(tokens), grid)
+
+    def forward_masked(self, clip: Tensor, mask: Tensor) -> ClipTokens:
+        """``forward_tokens(clip, mask)`` of the masked tokens alone.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, normalised.
+            mask: ``(B, t, h', w')`` as there.
+
+        Returns:
+            Tokens ``(M, D)``, sample by sample and in the order of the grid, and the whole grid.
+        """
+        tokens, grid = self._forward_blocks(clip, mask)
+        return ClipTokens(self._last_norm(tokens[resize_mask(mask, grid).flatten(1)]), grid)
+
+    def _forward_blocks(self, clip: Tensor, mask: Tensor | None) -> ClipTokens:
+        """Patch tokens ``(B, T * h * w, D)`` before the final norm, and their grid."""
         clip = clip.unsqueeze(2) if clip.ndim == 4 else clip
         frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W), clip by clip
         check_frame_size(frames, self.patch_size)
@@ -90,10 +108,11 @@ class MaskFeatViT(VisionTransformer):
         tokens = self._add_positions(patches, frame_grid)
         for block in self.layers:
             tokens = run_block(block, tokens, self.with_cp)
-        if self.final_norm:
-            tokens = self.ln1(tokens)
         tokens = tokens[:, self.num_extra_tokens :]
         return ClipTokens(tokens.unflatten(0, (clip.shape[0], -1)).flatten(1, 2), grid)
+
+    def _last_norm(self, tokens: Tensor) -> Tensor:
+        return self.ln1(tokens) if self.final_norm else tokens
 
     def _add_positions(self, patches: Tensor, frame_grid: tuple[int, int]) -> Tensor:
         """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""

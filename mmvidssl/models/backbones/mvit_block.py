@@ -9,6 +9,10 @@ from torch.utils.checkpoint import checkpoint
 from .mvit_attention import Grid, MViTAttention, channels_last
 from .remade import remade
 
+# Parts in which lean blocks put their tokens through the MLP, so that no more of its hidden layer
+# exists at a time.
+NUM_CHUNKS = 4
+
 
 class MViTBlock(MultiScaleBlock):
     """mmaction2's ``MultiScaleBlock``, which keeps little for its backward pass.
@@ -69,14 +73,21 @@ class MViTBlock(MultiScaleBlock):
     def _feed_forward(self, x: Tensor) -> Tensor:
         skip = x if self.dim_mul_in_attention else self._widen(x, self.norm2)
         if self.is_lean and torch.is_grad_enabled():
-            # This ends before fc2 when it runs again, whose output nothing needs.
-            out = checkpoint(
-                lambda x: self.mlp(self.norm2(x)), x, use_reentrant=False, preserve_rng_state=False
-            )
+            chunks = x.chunk(NUM_CHUNKS, dim=-2)
+            out = torch.cat([self._mlp_twice(chunk) for chunk in chunks], dim=-2)
         else:
             hidden = self._remade(self.mlp.fc1, self.norm2, x)
             out = self._remade(self.mlp.fc2, self.mlp.act, hidden)
         return skip + self.drop_path(out)
+
+    def _mlp_twice(self, x: Tensor) -> Tensor:
+        """MLP of tokens, computed again in the backward pass up to ``fc2``, whose output is not
+        needed there."""
+
+        def mlp(x: Tensor) -> Tensor:
+            return self.mlp(self.norm2(x))
+
+        return checkpoint(mlp, x, use_reentrant=False, preserve_rng_state=False)
 
     def _widen(self, x: Tensor, norm: nn.Module) -> Tensor:
         """The skip connection where the width grows."""

@@ -47,6 +47,17 @@ def gradients(model, output, weights):
 
 
 @pytest.mark.parametrize('final_norm', [True, False])
+def test_masked_tokens_alone_are_the_same(final_norm):
+    model = build(final_norm=final_norm)
+    clip, mask = noise(2, 3, 3, 32, 32), mask_of(2, 3, 2, 2)
+    tokens, grid = model.forward_tokens(clip, mask)
+    masked = model.forward_masked(clip, mask)
+    assert masked.grid == grid
+    expected = tokens[resize_mask(mask, grid).flatten(1)]
+    torch.testing.assert_close(masked.tokens, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('final_norm', [True, False])
 def test_masked_images_equal_mmpretrain(final_norm):
     model = build(final_norm=final_norm)
     peer = peer_of(model, final_norm=final_norm)
