@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmvidssl.apis import init_model
-from mmvidssl.apis.finetune import ClipClassifier, FineTuning, finetune
 from mmvidssl.apis.short_run import QuietRunner
 from mmvidssl.datasets import ClipSampler
 from mmvidssl.datasets.transforms import build_transforms
@@ -24,6 +23,7 @@ from mmvidssl.evaluation import select_linear_probe
 from mmvidssl.models.utils import resize_mask, stack_masks
 from mmvidssl.registry import MODELS
 
+from .finetuning import ClipClassifier, FineTuning, finetune
 from .in_memory import ClipsInMemory, LabelledClips, Splits
 
 EVAL_BATCH = 128

@@ -51,6 +51,11 @@ class MaskFeatViT(VisionTransformer):
         """Height and width of a patch, in pixels."""
         return tuple(self.patch_embed.projection.stride)
 
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """As in mmpretrain; the mask token, put in before the blocks, has depth 0."""
+        depth, num_depths = super().get_layer_depth(param_name, prefix)
+        return (0 if param_name == f'{prefix}mask_token' else depth), num_depths
+
     def init_weights(self) -> None:
         """Truncated normal (0.02) for positions, tokens and matrices, like mmpretrain's."""
         super().init_weights()

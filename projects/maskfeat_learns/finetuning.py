@@ -2,16 +2,16 @@
 
 import copy
 import math
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-EMBEDDINGS = ('patch_embed', 'cls_token', 'mask_token', 'pos_embed')
+from mmvidssl.engine.optimizers import LayerDecayConstructor
 
 
 class FineTuning(NamedTuple):
@@ -86,19 +86,16 @@ def finetune(
     """
     batches_per_epoch = math.ceil(len(clips) / recipe.batch_size)
     num_steps = recipe.epochs * batches_per_epoch
-    optimizer = torch.optim.AdamW(layer_groups(model, recipe))
+    wrapper = build_optim_wrapper(model, recipe)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warmup_cosine(step, num_steps, recipe.warmup)
+        wrapper.optimizer, lambda step: warmup_cosine(step, num_steps, recipe.warmup)
     )
     model.train()
     for _ in range(recipe.epochs):
         for index in np.array_split(rng.permutation(len(clips)), batches_per_epoch):
             logits = model(augment(clips[index], rng))
             loss = F.cross_entropy(logits, labels[index], label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.max_norm)
-            optimizer.step()
+            wrapper.update_params(loss)
             scheduler.step()
     model.eval()
 
@@ -111,35 +108,11 @@ def warmup_cosine(step: int, num_steps: int, warmup: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - num_warmup) / (num_steps - num_warmup))
 
 
-def layer_groups(model: ClipClassifier, recipe: FineTuning) -> list[dict]:
-    """Parameter groups with the learning rate of their layer; vectors do not decay.
-
-    Embeddings are layer 0, block ``i`` is layer ``i + 1``; what follows the blocks, and the
-    classifier, have the full learning rate.
-    """
-    names = [name for name, _ in model.backbone.named_parameters()]
-    num_blocks = 1 + max(block for block in map(_block_number, names) if block is not None)
-    groups: dict[tuple[int, bool], dict] = {}
-    for name, parameter in model.named_parameters():
-        layer = _layer(name.removeprefix('backbone.'), num_blocks)
-        decays = parameter.ndim > 1
-        group = dict(
-            params=[],
-            lr=recipe.lr * recipe.layer_decay ** (num_blocks + 1 - layer),
-            weight_decay=recipe.weight_decay if decays else 0.0,
-        )
-        groups.setdefault((layer, decays), group)['params'].append(parameter)
-    return list(groups.values())
-
-
-def _block_number(name: str) -> int | None:
-    """Of a parameter of mmaction2's MViT or mmpretrain's ViT, or None."""
-    found = re.match(r'(?:blocks|layers)\.(\d+)\.', name)
-    return int(found[1]) if found else None
-
-
-def _layer(name: str, num_blocks: int) -> int:
-    if name.startswith(EMBEDDINGS):
-        return 0
-    block = _block_number(name)
-    return num_blocks + 1 if block is None else block + 1
+def build_optim_wrapper(model: ClipClassifier, recipe: FineTuning) -> OptimWrapper:
+    """AdamW with the learning rate of each layer; vectors do not decay."""
+    optimizer = dict(type='AdamW', lr=recipe.lr, weight_decay=recipe.weight_decay)
+    wrapper = dict(
+        type='OptimWrapper', optimizer=optimizer, clip_grad=dict(max_norm=recipe.max_norm)
+    )
+    constructor = LayerDecayConstructor(wrapper, dict(layer_decay_rate=recipe.layer_decay))
+    return constructor(model)

@@ -5,14 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmvidssl.apis.finetune import (
+from mmvidssl.registry import MODELS
+from projects.maskfeat_learns.finetuning import (
     ClipClassifier,
     FineTuning,
+    build_optim_wrapper,
     finetune,
-    layer_groups,
     warmup_cosine,
 )
-from mmvidssl.registry import MODELS
 
 
 def vit(**kwargs):
@@ -46,7 +46,8 @@ def test_schedule():
 @pytest.mark.parametrize(('backbone', 'blocks'), [(vit, 2), (mvit, 3)])
 def test_each_parameter_has_the_rate_of_its_layer(backbone, blocks):
     model = ClipClassifier(backbone(), 3)
-    groups = layer_groups(model, FineTuning(lr=1.0, layer_decay=0.5, weight_decay=0.1))
+    recipe = FineTuning(lr=1.0, layer_decay=0.5, weight_decay=0.1)
+    groups = build_optim_wrapper(model, recipe).optimizer.param_groups
     rates = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
     assert len(rates) == sum(len(g['params']) for g in groups) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
