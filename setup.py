@@ -41,6 +41,7 @@ EXTRAS = {
     'segmentation': [MMCV, 'mmsegmentation>=1.2.2,<1.3', MMPRETRAIN, TORCHVISION, 'ftfy', 'regex'],
     'action': [MMCV, 'mmaction2>=1.2.0,<1.3', 'importlib-metadata', TORCHVISION],
     'docs': ['myst-parser', 'sphinx'],
+    'torchcodec': ['torchcodec>=0.7'],
     'tests': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'timm>=1.0'],
     'dev': ['codespell', 'mypy', 'pre-commit', 'ruff'],
 }

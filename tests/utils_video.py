@@ -19,28 +19,44 @@ def write_video(
     timestamps: Sequence[float] | None = None,
     gop: int = 12,
     codec: str = 'libx264',
+    options: dict[str, str] | None = None,
+    pix_fmt: str = 'yuv420p',
+    time_base: Fraction = TIME_BASE,
+    num_b_frames: int | None = None,
+    rotation: float = 0,
+    shift: float = 0,
 ) -> Path:
     """Write a video of colourful noise with :func:`read_frame_number`'s bar on top.
 
     Args:
         path: Where; the suffix chooses the container.
         num_frames: Number of frames, below 1024.
-        size: (height, width), both even and at least (32, 80).
+        size: (height, width), at least (32, 80); most encoders want even numbers.
         fps: Frames per second.
         timestamps: Seconds of each frame, for a variable frame rate; overrides the others.
         gop: Frames from one keyframe to the next, B-frames in between.
         codec: Name of FFmpeg's encoder.
+        options: Of the encoder.
+        pix_fmt: FFmpeg's name of the pixel format.
+        time_base: Seconds of a unit of time, for encoders that take few.
+        num_b_frames: The most between others; the encoder's default if None.
+        rotation: Degrees, counterclockwise, by which players turn the frames.
+        shift: Seconds put on all times; what comes before 0 is hidden by an edit list (MP4).
     """
     times = [i / fps for i in range(num_frames)] if timestamps is None else timestamps
     with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=fps)
+        stream = container.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = size
-        stream.pix_fmt = 'yuv420p'
+        stream.pix_fmt = pix_fmt
         stream.gop_size = gop
-        stream.codec_context.time_base = TIME_BASE
+        stream.codec_context.time_base = time_base
+        if num_b_frames is not None:
+            stream.codec_context.max_b_frames = num_b_frames
+        if rotation:
+            stream.set_display_rotation(rotation)
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(draw_frame(number, size), format='rgb24')
-            frame.pts, frame.time_base = round(time / TIME_BASE), TIME_BASE
+            frame.pts, frame.time_base = round((time + shift) / time_base), time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return Path(path)

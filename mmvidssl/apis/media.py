@@ -14,7 +14,7 @@ from mmvidssl.datasets.list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_fi
 from mmvidssl.datasets.readers import ReaderCache, probe_video, read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 
-READER = dict(type='mmvidssl.DecordReader')
+READER = dict(type='mmvidssl.PyAVReader')
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from torch import nn
 
-from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.datasets.transforms import ClipResize
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.visualization import (
@@ -54,7 +54,7 @@ def _clip_for_tracking(video: Path, patch_size: tuple[int, int]) -> np.ndarray:
 
     Small frames are enlarged to ``MIN_GRID`` patches, for masks in which a shape can be seen.
     """
-    reader = DecordReader(str(video))
+    reader = PyAVReader(str(video))
     step = max(1, round(reader.fps / VIDEO_FPS))
     clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
     grid = [side / patch for side, patch in zip(clip.shape[1:3], patch_size, strict=True)]

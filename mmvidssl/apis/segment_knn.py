@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.datasets.transforms import (
     ClipColorJitter,
     ClipRandomFlip,
@@ -107,7 +107,7 @@ def make_segment_knn(
     segments = choose_segments(videos)
     per_segment = max(1, num_crops // len(segments))
     rng = np.random.default_rng(seed)
-    readers = {s.video: DecordReader(str(s.video)) for s in segments}
+    readers = {s.video: PyAVReader(str(s.video)) for s in segments}
     bank, held_out = (
         np.concatenate(
             [_crops(s, readers[s.video], part, per_segment, crop_size, rng) for s in segments]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .readers.base import nearest_frames
+
 INTERVAL_UNITS = ('seconds', 'frames')
 
 
@@ -51,9 +53,4 @@ def clip_frame_inds(
     steps = np.arange(clip_len)
     if interval_unit == 'frames':
         return start + steps * int(frame_interval)
-    wanted = timestamps[start] + steps * frame_interval
-    after = np.searchsorted(timestamps, wanted).clip(1, max(1, len(timestamps) - 1))
-    after = np.minimum(after, len(timestamps) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer_before = wanted - timestamps[before] <= timestamps[after] - wanted
-    return np.where(nearer_before, before, after).astype(np.int64)
+    return nearest_frames(timestamps, timestamps[start] + steps * frame_interval)

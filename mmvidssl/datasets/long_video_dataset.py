@@ -76,7 +76,7 @@ class LongVideoDataset(BaseDataset):
             raise ValueError(f'start_stride must be at least 1 frame, got {start_stride}')
         self.videos = videos
         self.start_stride = start_stride
-        self.reader = dict(type='DecordReader') if reader is None else copy.deepcopy(reader)
+        self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.seed = sync_random_seed() if seed is None else seed
         self._timing = (clip_len, frame_interval, interval_unit)
         super().__init__(

@@ -32,7 +32,7 @@ class VideoListDataset(MediaListDataset):
     SUFFIXES = VIDEO_SUFFIXES
 
     def __init__(self, *args: Any, reader: dict | None = None, **kwargs: Any) -> None:
-        self.reader = dict(type='DecordReader') if reader is None else copy.deepcopy(reader)
+        self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         super().__init__(*args, **kwargs)
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:

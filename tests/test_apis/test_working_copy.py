@@ -9,7 +9,7 @@ import pytest
 
 from mmvidssl.apis import working_copy as module
 from mmvidssl.apis import write_working_copy
-from mmvidssl.datasets.readers import DecordReader, EmptyVideoError, VideoError
+from mmvidssl.datasets.readers import EmptyVideoError, PyAVReader, VideoError
 
 FPS = 20
 
@@ -42,7 +42,7 @@ def shot(num_frames, background, size=(64, 96)):
 
 
 def bar_positions(path):
-    reader = DecordReader(str(path))
+    reader = PyAVReader(str(path))
     frames = reader.get_frames(np.arange(reader.num_frames))
     return frames[..., 0].astype(int).mean(1).argmax(1)
 
@@ -53,7 +53,7 @@ def test_short_video_is_copied_whole_and_frame_by_frame(tmp_path):
     assert copy.whole and len(copy.pieces) == 1
     piece = copy.pieces[0]
     assert piece.num_frames == 50 and piece.duration == pytest.approx(2.5)
-    reader = DecordReader(str(piece.path))
+    reader = PyAVReader(str(piece.path))
     frames = reader.get_frames(np.array([49, 0, 17]))
     assert frames.shape == (3, 64, 96, 3)
     np.testing.assert_allclose(reader.timestamps, np.arange(50) / FPS, atol=1e-3)
@@ -81,7 +81,7 @@ def test_no_file_crosses_a_cut_and_short_shots_are_left_out(tmp_path):
     listed = (tmp_path / 'copy' / 'videos.txt').read_text().splitlines()
     assert listed == [p.path.name for p in copy.pieces]
     for piece, background in zip(copy.pieces, (20, 90), strict=True):
-        reader = DecordReader(str(piece.path))
+        reader = PyAVReader(str(piece.path))
         edges = reader.get_frames(np.array([0, reader.num_frames - 1]))
         np.testing.assert_allclose(np.median(edges, axis=(1, 2, 3)), background, atol=4)
 

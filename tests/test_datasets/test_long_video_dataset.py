@@ -28,7 +28,7 @@ def test_a_sample_tells_its_clip(video, short_video):
     assert info['video_path'] == str(short_video)
     assert info['frame_inds'].tolist() == [5, 15, 25]
     assert info['fps'] == pytest.approx(10)
-    assert info['reader'] == dict(type='DecordReader')
+    assert info['reader'] == dict(type='PyAVReader')
 
 
 def test_no_clip_runs_past_its_video(video, short_video):

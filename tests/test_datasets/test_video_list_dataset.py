@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmvidssl.datasets import ClipIndex, DecordReader, VideoListDataset
+from mmvidssl.datasets import ClipIndex, PyAVReader, VideoListDataset
 from mmvidssl.datasets.readers import UndecodableVideoError
 from tests.utils_video import read_frame_number
 
@@ -30,7 +30,7 @@ def test_one_sample_per_line(folder):
     info = dataset.get_data_info(0)
     assert info['video_path'] == str(folder / 'videos' / 'in' / 'a.mp4')
     assert info['label'] == 7
-    assert info['reader'] == dict(type='DecordReader')
+    assert info['reader'] == dict(type='PyAVReader')
     assert isinstance(info['rng'], np.random.Generator)
     assert dataset.get_data_info(-1)['label'] == 2
 
@@ -57,7 +57,7 @@ def test_no_file_is_opened_when_it_is_built(folder, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError('opened')
 
-    monkeypatch.setattr(DecordReader, '__init__', refuse)
+    monkeypatch.setattr(PyAVReader, '__init__', refuse)
     dataset = listed(folder, pipeline=[dict(type='SampleClip', clip_len=2)])
     assert len(dataset) == 2
     with pytest.raises(AssertionError, match='opened'):

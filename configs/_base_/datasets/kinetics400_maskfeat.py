@@ -55,7 +55,7 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='kinetics400_train_list_videos.txt',
         data_prefix=dict(video='videos_train'),
-        reader=dict(type='DecordReader', num_threads=1),
+        reader=dict(type='PyAVReader', num_threads=1),
         pipeline=train_pipeline,
     ),
 )

@@ -71,7 +71,7 @@ train_dataloader = dict(
         frame_interval=1.0,
         interval_unit='seconds',
         start_stride=1,
-        reader=dict(type='DecordReader', num_threads=1),
+        reader=dict(type='PyAVReader', num_threads=1),
         pipeline=train_pipeline,
     ),
 )

@@ -1,4 +1,4 @@
-"""The protocol of a video reader, and what every backend shares."""
+"""The protocol of a video reader, and what is common to all."""
 
 from pathlib import Path
 from typing import Protocol
@@ -31,15 +31,21 @@ class VideoReader(Protocol):
         """Seconds at which each frame is shown, float64 ``(num_frames,)``, never decreasing."""
         ...
 
-    def get_frames(self, indices: np.ndarray, short_side: int | None = None) -> np.ndarray:
-        """Decode frames.
+    def get_frames(
+        self,
+        indices: np.ndarray | None = None,
+        short_side: int | None = None,
+        times: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Decode frames, given by number or by time.
 
         Args:
             indices: Frame numbers ``(T,)``, in any order, repeats allowed.
             short_side: Shrink frames whose shorter side is longer than this many pixels.
+            times: Seconds ``(T,)`` in place of ``indices``; the nearest frames are taken.
 
         Returns:
-            uint8 RGB ``(T, H, W, 3)``.
+            uint8 RGB ``(T, H, W, 3)``, upright.
 
         Raises:
             IndexError: a frame number outside the video.
@@ -80,6 +86,20 @@ def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndar
     return inds
 
 
+def nearest_frames(timestamps: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Numbers int64 ``(T,)`` of the frames nearest to ``times``; of two equally near, the earlier.
+
+    Args:
+        timestamps: Seconds of each frame ``(num_frames,)``, never decreasing.
+        times: Seconds ``(T,)``.
+    """
+    last = len(timestamps) - 1
+    after = np.searchsorted(timestamps, times).clip(min(1, last), last)
+    before = np.maximum(after - 1, 0)
+    nearer_before = times - timestamps[before] <= timestamps[after] - times
+    return np.where(nearer_before, before, after).astype(np.int64)
+
+
 def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
     """Average ``(H, W, 3)`` down to ``short_side``; a smaller frame is returned as it is."""
     height, width = frame.shape[:2]
@@ -88,3 +108,8 @@ def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
     ratio = short_side / min(height, width)
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, without its stack."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

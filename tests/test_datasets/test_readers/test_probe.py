@@ -4,7 +4,7 @@ import pytest
 from mmvidssl.datasets.readers import UndecodableVideoError, probe_video
 from tests.utils_video import write_video
 
-READER = dict(type='DecordReader')
+READER = dict(type='PyAVReader')
 
 
 def test_tells_times_rate_and_duration(short_video):
@@ -28,12 +28,12 @@ def test_finds_damage_at_the_end(tmp_path):
 
 
 def test_closes_the_reader_even_after_an_error(monkeypatch, short_video):
-    from mmvidssl.datasets.readers import DecordReader
+    from mmvidssl.datasets.readers import PyAVReader
 
     closed = []
-    monkeypatch.setattr(DecordReader, 'close', lambda self: closed.append(self.path))
+    monkeypatch.setattr(PyAVReader, 'close', lambda self: closed.append(self.path))
     probe_video(str(short_video), READER)
-    monkeypatch.setattr(DecordReader, 'get_frames', lambda *args: 1 / 0)
+    monkeypatch.setattr(PyAVReader, 'get_frames', lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         probe_video(str(short_video), READER)
     assert closed == [str(short_video)] * 2

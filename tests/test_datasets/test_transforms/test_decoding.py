@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 
-from mmvidssl.datasets import DecodeClip, DecordReader, SampleClip
+from mmvidssl.datasets import DecodeClip, PyAVReader, SampleClip
 from tests.utils_video import read_frame_number, write_video
 
 
 def results_of(path, inds=(3, 13)):
-    return dict(video_path=str(path), frame_inds=np.array(inds), reader=dict(type='DecordReader'))
+    return dict(video_path=str(path), frame_inds=np.array(inds), reader=dict(type='PyAVReader'))
 
 
 def test_decodes_the_frames(video):
@@ -24,10 +24,8 @@ def test_shrinks(video):
 
 def test_opens_a_video_once_for_many_samples(video, short_video, monkeypatch):
     opened = []
-    build = DecordReader._build
-    monkeypatch.setattr(
-        DecordReader, '_build', lambda self: opened.append(self.path) or build(self)
-    )
+    build = PyAVReader._build
+    monkeypatch.setattr(PyAVReader, '_build', lambda self: opened.append(self.path) or build(self))
     decode = DecodeClip(max_open=2)
     for path in (video, short_video, video, video, short_video):
         decode(results_of(path))
@@ -83,7 +81,7 @@ def sampled(path, seed=0, **kwargs):
 def test_sampled_clips_start_everywhere_alike(short_video):
     """40 frames, clips of 4 that span 37: starts 0, 1, 2 and 3."""
     sample, rng = SampleClip(clip_len=4, frame_interval=12), np.random.default_rng(0)
-    results = dict(video_path=str(short_video), reader=dict(type='DecordReader'), rng=rng)
+    results = dict(video_path=str(short_video), reader=dict(type='PyAVReader'), rng=rng)
     sample.transform(results)
     reader = sample.readers.get(results['video_path'], results['reader'])
     starts = []

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmvidssl.datasets import RepeatAugment, SampleClip
-from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.readers import PyAVReader
 
 AUGMENT = [dict(type='ClipRandomFlip'), dict(type='CubeMask'), dict(type='PackClipInputs')]
 SAMPLE = dict(type='SampleClip', clip_len=2, frame_interval=1)
@@ -11,7 +11,7 @@ SAMPLE = dict(type='SampleClip', clip_len=2, frame_interval=1)
 
 def results_of(path, seed=0):
     rng = np.random.default_rng(seed)
-    return dict(video_path=str(path), reader=dict(type='DecordReader'), rng=rng, label=5)
+    return dict(video_path=str(path), reader=dict(type='PyAVReader'), rng=rng, label=5)
 
 
 def same(first, second):
@@ -37,8 +37,8 @@ def test_repeats_share_the_clip_but_not_the_draws(video):
 
 def test_repeats_with_clips_of_their_own_open_the_video_once(video, monkeypatch):
     opened = []
-    build = DecordReader._build
-    monkeypatch.setattr(DecordReader, '_build', lambda self: opened.append(1) or build(self))
+    build = PyAVReader._build
+    monkeypatch.setattr(PyAVReader, '_build', lambda self: opened.append(1) or build(self))
     samples = RepeatAugment([SAMPLE, *AUGMENT], num_repeats=4)(results_of(video))
     assert len({tuple(sample['data_samples'].frame_inds) for sample in samples}) > 1
     assert len(opened) == 1

@@ -1,0 +1,107 @@
+"""What the backends that decode a video file share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .base import check_frame_inds, check_video_file, first_line, nearest_frames
+from .errors import UndecodableVideoError, VideoError
+from .index_cache import load_index
+from .video_index import VideoIndex
+
+
+class IndexedReader(ABC):
+    """A backend: opens when asked, decodes each distinct frame once, closes after an error.
+
+    Which frames there are, and when, comes from :func:`load_index`, so that all backends agree.
+
+    Args:
+        path: The video file.
+        num_threads: Threads of the decoder; 1 leaves the cores to the other workers.
+    """
+
+    def __init__(self, path: str, num_threads: int = 1) -> None:
+        check_video_file(path)
+        self.path = str(path)
+        self.num_threads = num_threads
+        self._decoder: Any = None
+        self._index: VideoIndex | None = None
+
+    @property
+    def index(self) -> VideoIndex:
+        """The frames of the video."""
+        if self._index is None:
+            self._index = load_index(self.path)
+        return self._index
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return len(self.index.pts)
+
+    @property
+    def fps(self) -> float:
+        """Average number of frames per second."""
+        return self.index.fps
+
+    @property
+    def timestamps(self) -> np.ndarray:
+        """Seconds, float64 ``(num_frames,)``, as exact as the file says them."""
+        return self.index.timestamps
+
+    @property
+    @abstractmethod
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the library raises where a file cannot be read."""
+
+    @abstractmethod
+    def _build(self) -> Any:
+        """Open the file; what is returned is kept as the decoder."""
+
+    @abstractmethod
+    def _decode(self, decoder: Any, wanted: np.ndarray, short_side: int | None) -> Iterable:
+        """Frames ``(H, W, 3)`` of ascending numbers ``wanted``, none twice."""
+
+    def get_frames(
+        self,
+        indices: np.ndarray | None = None,
+        short_side: int | None = None,
+        times: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """See :class:`VideoReader`."""
+        if (indices is None) == (times is None):
+            raise ValueError('get_frames needs either indices or times')
+        if indices is None:
+            indices = nearest_frames(self.timestamps, np.asarray(times, dtype=np.float64))
+        inds = check_frame_inds(indices, self.num_frames, self.path)
+        wanted, where = np.unique(inds, return_inverse=True)
+        # The last of these where frames have several sizes.
+        errors: tuple[type[Exception], ...] = (*self.errors, ValueError)
+        try:
+            frames = list(self._decode(self._open(), wanted, short_side))
+            return np.stack([frames[i] for i in where])
+        except errors as error:
+            self.close()  # a decoder that failed may be left at the wrong frame
+            raise UndecodableVideoError(
+                f'cannot decode frames {inds.tolist()} of {self.path}: {first_line(error)}'
+            ) from error
+        except VideoError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Free the decoder and the index."""
+        self._decoder = self._index = None
+
+    def _open(self) -> Any:
+        if self._decoder is None:
+            try:
+                self._decoder = self._build()
+            except self.errors as error:
+                raise UndecodableVideoError(
+                    f'{type(self).__name__} cannot open {self.path} (not a video, cut off, or an '
+                    f'unknown codec): {first_line(error)}'
+                ) from error
+        return self._decoder

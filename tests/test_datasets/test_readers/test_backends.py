@@ -1,0 +1,208 @@
+"""Every backend on every kind of video: the frames and times that were written, or a refusal."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import numpy as np
+import pytest
+
+from mmvidssl.datasets.readers import (
+    DecordReader,
+    PyAVReader,
+    TorchCodecReader,
+    UndecodableVideoError,
+)
+from tests.utils_video import draw_frame, read_frame_number, write_video
+
+NUM_FRAMES = 60
+TENTH = Fraction(1, 10)
+UNEVEN = np.cumsum(np.random.default_rng(0).integers(1, 20, NUM_FRAMES)) / 100
+
+
+class Kind(NamedTuple):
+    """How a video is written, and what is special about it."""
+
+    suffix: str
+    options: dict
+    times: np.ndarray = np.arange(NUM_FRAMES) / 10
+    first: int = 0  # the first frame that is shown
+    refused_by: tuple[str, ...] = ()
+
+
+KINDS = {
+    'closed GOP': Kind('mp4', dict()),
+    'open GOP': Kind('mp4', dict(options={'x264-params': 'open-gop=1:bframes=3:b-adapt=0'})),
+    'pyramid of B-frames': Kind('mkv', dict(options={'x264-params': 'b-pyramid=normal:ref=3'})),
+    'keyframes alone': Kind('mp4', dict(gop=1)),
+    'one keyframe': Kind('mp4', dict(gop=250)),
+    'HEVC, open GOP': Kind(
+        'mp4',
+        dict(codec='libx265', options={'x265-params': 'open-gop=1:log-level=none'}),
+        refused_by=('DecordReader',),
+    ),
+    'VP9': Kind('webm', dict(codec='libvpx-vp9')),
+    'VP9, odd size': Kind('webm', dict(codec='libvpx-vp9', size=(65, 97))),
+    'VP8, hidden frames': Kind(
+        'webm', dict(codec='libvpx', options={'auto-alt-ref': '1', 'lag-in-frames': '16'})
+    ),
+    'AV1': Kind('mp4', dict(codec='libsvtav1'), refused_by=('DecordReader',)),
+    'MPEG-4 in AVI': Kind(
+        'avi',
+        dict(codec='mpeg4', num_b_frames=2, time_base=TENTH),
+        times=np.arange(1, NUM_FRAMES + 1) / 10,
+        refused_by=('DecordReader', 'TorchCodecReader'),
+    ),
+    'MPEG transport stream': Kind(
+        'ts',
+        dict(time_base=TENTH),
+        times=np.arange(2, NUM_FRAMES + 2) / 10,
+        refused_by=('DecordReader', 'TorchCodecReader'),
+    ),
+    'Motion JPEG': Kind('avi', dict(codec='mjpeg', pix_fmt='yuvj420p', time_base=TENTH)),
+    'odd size': Kind('mp4', dict(size=(65, 97), pix_fmt='yuv444p')),
+    'variable frame rate': Kind('mp4', dict(timestamps=UNEVEN), times=UNEVEN),
+    'edit list hides frames': Kind(
+        'mp4', dict(shift=-1.5), times=np.arange(45) / 10, first=15, refused_by=('DecordReader',)
+    ),
+    'starts late': Kind('mp4', dict(shift=2.5), times=np.arange(NUM_FRAMES) / 10 + 2.5),
+}
+
+
+def _torchcodec_finds_ffmpeg() -> bool:
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, RuntimeError):
+        return False
+    return True
+
+
+READERS = [
+    PyAVReader,
+    DecordReader,
+    pytest.param(
+        TorchCodecReader,
+        marks=pytest.mark.skipif(
+            not _torchcodec_finds_ffmpeg(),
+            reason='optional: needs pip install torchcodec and FFmpeg (apt install ffmpeg)',
+        ),
+    ),
+]
+
+
+def numbers(frames):
+    return [read_frame_number(frame) for frame in frames]
+
+
+@pytest.fixture(scope='module')
+def video_of(tmp_path_factory) -> Callable:
+    """Writes each kind of video once."""
+    folder, written = tmp_path_factory.mktemp('kinds'), {}
+
+    def get(name):
+        if name not in written:
+            kind = KINDS[name]
+            path = folder / f'{len(written)}.{kind.suffix}'
+            written[name] = str(write_video(path, NUM_FRAMES, **kind.options))
+        return written[name]
+
+    return get
+
+
+@pytest.mark.parametrize('reader_type', READERS)
+@pytest.mark.parametrize('name', KINDS)
+def test_frames_and_times_are_those_written(name, reader_type, video_of):
+    kind = KINDS[name]
+    reader = reader_type(video_of(name))
+    np.testing.assert_allclose(reader.timestamps, kind.times, atol=1.1e-3)
+    assert reader.num_frames == len(kind.times)
+    assert reader.fps == pytest.approx((len(kind.times) - 1) / np.ptp(kind.times), rel=1e-3)
+    if reader_type.__name__ in kind.refused_by:
+        with pytest.raises(UndecodableVideoError):
+            reader.get_frames(np.arange(reader.num_frames))
+        return
+    every = np.arange(reader.num_frames)
+    assert numbers(reader.get_frames(every)) == (every + kind.first).tolist()
+    order = np.random.default_rng(1).permutation(every)
+    one_by_one = [reader.get_frames(np.array([i]))[0] for i in order]  # seeks back and forth
+    assert numbers(one_by_one) == (order + kind.first).tolist()
+    for step in (7, 13, 29):
+        assert numbers(reader.get_frames(every[3::step])) == (every[3::step] + kind.first).tolist()
+    last = every[[-1, -2, -1]]
+    assert numbers(reader.get_frames(last)) == (last + kind.first).tolist()
+
+
+@pytest.mark.parametrize('reader_type', READERS)
+@pytest.mark.parametrize('rotation', [90, 180, -90])
+def test_rotated_videos_are_turned_upright(rotation, reader_type, tmp_path):
+    path = write_video(tmp_path / 'turned.mp4', 3, rotation=rotation)
+    (frame,) = reader_type(str(path)).get_frames(np.array([2]))
+    assert read_frame_number(np.rot90(frame, -rotation // 90)) == 2
+
+
+@pytest.mark.parametrize('reader_type', READERS)
+def test_nearest_frames_of_times(reader_type, video_of):
+    reader = reader_type(video_of('variable frame rate'))
+    times = np.array([0.0, UNEVEN[20] + 1e-4, UNEVEN[5], 99.0])
+    assert numbers(reader.get_frames(times=times)) == [0, 20, 5, NUM_FRAMES - 1]
+    with pytest.raises(ValueError, match='either indices or times'):
+        reader.get_frames(np.array([0]), times=times)
+
+
+@pytest.mark.parametrize('reader_type', READERS)
+def test_pixels_are_those_written_and_shrink_by_averaging(reader_type, tmp_path):
+    path = write_video(tmp_path / 'v.mkv', 3, options={'crf': '1'})
+    reader = reader_type(str(path))
+    (frame,) = reader.get_frames(np.array([1]))
+    expected = draw_frame(1, (64, 96)).astype(int)
+    inside = np.s_[11::8, 3::8]  # of the blocks: chroma is smeared over their borders
+    assert np.abs(frame[inside] - expected[inside]).mean() < 4
+    (small,) = reader.get_frames(np.array([1]), short_side=8)
+    assert small.shape == (8, 12, 3)
+    means = frame.reshape(8, 8, 12, 8, 3).mean(axis=(1, 3))
+    assert np.abs(small - means).mean() < 3
+
+
+@pytest.mark.parametrize('reader_type', READERS)
+def test_a_file_that_was_cut_is_refused(reader_type, video_of, tmp_path):
+    with open(video_of('closed GOP'), 'rb') as file:
+        data = file.read()
+    for suffix in ('.mp4', '.mkv'):  # tells itself that it is an MP4, whatever its name
+        path = tmp_path / f'cut{suffix}'
+        path.write_bytes(data[: len(data) * 7 // 10])
+        with pytest.raises(UndecodableVideoError, match=path.name):
+            _ = reader_type(str(path)).num_frames
+
+
+def test_pyav_decodes_no_more_frames_than_it_has_to(tmp_path, monkeypatch):
+    """Of 250 frames with B-frames between, far fewer than all up to the one that is wanted."""
+    path = write_video(tmp_path / 'long.mp4', 240, gop=250, options={'x264-params': 'bframes=3'})
+    reader = PyAVReader(str(path))
+    decoder = reader._open()
+    decoded = sum(1 for _ in reader._decode_from(decoder, 0, {int(reader.index.pts[-1])}))
+    assert decoded < 0.7 * reader.num_frames
+    assert numbers(reader.get_frames(np.array([200, 239]))) == [200, 239]
+
+
+def test_frames_of_several_sizes_are_refused(tmp_path):
+    pieces = [
+        write_video(tmp_path / f'{size[0]}.ts', 5, size=size, time_base=TENTH)
+        for size in ((64, 96), (80, 96))
+    ]
+    path = tmp_path / 'both.ts'
+    shift = 0
+    with av.open(str(path), 'w') as out:
+        stream = out.add_stream('libx264', rate=10)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, 'yuv420p'
+        for piece in pieces:
+            with av.open(str(piece)) as container:
+                for packet in container.demux(video=0):
+                    if packet.size:
+                        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                        packet.stream = stream
+                        out.mux(packet)
+            shift += 90_000
+    reader = PyAVReader(str(path))
+    with pytest.raises(UndecodableVideoError, match=r'both\.ts'):
+        reader.get_frames(np.arange(reader.num_frames))
