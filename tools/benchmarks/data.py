@@ -1,0 +1,83 @@
+"""How fast a config's training data arrives, by reader and by number of workers.
+
+Prints clips a second, the share of the time in which training would wait for data, and the memory
+of a worker, and recommends a number of workers. With --step-seconds (what an iteration takes on
+your GPU without data, from a training log: time - data_time) waiting is measured; on this machine
+--step-seconds model measures the iteration itself, data included in neither.
+
+examples:
+  python tools/benchmarks/data.py configs/dora/CONFIG.py --step-seconds 0.9
+  python tools/benchmarks/data.py configs/dora/CONFIG.py --proxies data/proxies/venice.frames
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
+
+# isort: split
+from mmengine.config import Config, DictAction
+
+from mmvidssl.apis.loading_rate import (
+    measure_loading,
+    measure_step,
+    needed_workers,
+    with_reader,
+    with_videos,
+)
+from mmvidssl.utils.compat import strip_function_scopes
+
+READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--workers', type=int, nargs='+', help='(default: 1, and one a core)')
+    parser.add_argument('--batches', type=int, default=10, help='(default: %(default)s)')
+    parser.add_argument('--readers', nargs='*', default=['PyAVReader'], choices=READERS)
+    parser.add_argument('--proxies', nargs='*', default=[], help="to compare with the config's")
+    parser.add_argument('--step-seconds', help="of an iteration without its data, or 'model'")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    strip_function_scopes(cfg)
+    step = args.step_seconds
+    if step is not None:
+        step = measure_step(cfg) if step == 'model' else float(step)
+        print(f'an iteration of {cfg.train_dataloader.batch_size}: {step:.3f} s without data')
+    sources = {name: with_reader(cfg, dict(type=f'mmvidssl.{name}')) for name in args.readers}
+    if args.proxies:
+        sources['proxies'] = with_videos(cfg, args.proxies)
+    for name, source in sources.items():
+        for num_workers in args.workers or sorted({1, os.cpu_count() or 1}):
+            rate = measure_loading(source, num_workers, args.batches, step)
+            line = f'{name}, {num_workers} worker(s): {rate.clips_per_second:.2f} clips/s'
+            if rate.wait_share is not None:
+                line += f', training waits {rate.wait_share:.0%} of the time'
+            if rate.mib_per_worker is not None:
+                line += f', {rate.mib_per_worker:.0f} MiB a worker'
+            print(line, flush=True)
+        if step is not None:
+            wanted = needed_workers(rate, cfg.train_dataloader.batch_size, step)
+            print(f'{name}: {recommendation(wanted)}')
+
+
+def recommendation(wanted: int) -> str:
+    cores = os.cpu_count() or 1
+    text = f'{wanted} worker(s) would keep up with such iterations (num_workers={wanted} a process)'
+    if wanted > cores:
+        text += f'; this machine has {cores} cores: make proxies, or repeat clips (clips_per_seek)'
+    return text
+
+
+if __name__ == '__main__':
+    main()
