@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-VIDEO_SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
+from .readers.proxy_pack import PROXY_SUFFIX
+
+# What others can read too, and that with the proxies made of it
+RAW_VIDEO_SUFFIXES = (
+    '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
+)  # fmt: skip
+VIDEO_SUFFIXES = (*RAW_VIDEO_SUFFIXES, PROXY_SUFFIX)
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 # A path, which may hold spaces, and the numbers after it
