@@ -14,8 +14,9 @@ from mmvidssl.datasets.readers.base import check_video_file, nearest_frames, shr
 
 # Codecs whose decoders leave out frames that no other frame needs, and give the others exactly.
 SKIPPING_CODECS = ('h264', 'hevc')
-# Codecs with packets that show nothing: what is shown is only known when all is decoded.
-CODECS_TO_COUNT = ('vp8',)
+# Codecs with packets that show nothing, and containers without times of frames: what is shown when
+# is only known when all is decoded.
+INEXACT_KINDS = ('vp8', 'avi')
 BLOCK = 1 << 22
 
 
@@ -59,15 +60,16 @@ def inspect_source(path: str) -> Source:
             packets = [
                 (packet.pts, packet.dts, packet.is_keyframe, packet.is_discard)
                 for packet in container.demux(stream)
-                if packet.size
+                if packet.size and not packet.is_corrupt
             ]
-            if len(packets) < stream.frames:
+            if 'mp4' in container.format.name and len(packets) < stream.frames:
                 raise UndecodableVideoError(
                     f'{path} is cut off: it holds {len(packets)} of {stream.frames} frames; get '
                     'it again, or repair it with: ffmpeg -i FILE -c copy REPAIRED'
                 )
-            time_base, codec = stream.time_base, stream.codec_context.name
-        is_exact = codec not in CODECS_TO_COUNT and all(pts is not None for pts, *_ in packets)
+            time_base = stream.time_base
+            kinds = {stream.codec_context.name, container.format.name}
+        is_exact = kinds.isdisjoint(INEXACT_KINDS) and all(pts is not None for pts, *_ in packets)
         times = [pts for pts, *_, is_hidden in packets if not is_hidden]
         if not is_exact:
             times, packets = _decoded_times(path), []

@@ -104,7 +104,7 @@ def shrunk_size(height: int, width: int, short_side: int | None) -> tuple[int, i
 
 def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
     """Average ``(H, W, 3)`` down to ``short_side``; a smaller frame is returned as it is."""
-    height, width = shrunk_size(*frame.shape[:2], short_side)
+    height, width = shrunk_size(frame.shape[0], frame.shape[1], short_side)
     if (height, width) == frame.shape[:2]:
         return frame
     return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)

@@ -41,13 +41,13 @@ class Pack(NamedTuple):
     Attributes:
         path: The file.
         manifest: ``source``, ``settings``, ``width``, ``height``, ``num_frames``, ``versions``.
-        index: INDEX_DTYPE ``(num_frames,)``; ``offset`` is that of the encoded image.
+        frames: the index, INDEX_DTYPE ``(num_frames,)``; ``offset`` is that of the encoded image.
         data: The whole file, mapped into memory.
     """
 
     path: str
     manifest: dict
-    index: np.ndarray
+    frames: np.ndarray
     data: mmap.mmap
 
 
@@ -90,7 +90,7 @@ def read_image_bytes(pack: Pack, number: int) -> np.ndarray:
     Raises:
         UndecodableVideoError: the frame was altered, or the file was cut off since it was opened.
     """
-    _, offset, size, crc = pack.index[number].tolist()
+    _, offset, size, crc = pack.frames[number].tolist()
     if pack.data.size() < len(pack.data):  # touching what is gone would end the process
         raise damaged(pack.path, pack.manifest, 'it was cut off while it was open')
     image = np.frombuffer(pack.data, np.uint8, size, offset)
@@ -107,7 +107,7 @@ def verify_pack(path: str | Path) -> int:
     """
     pack = open_pack(path)
     end = PREAMBLE.size + PREAMBLE.unpack_from(pack.data)[2]
-    for number, (time, offset, size, crc) in enumerate(pack.index.tolist()):
+    for number, (time, offset, size, crc) in enumerate(pack.frames.tolist()):
         stated = pack.data[end : end + RECORD.size]
         if offset != end + RECORD.size or stated != RECORD.pack(size, crc, time):
             raise damaged(
@@ -115,14 +115,14 @@ def verify_pack(path: str | Path) -> int:
             )
         read_image_bytes(pack, number)
         end = offset + size
-    if end + pack.index.nbytes + FOOTER_SIZE != len(pack.data):
+    if end + pack.frames.nbytes + FOOTER_SIZE != len(pack.data):
         raise damaged(pack.path, pack.manifest, 'something stands between frames and index')
-    return len(pack.index)
+    return len(pack.frames)
 
 
 def encode_preamble(manifest: dict) -> bytes:
     """Preamble and manifest, as they stand at the beginning of a file."""
-    text = json.dumps(manifest, sort_keys=True).encode()
+    text = json.dumps(manifest).encode()
     return PREAMBLE.pack(MAGIC, FORMAT_VERSION, len(text), crc32(text)) + text
 
 

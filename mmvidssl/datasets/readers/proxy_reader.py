@@ -35,7 +35,7 @@ class ProxyReader:
     @property
     def num_frames(self) -> int:
         """Number of frames."""
-        return len(self._open().index)
+        return len(self._open().frames)
 
     @property
     def fps(self) -> float:
@@ -48,7 +48,7 @@ class ProxyReader:
     @property
     def timestamps(self) -> np.ndarray:
         """Seconds at which the video shows each frame, float64 ``(num_frames,)``."""
-        return self._open().index['time'].astype(np.float64)
+        return self._open().frames['time'].astype(np.float64)
 
     def get_frames(
         self,
@@ -67,8 +67,8 @@ class ProxyReader:
             raise ValueError('get_frames needs either indices or times')
         pack = self._open()
         if indices is None:
-            indices = nearest_frames(pack.index['time'], np.asarray(times, dtype=np.float64))
-        inds = check_frame_inds(indices, len(pack.index), self.path)
+            indices = nearest_frames(pack.frames['time'], np.asarray(times, dtype=np.float64))
+        inds = check_frame_inds(indices, len(pack.frames), self.path)
         wanted, where = np.unique(inds, return_inverse=True)
         frames = [shrink_frame(_decode(pack, int(i)), short_side) for i in wanted]
         clip = np.empty((len(inds), *frames[0].shape), np.uint8)
