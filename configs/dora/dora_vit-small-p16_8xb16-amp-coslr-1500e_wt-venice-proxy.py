@@ -1,5 +1,5 @@
 # DoRA, ViT-S/16, on a proxy of the Walking Tours video of Venice (docs/en/proxies.md). Its epochs
-# are a fifteenth of the video's, which has 60 frames a second instead of 4: 1500 of them are as many
+# are a fifteenth of the video's, which has 60 frames a second and not 4: 1500 of them are as many
 # iterations as the 100 of dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py.
 #
 # Paper:    ADE20K UperNet 35.4 mIoU from the video itself (implied by its abstract's "+1.5 mIoU"
