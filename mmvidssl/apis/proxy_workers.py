@@ -134,8 +134,9 @@ class _Child:
     def obituary(self) -> str:
         self._process.join()
         code = self._process.exitcode or 0
-        how = f'signal {signal.Signals(-code).name}' if code < 0 else f'exit code {code}'
-        return f'the process died ({how}; out of memory?). The same command goes on from there'
+        how = f'exit code {code}' if code >= 0 else f'signal {signal.Signals(-code).name}'
+        why = ', as when memory is short' if how.endswith('SIGKILL') else ''
+        return f'the process died ({how}{why}). The same command goes on from there'
 
     def end(self) -> None:
         self._pipe.close()
@@ -144,7 +145,8 @@ class _Child:
 
 def _work(pipe: Any) -> None:
     """What the child does; it ends with its parent, at the next message it has for it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     last = 0.0
 
     def tell(share: float, note: str) -> None:
@@ -160,7 +162,7 @@ def _work(pipe: Any) -> None:
             return
         try:
             pipe.send(('done', _attempt(job, tell)))
-        except BrokenPipeError:
+        except ConnectionError:
             return
 
 
@@ -168,7 +170,7 @@ def _attempt(job: Job, progress: Progress) -> Proxy | str:
     """The proxy, or why there is none."""
     try:
         return make_proxy(*job, progress)
-    except BrokenPipeError:  # nobody is there to tell it
+    except ConnectionError:  # nobody is there to tell it
         raise
     except (OSError, ValueError, MemoryError) as error:
         return str(error) or type(error).__name__

@@ -66,6 +66,17 @@ def test_folder_of_proxies(proxy):
     assert np.diff(numbers).tolist() == [4, 4]
 
 
+def test_a_folder_with_videos_and_their_proxies_is_refused(proxy, tmp_path):
+    """Each would count twice."""
+    for name in ('a/1.mp4', 'a/1.frames', 'b/2.frames', 'b/3.mp4'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"a/1\.mp4 and its proxy a/1\.frames.*'\.frames'"):
+        len(VideoListDataset(data_root=str(tmp_path)))
+    assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.frames'])) == 2
+    assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.mp4'])) == 2
+
+
 def test_walking_tours(proxy):
     dataset = WalkingToursDataset(str(proxy.parent), cities='venice', clip_len=3)
     assert len(dataset) == 40
@@ -79,7 +90,7 @@ def test_a_damaged_proxy_is_named_before_training(proxy, tmp_path):
 
 
 def info(path, short_side, fps=60.0):
-    return VideoInfo(path, fps, np.arange(600) / fps, short_side)
+    return VideoInfo(path, fps, np.arange(600) / fps, short_side=short_side)
 
 
 def test_a_large_video_brings_up_proxies_once(said):

@@ -38,6 +38,7 @@ def probe_video(path: str, reader: dict) -> VideoInfo:
     video = build_reader(path, reader)
     try:
         frames = video.get_frames(np.array([0, video.num_frames - 1]))
-        return VideoInfo(path, video.fps, video.timestamps, min(frames.shape[1:3]))
+        short_side = min(frames.shape[1:3])
+        return VideoInfo(path, video.fps, video.timestamps, short_side=short_side)
     finally:
         video.close()
