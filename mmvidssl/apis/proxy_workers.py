@@ -40,7 +40,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> list[Proxy | str]:
                 board.end(job, _attempt(job, partial(board.show, job)))
         else:
             _run_in_children(jobs, workers, board)
-    return [board.results[job.video] for job in jobs]
+    return [board.results[job.path] for job in jobs]
 
 
 class _Board:
@@ -48,7 +48,7 @@ class _Board:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.results: dict[str, Proxy | str] = {}
-        self._sizes = {job.video: os.path.getsize(job.video) for job in jobs}
+        self._sizes = {job.path: os.path.getsize(job.video) for job in jobs}
         self._done = dict.fromkeys(self._sizes, 0.0)
         self._bar = ProgressBar('proxies', max(1, sum(self._sizes.values())))
         self._lock = Lock()
@@ -62,15 +62,15 @@ class _Board:
 
     def show(self, job: Job, share: float, note: str) -> None:
         with self._lock:
-            self._done[job.video] = share
-            done = sum(size * self._done[video] for video, size in self._sizes.items())
+            self._done[job.path] = share
+            done = sum(size * self._done[path] for path, size in self._sizes.items())
             self._bar.update(
                 done, f'{len(self.results)}/{len(self._sizes)}, {Path(job.video).name}: {note}'
             )
 
     def end(self, job: Job, result: Proxy | str) -> None:
         with self._lock:
-            self.results[job.video] = result
+            self.results[job.path] = result
         self.show(job, 1.0, 'failed' if isinstance(result, str) else 'done')
 
 

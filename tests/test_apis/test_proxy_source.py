@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from mmvidssl.apis import proxy_source
 from mmvidssl.apis.proxy_source import choose_frames, decode_frames, hash_file, inspect_source
 from mmvidssl.datasets.readers import (
     DecordReader,
@@ -66,6 +67,17 @@ def test_frames_are_those_that_decoding_everything_gives(video, num_threads):
         assert [read_frame_number(frame) for frame in frames] == wanted.tolist()
         for frame, number in zip(frames, wanted, strict=True):
             np.testing.assert_array_equal(frame[..., ::-1], expected[number])
+
+
+def test_frames_that_nothing_needs_are_left_out(tmp_path):
+    video = write_with_options(tmp_path / 'a.mp4', 'libx264', {'x264-params': X264})
+    source = inspect_source(str(video))
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        wanted = set(source.pts[::15].tolist())
+        decoded = [f.pts for f in proxy_source._decode_needed(container, stream, source, wanted)]
+    assert wanted <= set(decoded)
+    assert len(decoded) < 45
 
 
 def test_shrinks_by_averaging(video):
@@ -144,8 +156,6 @@ def test_chosen_are_the_frames_nearest_to_a_regular_grid(times, fps, expected):
 
 def test_hash_and_its_progress(tmp_path, monkeypatch):
     import hashlib
-
-    from mmvidssl.apis import proxy_source
 
     monkeypatch.setattr(proxy_source, 'BLOCK', 10)
     (tmp_path / 'a').write_bytes(b'x' * 25)
