@@ -206,7 +206,8 @@ def check_backbone(backbone, name):
 
 def check_data(dataset, data):
     if data.startswith('wt-'):
-        cities = data.removeprefix('wt-')
+        cities = data.removeprefix('wt-').removesuffix('-proxy')
+        assert dataset.data_root.endswith('_proxy') is data.endswith('-proxy')
         assert dataset.cities == ('all' if cities == 'all' else cities.split('-'))
     elif data.startswith('k'):
         assert f'kinetics{data[1:]}' in dataset.data_root
@@ -288,6 +289,24 @@ def test_one_gpu_takes_the_steps_of_eight():
         cfg.model.target_generator.pop('center_momentum')
         cfg.pop('auto_scale_lr')
     assert one.to_dict() == eight.to_dict()
+
+
+def test_a_proxy_is_trained_on_for_as_many_iterations():
+    """A clip starts at one of 4 frames a second, not 60, so that an epoch is a fifteenth."""
+    proxy, video = (
+        load(ROOT / f'configs/dora/dora_vit-small-p16_8xb16-amp-coslr-{name}.py')
+        for name in ('1500e_wt-venice-proxy', '100e_wt-venice')
+    )
+    assert proxy.train_cfg.max_epochs == 15 * video.train_cfg.max_epochs
+    for ours, theirs in zip(proxy.param_scheduler, video.param_scheduler, strict=True):
+        for key in {'begin', 'end', 'T_max'} & set(ours):
+            assert ours[key] == 15 * theirs[key]
+    freeze = [cfg.custom_hooks[2] for cfg in (proxy, video)]
+    assert {hook.pop('type') for hook in freeze} == {'FreezeLastLayerHook'}
+    assert freeze[0].num_epochs == 15 * freeze[1].num_epochs
+    proxy.train_dataloader.dataset.data_root = video.train_dataloader.dataset.data_root
+    assert proxy.train_dataloader == video.train_dataloader
+    assert proxy.model == video.model
 
 
 def released_rate(epoch, length, is_image, nodes):

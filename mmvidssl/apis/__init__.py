@@ -8,6 +8,8 @@ from .feature_extractor import FeatureExtractor
 from .features import FileFeatures, extract_features
 from .init_backbone import init_backbone
 from .init_model import init_model, load_weights
+from .make_proxies import MadeProxies, make_proxies, verify_proxies
+from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
 from .publish import publish_model
 from .replay import replay_iteration
@@ -21,6 +23,9 @@ __all__ = [
     'ExportedBackbone',
     'FeatureExtractor',
     'FileFeatures',
+    'MadeProxies',
+    'Proxy',
+    'ProxySettings',
     'Sampling',
     'TrackedObjects',
     'VideoLists',
@@ -35,8 +40,11 @@ __all__ = [
     'init_model',
     'list_videos',
     'load_weights',
+    'make_proxies',
+    'make_proxy',
     'publish_model',
     'replay_iteration',
     'track_objects',
+    'verify_proxies',
     'write_working_copy',
 ]

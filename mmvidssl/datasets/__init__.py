@@ -5,7 +5,7 @@ from .collate import flat_collate
 from .image_list_dataset import ImageListDataset
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
-from .readers import DecordReader, PyAVReader, ReaderCache, VideoError, VideoReader
+from .readers import DecordReader, ProxyReader, PyAVReader, ReaderCache, VideoError, VideoReader
 from .samplers import ClipSampler
 from .transforms import (
     BlockMask,
@@ -36,6 +36,7 @@ __all__ = [
     'LoadImageClip',
     'LongVideoDataset',
     'PackClipInputs',
+    'ProxyReader',
     'PyAVReader',
     'RandomMask',
     'ReaderCache',

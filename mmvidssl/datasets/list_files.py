@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-VIDEO_SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv')
+from .readers.proxy_pack import PROXY_SUFFIX, is_proxy
+
+# What others can read too, and that with the proxies made of it
+RAW_VIDEO_SUFFIXES = (
+    '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
+)  # fmt: skip
+VIDEO_SUFFIXES = (*RAW_VIDEO_SUFFIXES, PROXY_SUFFIX)
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 # A path, which may hold spaces, and the numbers after it
@@ -62,7 +68,7 @@ def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Liste
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it holds no such file.
+        ValueError: it holds no such file, or a video and its proxy.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'no such folder: {folder}')
@@ -75,7 +81,20 @@ def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Liste
                 found.append(os.path.normpath(os.path.join(below, name)))
     if not found:
         raise ValueError(f'no file in {folder} or below it ends in one of {tuple(suffixes)}')
+    _check_for_doubles(folder, found)
     return [ListedFile(Path(path).as_posix()) for path in sorted(found)]
+
+
+def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
+    """Refuse proxies beside their videos: each would count twice."""
+    proxies = {os.path.splitext(path)[0]: path for path in found if is_proxy(path)}
+    for path in found:
+        proxy = proxies.get(os.path.splitext(path)[0], path)
+        if not is_proxy(path) and proxy != path:
+            raise ValueError(
+                f'{folder} holds {path} and its proxy {proxy}: move the proxies to a folder of '
+                f'their own, or choose by suffixes=[{PROXY_SUFFIX!r}]'
+            )
 
 
 def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:

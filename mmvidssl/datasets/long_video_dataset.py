@@ -13,6 +13,7 @@ from mmvidssl.registry import DATASETS
 
 from .clip_index import ClipIndex
 from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
+from .proxy_hint import advise_on_proxies
 from .readers import probe_video
 from .transforms import build_transforms
 
@@ -26,7 +27,9 @@ class LongVideoDataset(BaseDataset):
     generator of the worker (draw 0 in ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which
     :class:`ClipSampler` yields, is the same sample in whatever worker, rank or order.
 
-    Every file is opened and its first and last frame decoded when the data set is built.
+    Every file is opened and its first and last frame decoded when the data set is built. A proxy
+    (``tools/datasets/make_proxy.py``) takes the place of a video by its name, whatever ``reader``
+    says; its frames are fewer, so ``interval_unit='frames'`` and ``start_stride`` count others.
 
     The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
     ``(clip_len,)``), ``fps`` (float), ``reader`` (config) and ``rng`` (``np.random.Generator``
@@ -110,7 +113,9 @@ class LongVideoDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """One entry per video: ``info`` (:class:`VideoInfo`) and ``num_clips``."""
-        return [self._load_video(path) for path in self.list_videos()]
+        videos = [self._load_video(path) for path in self.list_videos()]
+        advise_on_proxies([video['info'] for video in videos], *self._timing)
+        return videos
 
     def _load_video(self, path: str) -> dict:
         info = probe_video(path, self.reader)

@@ -8,9 +8,9 @@ from typing import Any
 from mmvidssl.registry import DATASETS
 
 from .long_video_dataset import LongVideoDataset
-from .readers import VideoNotFoundError
+from .readers import PROXY_SUFFIX, VideoNotFoundError
 
-SUFFIXES = ('.mp4', '.mkv', '.webm')
+SUFFIXES = ('.mp4', '.mkv', '.webm', PROXY_SUFFIX)
 
 
 @DATASETS.register_module()
@@ -18,7 +18,8 @@ class WalkingToursDataset(LongVideoDataset):
     """Clips of the ten Walking Tours videos (DoRA, Sec. 3): single takes in 4K at 60 fps.
 
     A video is the file of that name in ``data_root`` (and ``data_prefix['video']``) that ends in
-    .mp4, .mkv or .webm; case, spaces, hyphens and underscores do not matter (``Kuala_Lumpur.mp4``).
+    .mp4, .mkv, .webm or .frames (a proxy); case, spaces, hyphens and underscores do not matter
+    (``Kuala_Lumpur.mp4``).
 
     Args:
         data_root: Folder of the videos.

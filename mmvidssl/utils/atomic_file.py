@@ -20,11 +20,16 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
     try:
         yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        replace_synced(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace_synced(temporary: Path, path: Path) -> None:
+    """Give a finished file in the same folder its name, on the disk too when this returns."""
+    _sync(temporary)
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
 
 
 def _sync(path: Path) -> None:

@@ -100,14 +100,20 @@ def nearest_frames(timestamps: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.where(nearer_before, before, after).astype(np.int64)
 
 
+def shrunk_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
+    """Height and width whose shorter side is ``short_side``, if it was longer."""
+    if short_side is None or min(height, width) <= short_side:
+        return height, width
+    ratio = short_side / min(height, width)
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
 def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
     """Average ``(H, W, 3)`` down to ``short_side``; a smaller frame is returned as it is."""
-    height, width = frame.shape[:2]
-    if short_side is None or min(height, width) <= short_side:
+    height, width = shrunk_size(frame.shape[0], frame.shape[1], short_side)
+    if (height, width) == frame.shape[:2]:
         return frame
-    ratio = short_side / min(height, width)
-    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def first_line(error: Exception) -> str:

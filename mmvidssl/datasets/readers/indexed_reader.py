@@ -1,7 +1,7 @@
 """What the backends that decode a video file share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -77,15 +77,35 @@ class IndexedReader(ABC):
             indices = nearest_frames(self.timestamps, np.asarray(times, dtype=np.float64))
         inds = check_frame_inds(indices, self.num_frames, self.path)
         wanted, where = np.unique(inds, return_inverse=True)
-        # The last of these where frames have several sizes.
-        errors: tuple[type[Exception], ...] = (*self.errors, ValueError)
+        frames = list(self.iter_frames(wanted, short_side))
+        if len({frame.shape for frame in frames}) > 1:
+            self.close()
+            raise UndecodableVideoError(
+                f'frames {describe_range(wanted)} of {self.path} have several sizes; encode it anew'
+            )
+        return np.stack([frames[i] for i in where])
+
+    def iter_frames(
+        self, wanted: np.ndarray, short_side: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """Frames one after another, each decoded when it is asked for.
+
+        Args:
+            wanted: Frame numbers ``(T,)`` of the video, increasing.
+            short_side: As in :meth:`get_frames`.
+
+        Yields:
+            uint8 RGB ``(H, W, 3)``, upright.
+
+        Raises:
+            UndecodableVideoError: a frame cannot be decoded.
+        """
         try:
-            frames = list(self._decode(self._open(), wanted, short_side))
-            return np.stack([frames[i] for i in where])
-        except errors as error:
+            yield from self._decode(self._open(), wanted, short_side)
+        except self.errors as error:
             self.close()  # a decoder that failed may be left at the wrong frame
             raise UndecodableVideoError(
-                f'cannot decode frames {inds.tolist()} of {self.path}: {first_line(error)}'
+                f'cannot decode frames {describe_range(wanted)} of {self.path}: {first_line(error)}'
             ) from error
         except VideoError:
             self.close()
@@ -97,6 +117,7 @@ class IndexedReader(ABC):
 
     def _open(self) -> Any:
         if self._decoder is None:
+            _ = self.index  # which says best what is wrong with a file
             try:
                 self._decoder = self._build()
             except self.errors as error:
@@ -105,3 +126,8 @@ class IndexedReader(ABC):
                     f'unknown codec): {first_line(error)}'
                 ) from error
         return self._decoder
+
+
+def describe_range(numbers: np.ndarray) -> str:
+    """Increasing frame numbers for a message."""
+    return f'{numbers[0]}..{numbers[-1]}' if len(numbers) > 8 else str(numbers.tolist())

@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmvidssl.registry import VIDEO_READERS
-
-from .base import VideoReader
+from .build import build_reader
 
 
 class VideoInfo(NamedTuple):
@@ -15,6 +13,8 @@ class VideoInfo(NamedTuple):
     path: str
     fps: float
     timestamps: np.ndarray
+    short_side: int = 0
+    """Pixels of the shorter side of the frames; 0 if nobody looked."""
 
     @property
     def duration(self) -> float:
@@ -35,9 +35,10 @@ def probe_video(path: str, reader: dict) -> VideoInfo:
     Raises:
         VideoError: the file is missing, empty or cannot be decoded; the message names it.
     """
-    video: VideoReader = VIDEO_READERS.build(dict(reader, path=path))
+    video = build_reader(path, reader)
     try:
-        video.get_frames(np.array([0, video.num_frames - 1]))
-        return VideoInfo(path, video.fps, video.timestamps)
+        frames = video.get_frames(np.array([0, video.num_frames - 1]))
+        short_side = min(frames.shape[1:3])
+        return VideoInfo(path, video.fps, video.timestamps, short_side=short_side)
     finally:
         video.close()

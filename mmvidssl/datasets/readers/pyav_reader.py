@@ -78,7 +78,7 @@ class PyAVReader(IndexedReader):
         else:
             raise UndecodableVideoError(
                 f'cannot decode the frame at {float(left[0] * self.index.time_base):.3f} s of '
-                f'{self.path}: the decoder leaves it out, so the file is damaged there'
+                f'{self.path}: the decoder leaves it out; get the file again, or encode it anew'
             )
         yield self._checked(frame)
         for position, pts in enumerate(left[1:], start=1):
@@ -104,8 +104,8 @@ class PyAVReader(IndexedReader):
     def _checked(self, frame: Any) -> Any:
         if frame.is_corrupt:
             raise UndecodableVideoError(
-                f'the frame at {float(frame.pts * self.index.time_base):.3f} s of {self.path} is '
-                'damaged'
+                f'cannot decode the frame at {float(frame.pts * self.index.time_base):.3f} s of '
+                f'{self.path}: its data are damaged; get the file again, or encode it anew'
             )
         return frame
 

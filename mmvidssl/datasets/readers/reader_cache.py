@@ -3,9 +3,8 @@
 import os
 from collections import OrderedDict
 
-from mmvidssl.registry import VIDEO_READERS
-
 from .base import VideoReader
+from .build import build_reader
 
 
 class ReaderCache:
@@ -42,7 +41,7 @@ class ReaderCache:
         self._leave_parent()
         key = (path, repr(sorted(reader.items())))
         if key not in self._readers:
-            self._readers[key] = VIDEO_READERS.build(dict(reader, path=path))
+            self._readers[key] = build_reader(path, reader)
             self.num_reopened += key in self._outdated
         self._readers.move_to_end(key)
         while len(self._readers) > self.max_open:

@@ -50,6 +50,7 @@ class _Times(NamedTuple):
     pts: int | None
     dts: int | None
     is_key: bool
+    is_shown: bool
 
 
 def build_index(path: str) -> VideoIndex:
@@ -75,28 +76,28 @@ def build_index(path: str) -> VideoIndex:
         raise UndecodableVideoError(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
-    if not times:
+    if not any(t.is_shown for t in times):
         raise EmptyVideoError(f'the video has no frames: {path}')
-    pts = np.unique(np.array([t.pts for t in times], dtype=np.int64))
+    pts = np.unique(np.array([t.pts for t in times if t.is_shown], dtype=np.int64))
     keys = sorted((t.pts, t.pts if t.dts is None else t.dts) for t in times if t.is_key)
-    key_pts, key_dts = np.array(keys or [(pts[0], pts[0])], dtype=np.int64).T
+    table = np.array(keys or [(pts[0], pts[0])], dtype=np.int64)
+    pts = pts[pts >= table[0, 0]]  # what a file shows before its first keyframe has no beginning
     seconds = float((int(pts[-1]) - int(pts[0])) * time_base)
     fps = (len(pts) - 1) / seconds if seconds > 0 else float(rate or 1)
-    return VideoIndex(pts, key_pts, key_dts, time_base, fps, codec, kind)
+    return VideoIndex(pts, table[:, 0], table[:, 1], time_base, fps, codec, kind)
 
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Times]:
-    """Those that are shown. An MP4 that lists more than the file holds is refused."""
-    times, num_packets = [], 0
+    """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
+    times = []
     for packet in container.demux(stream):
-        if packet.size:
-            num_packets += 1
-            if not packet.is_discard:
-                times.append(_Times(packet.pts, packet.dts, packet.is_keyframe))
-    num_listed = len(stream.index_entries) if 'mp4' in container.format.name else 0
-    if num_packets < num_listed:
+        if packet.size and not packet.is_corrupt:
+            times.append(_Times(packet.pts, packet.dts, packet.is_keyframe, not packet.is_discard))
+    is_mp4 = 'mp4' in container.format.name
+    num_listed = (len(stream.index_entries) or stream.frames) if is_mp4 else 0
+    if len(times) < num_listed:
         raise UndecodableVideoError(
-            f'{path} is cut off: it holds {num_packets} of {num_listed} frames; get it again, or '
+            f'{path} is cut off: it holds {len(times)} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
     return times
@@ -105,5 +106,10 @@ def _packets(path: str, container: Any, stream: Any) -> list[_Times]:
 def _shown_frames(path: str) -> list[_Times]:
     """The same by decoding everything."""
     with av.open(path) as container:
-        frames = container.decode(video=0)
-        return [_Times(f.pts, f.dts, f.key_frame) for f in frames if f.pts is not None]
+        times = [_Times(f.pts, f.dts, f.key_frame, True) for f in container.decode(video=0)]
+    if any(t.pts is None for t in times):
+        raise UndecodableVideoError(
+            f'the frames of {path} have no times; give them some with: '
+            'ffmpeg -fflags +genpts -i FILE -c copy OUT.mp4'
+        )
+    return times
