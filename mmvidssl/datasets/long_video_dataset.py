@@ -11,11 +11,12 @@ from mmengine.dist import sync_random_seed
 
 from mmvidssl.registry import DATASETS
 
+from .clip_groups import count_groups, group_starts
 from .clip_index import ClipIndex
 from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .proxy_hint import advise_on_proxies
 from .readers import probe_video
-from .transforms import build_transforms
+from .transforms import DecodeClip, SplitClips, build_transforms
 
 
 @DATASETS.register_module()
@@ -44,6 +45,13 @@ class LongVideoDataset(BaseDataset):
         frame_interval: Distance between neighbouring frames of a clip.
         interval_unit: 'seconds' (nearest frame in time, right for any frame rate) or 'frames'.
         start_stride: A clip may start at every ``start_stride``-th frame.
+        clips_per_seek: Above 1, an item is a group of so many clips of one video, decoded together
+            and returned as a list of samples; the data loader needs :func:`flat_collate`. Each is
+            the sample it would be alone. Every start is in one group, but for fewer than
+            ``clips_per_seek`` at the end of a video. Requires a pipeline that begins with
+            :class:`DecodeClip`. docs/en/sampling.md says what it does to batches.
+        clip_spacing: Seconds between the starts of a group, rounded to whole starts at the average
+            frame rate; ``None`` interleaves its clips evenly: ``frame_interval / clips_per_seek``.
         reader: Config of the video reader.
         seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
             the runner's seed.
@@ -67,6 +75,8 @@ class LongVideoDataset(BaseDataset):
         frame_interval: float = 1.0,
         interval_unit: str = 'seconds',
         start_stride: int = 1,
+        clips_per_seek: int = 1,
+        clip_spacing: float | None = None,
         reader: dict | None = None,
         seed: int | None = None,
         pipeline: Sequence[dict | Callable] = (),
@@ -77,6 +87,15 @@ class LongVideoDataset(BaseDataset):
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
             raise ValueError(f'start_stride must be at least 1 frame, got {start_stride}')
+        if clips_per_seek < 1:
+            raise ValueError(f'clips_per_seek must be at least 1, got {clips_per_seek}')
+        if clip_spacing is not None and (clip_spacing <= 0 or clips_per_seek == 1):
+            raise ValueError(
+                'clip_spacing must be a positive number of seconds and needs clips_per_seek above '
+                f'1, got clip_spacing={clip_spacing} and clips_per_seek={clips_per_seek}'
+            )
+        self.clips_per_seek = clips_per_seek
+        self.clip_spacing = clip_spacing
         self.videos = videos
         self.start_stride = start_stride
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
@@ -88,7 +107,7 @@ class LongVideoDataset(BaseDataset):
             data_root=data_root,
             data_prefix=dict(video='') if data_prefix is None else data_prefix,
             serialize_data=False,
-            pipeline=build_transforms(pipeline),
+            pipeline=_build_pipeline(pipeline, clips_per_seek),
             test_mode=test_mode,
             lazy_init=lazy_init,
             max_refetch=0,
@@ -128,17 +147,26 @@ class LongVideoDataset(BaseDataset):
                 f'for a clip of {clip_len} frames {frame_interval} {unit} apart; the longest that '
                 f'fits has clip_len={longest}'
             )
-        return dict(info=info, num_clips=-(-num_starts // self.start_stride))
+        num_clips = -(-num_starts // self.start_stride)
+        if num_clips < self.clips_per_seek:
+            raise ValueError(
+                f'{path} has {num_clips} clip starts, fewer than '
+                f'clips_per_seek={self.clips_per_seek}; ask for fewer, or for a smaller '
+                f'start_stride (now {self.start_stride})'
+            )
+        return dict(info=info, num_clips=num_clips)
 
     def full_init(self) -> None:
         """Probe the videos."""
         if not self._fully_initialized:
             super().full_init()
-            self._ends = np.cumsum([video['num_clips'] for video in self.data_list])
+            counts = [video['num_clips'] for video in self.data_list]
+            self._first_clips = np.cumsum([0, *counts])
+            self._ends = np.cumsum([count_groups(count, self.clips_per_seek) for count in counts])
 
     @force_full_init
     def __len__(self) -> int:
-        """Number of clips over all videos."""
+        """Number of clips over all videos, or of groups of ``clips_per_seek`` clips."""
         return int(self._ends[-1])
 
     @force_full_init
@@ -149,17 +177,36 @@ class LongVideoDataset(BaseDataset):
             raise IndexError(f'clip {index} asked of a data set of {len(self)} clips')
         index %= len(self)
         video_index = int(np.searchsorted(self._ends, index, side='right'))
-        video = self.data_list[video_index]
-        clip = index - (int(self._ends[video_index]) - video['num_clips'])
-        info = video['info']
-        return dict(
-            video_path=info.path,
-            video_index=video_index,
-            frame_inds=clip_frame_inds(info.timestamps, clip * self.start_stride, *self._timing),
-            fps=info.fps,
-            reader=self.reader,
-            rng=np.random.default_rng([self.seed, index, draw]),
+        place = index - int(self._ends[video_index - 1] if video_index else 0)
+        info = self.data_list[video_index]['info']
+        common = dict(
+            video_path=info.path, video_index=video_index, fps=info.fps, reader=self.reader
         )
+        if self.clips_per_seek == 1:
+            return dict(common, **self._clip(video_index, place, draw))
+        clips = [self._clip(video_index, clip, draw) for clip in self._group(video_index, place)]
+        frame_inds = np.unique(np.concatenate([clip['frame_inds'] for clip in clips]))
+        return dict(common, frame_inds=frame_inds, clips=clips)
+
+    def _clip(self, video_index: int, clip: int, draw: int) -> dict:
+        """Frames and generator of a clip: the same, alone or in a group."""
+        timestamps = self.data_list[video_index]['info'].timestamps
+        number = int(self._first_clips[video_index]) + clip
+        return dict(
+            frame_inds=clip_frame_inds(timestamps, clip * self.start_stride, *self._timing),
+            rng=np.random.default_rng([self.seed, number, draw]),
+        )
+
+    def _group(self, video_index: int, group: int) -> list[int]:
+        """Clip numbers of a group within its video."""
+        video = self.data_list[video_index]
+        seconds = self.clip_spacing
+        if seconds is None:
+            _, frame_interval, unit = self._timing
+            interval = frame_interval if unit == 'seconds' else frame_interval / video['info'].fps
+            seconds = interval / self.clips_per_seek
+        spacing = max(1, round(seconds * video['info'].fps / self.start_stride))
+        return group_starts(group, video['num_clips'], self.clips_per_seek, spacing).tolist()
 
     @force_full_init
     def fingerprint(self) -> dict:
@@ -172,6 +219,8 @@ class LongVideoDataset(BaseDataset):
             videos=[[Path(v['info'].path).name, v['num_clips']] for v in self.data_list],
             clip_timing=list(self._timing),
             start_stride=self.start_stride,
+            clips_per_seek=self.clips_per_seek,
+            clip_spacing=self.clip_spacing,
         )
 
     def _own_draw(self) -> int:
@@ -184,3 +233,16 @@ class LongVideoDataset(BaseDataset):
         )
 
     get_subset_ = get_subset
+
+
+def _build_pipeline(pipeline: Sequence[dict | Callable], clips_per_seek: int) -> list[Callable]:
+    transforms = build_transforms(pipeline)
+    if clips_per_seek == 1:
+        return transforms
+    if not transforms or not isinstance(transforms[0], DecodeClip):
+        first = type(transforms[0]).__name__ if transforms else 'nothing'
+        raise ValueError(
+            f'clips_per_seek={clips_per_seek} requires a pipeline that begins with DecodeClip, '
+            f'whose frames are then split into clips; this one begins with {first}'
+        )
+    return [transforms[0], SplitClips(transforms[1:])]

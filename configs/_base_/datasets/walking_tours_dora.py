@@ -26,7 +26,7 @@ global_transforms = [
     dict(type='ClipRandomResizedCrop', size=224, scale=(0.4, 1.0), interpolation='bicubic'),
     dict(type='ClipRandomFlip', prob=0.5),
     *color_transforms,
-    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=1.0, per_frame=True),
+    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=1.0, per_frame=True, kernel='pil'),
 ]
 
 local_transforms = [
@@ -39,7 +39,7 @@ local_transforms = [
     ),
     dict(type='ClipRandomFlip', prob=0.5, per_frame=True),
     *color_transforms,
-    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=0.5, per_frame=True),
+    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=0.5, per_frame=True, kernel='pil'),
 ]
 
 train_pipeline = [

@@ -9,6 +9,10 @@ from torch.utils.data import Sampler
 from mmvidssl.registry import DATA_SAMPLERS
 
 from ..clip_index import ClipIndex
+from .permutation import Permutation
+
+ORDERS = ('shuffled', 'sequential', 'streams')
+BLOCK = 1024  # samples whose numbers are computed at once
 
 
 @DATA_SAMPLERS.register_module()
@@ -18,15 +22,21 @@ class ClipSampler(Sampler[ClipIndex]):
     Yields ``ClipIndex(index, draw=epoch)``. The order of an epoch over all ranks is a function of
     the seed and the epoch alone; rank ``r`` of ``n`` takes every ``n``-th place from ``r``, so that
     the ranks' ``i``-th batches together are the batch that one process would have. An epoch can be
-    entered anywhere (:meth:`set_position`).
+    entered anywhere (:meth:`set_position`). The order is computed place by place
+    (:class:`Permutation`): memory and start do not depend on the length.
 
     Args:
         dataset: Anything with a length.
-        shuffle: Whether to shuffle.
+        shuffle: Whether to shuffle; ``False`` is short for ``order='sequential'``.
         seed: Seed of the order, the same on all ranks; ``None`` takes a common random one.
         round_up: Whether ranks get equally many samples, the first ones of the epoch repeated.
         num_samples_per_epoch: Length of an epoch over all ranks, a fresh random subset each
-            (without ``shuffle``: the first ones); ``None`` for the whole data set.
+            (not shuffled: the first ones of the order); ``None`` for the whole data set.
+        order: Overrides ``shuffle``. 'shuffled'; 'sequential'; or 'streams', where the data set is
+            cut into ``num_streams`` contiguous parts of equal length (to one sample), and places
+            take from each part in turn, in its order.
+        num_streams: For ``order='streams'``. With the batch size of all ranks together, each slot
+            of the batch follows its own part from step to step.
     """
 
     def __init__(
@@ -36,6 +46,8 @@ class ClipSampler(Sampler[ClipIndex]):
         seed: int | None = None,
         round_up: bool = True,
         num_samples_per_epoch: int | None = None,
+        order: str | None = None,
+        num_streams: int | None = None,
     ) -> None:
         if num_samples_per_epoch is not None and not 1 <= num_samples_per_epoch <= len(dataset):
             raise ValueError(
@@ -44,7 +56,9 @@ class ClipSampler(Sampler[ClipIndex]):
             )
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
-        self.shuffle = shuffle
+        self.order = _check_order(order, shuffle, num_streams, len(dataset))
+        self.shuffle = self.order == 'shuffled'
+        self.num_streams = num_streams
         self.seed = sync_random_seed() if seed is None else seed
         self.round_up = round_up
         self.num_samples_per_epoch = num_samples_per_epoch
@@ -56,22 +70,29 @@ class ClipSampler(Sampler[ClipIndex]):
         """Samples of an epoch over all ranks, none repeated."""
         return self.num_samples_per_epoch or len(self.dataset)
 
-    def epoch_order(self) -> np.ndarray:
-        """Sample numbers of what is left of this epoch over all ranks, int64."""
-        order = np.arange(len(self.dataset))
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        order = order[: self.num_samples]
-        left = order[self.num_samples_done :]
-        if self.round_up:
-            left = np.concatenate([left, np.resize(order, -len(left) % self.world_size)])
-        return left
+    def samples_at(self, places: np.ndarray) -> np.ndarray:
+        """Sample numbers int64 ``(P,)`` at ``places`` ``(P,)`` of this epoch's order.
+
+        Places count over all ranks, from 0; those past the epoch's end begin it anew.
+        """
+        places = np.asarray(places, dtype=np.int64) % self.num_samples
+        if self.order == 'shuffled':
+            return Permutation(len(self.dataset), (self.seed, self.epoch))(places)
+        if self.num_streams is None:
+            return places
+        steps, streams = np.divmod(places, self.num_streams)
+        # The first streams are one longer where the length is no multiple.
+        length, longer = divmod(len(self.dataset), self.num_streams)
+        return streams * length + np.minimum(streams, longer) + steps
 
     def __iter__(self) -> Iterator[ClipIndex]:
         """This rank's share of what is left of the epoch."""
-        draw = self.epoch
-        for index in self.epoch_order()[self.rank :: self.world_size]:
-            yield ClipIndex(int(index), draw)
+        draw, first = self.epoch, self.num_samples_done + self.rank
+        end = first + self.num_left(self.num_samples_done) * self.world_size
+        for start in range(first, end, BLOCK * self.world_size):
+            stop = min(end, start + BLOCK * self.world_size)
+            for index in self.samples_at(np.arange(start, stop, self.world_size)).tolist():
+                yield ClipIndex(index, draw)
 
     def __len__(self) -> int:
         """Number of samples of this rank in a whole epoch."""
@@ -95,3 +116,19 @@ class ClipSampler(Sampler[ClipIndex]):
         if num_samples_done < 0:
             raise ValueError(f'num_samples_done must not be negative, got {num_samples_done}')
         self.epoch, self.num_samples_done = epoch, num_samples_done
+
+
+def _check_order(order: str | None, shuffle: bool, num_streams: int | None, length: int) -> str:
+    order = order or ('shuffled' if shuffle else 'sequential')
+    if order not in ORDERS:
+        raise ValueError(f'order must be one of {ORDERS}, got {order!r}')
+    if (order == 'streams') != (num_streams is not None):
+        raise ValueError(
+            "num_streams belongs to order='streams' (the batch size of all ranks together), got "
+            f'order={order!r} and num_streams={num_streams}'
+        )
+    if num_streams is not None and not 1 <= num_streams <= length:
+        raise ValueError(
+            f'num_streams must be in 1..{length} (the length of the data set), got {num_streams}'
+        )
+    return order

@@ -9,6 +9,7 @@ from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale,
 from .rand_augment import ClipRandAugment
 from .repeat_augment import RepeatAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
+from .split_clips import SplitClips
 
 __all__ = [
     'BlockMask',
@@ -30,6 +31,7 @@ __all__ = [
     'RandomMask',
     'RepeatAugment',
     'SampleClip',
+    'SplitClips',
     'TubeMask',
     'build_transforms',
 ]

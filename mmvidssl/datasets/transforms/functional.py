@@ -8,11 +8,17 @@ import torch
 
 INTERPOLATIONS = ('bilinear', 'bicubic')
 GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
+# From colours (and 1) to: themselves, the gray of each pixel in three channels, a constant.
+SAME, GRAY, CONSTANT = np.zeros((3, 3, 4))
+SAME[:, :3] = np.eye(3)
+GRAY[:, :3] = GRAY_WEIGHTS
+CONSTANT[:, 3] = 1
 
 
 def resize_clip(clip: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
     """Antialiased resize of ``(T, H, W, 3)`` to ``size`` (height, width)."""
-    frames = torch.from_numpy(clip).permute(0, 3, 1, 2)
+    # A crop is no contiguous array: NumPy copies rows, where torch would copy byte by byte.
+    frames = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(frames, size, mode=interpolation, antialias=True)
     return resized.permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -55,28 +61,19 @@ def draw_crop(
 
 def adjust_brightness(frame: np.ndarray, factor: float) -> np.ndarray:
     """Multiply by ``factor``; 0 is black."""
-    return _blend_linear(frame, factor, np.zeros((3, 3)), 0.0)
+    return cv2.transform(frame, factor * SAME)
 
 
 def adjust_contrast(frame: np.ndarray, factor: float) -> np.ndarray:
     """Move away from the frame's mean gray; at 0 it is all that is left."""
-    mean_gray = float(GRAY_WEIGHTS @ np.array(cv2.mean(frame)[:3]))
-    return _blend_linear(frame, factor, np.zeros((3, 3)), mean_gray)
+    red, green, blue, _ = cv2.mean(frame)
+    mean_gray = float(GRAY_WEIGHTS @ (red, green, blue))
+    return cv2.transform(frame, factor * SAME + (1 - factor) * mean_gray * CONSTANT)
 
 
 def adjust_saturation(frame: np.ndarray, factor: float) -> np.ndarray:
     """Move away from each pixel's gray; at 0 it is all that is left."""
-    return _blend_linear(frame, factor, np.tile(GRAY_WEIGHTS, (3, 1)), 0.0)
-
-
-def _blend_linear(
-    frame: np.ndarray, factor: float, matrix: np.ndarray, offset: float
-) -> np.ndarray:
-    """``factor * frame + (1 - factor) * (matrix @ frame + offset)``, rounded into 0..255."""
-    weights = np.empty((3, 4))
-    weights[:, :3] = factor * np.eye(3) + (1 - factor) * matrix
-    weights[:, 3] = (1 - factor) * offset
-    return cv2.transform(frame, weights)
+    return cv2.transform(frame, factor * SAME + (1 - factor) * GRAY)
 
 
 def adjust_hue(frame: np.ndarray, shift: float) -> np.ndarray:
@@ -100,6 +97,31 @@ def gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
     """Blur with a Gaussian of ``sigma`` pixels, cut off at three sigma; borders are mirrored."""
     size = 2 * math.ceil(3 * sigma) + 1
     return cv2.GaussianBlur(frame, (size, size), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def pil_gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
+    """PIL's ``GaussianBlur(radius=sigma)``, without its rounding in between; borders are repeated.
+
+    A box applied three times, its ends fractional so that the standard deviation is ``sigma``
+    exactly. A Gaussian sampled at whole pixels has less below half a pixel: of 0.3, a third.
+    """
+    kernel = _three_boxes(sigma)
+    return cv2.sepFilter2D(frame, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+
+
+def _three_boxes(sigma: float) -> np.ndarray:
+    """The kernel, float32 ``(6 * half + 7,)``, of three equal boxes of variance ``sigma**2 / 3``.
+
+    A box has ``2 * half + 1`` ones and ``end`` at both ends: its variance is that of its weights,
+    solved for ``end`` in [0, 1).
+    """
+    variance = sigma**2 / 3
+    half = int((math.sqrt(12 * variance + 1) - 1) / 2)
+    end = (2 * half + 1) * (variance - half * (half + 1) / 3) / (2 * ((half + 1) ** 2 - variance))
+    box = np.ones(2 * half + 3)
+    box[0] = box[-1] = end
+    box /= box.sum()
+    return np.convolve(np.convolve(box, box), box).astype(np.float32)
 
 
 def solarize(frame: np.ndarray, threshold: int) -> np.ndarray:

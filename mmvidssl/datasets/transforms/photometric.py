@@ -16,6 +16,7 @@ from .base import FrameTransform
 from .checks import check_range
 
 COLOR_OPS = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
+BLURS = dict(gaussian=F.gaussian_blur, pil=F.pil_gaussian_blur)
 
 
 @TRANSFORMS.register_module()
@@ -85,13 +86,22 @@ class ClipGaussianBlur(FrameTransform):
         sigma: Range of the Gaussian's standard deviation, in pixels.
         prob: See the module.
         per_frame: See the module.
+        kernel: 'gaussian', as torchvision's on tensors, or 'pil', as PIL's ``GaussianBlur``, whose
+            radius is ``sigma``: what DINO and DoRA were trained with, stronger below half a pixel.
     """
 
     def __init__(
-        self, sigma: Sequence[float] = (0.1, 2.0), prob: float = 0.5, per_frame: bool = False
+        self,
+        sigma: Sequence[float] = (0.1, 2.0),
+        prob: float = 0.5,
+        per_frame: bool = False,
+        kernel: str = 'gaussian',
     ) -> None:
         super().__init__(prob, per_frame)
         self.sigma = check_range('sigma', sigma)
+        if kernel not in BLURS:
+            raise ValueError(f'kernel must be one of {tuple(BLURS)}, got {kernel!r}')
+        self.blur = BLURS[kernel]
 
     def draw_params(self, rng: np.random.Generator) -> float:
         """The standard deviation."""
@@ -99,7 +109,7 @@ class ClipGaussianBlur(FrameTransform):
 
     def apply(self, frame: np.ndarray, params: float) -> np.ndarray:
         """Blur one frame."""
-        return F.gaussian_blur(frame, params)
+        return self.blur(frame, params)
 
 
 @TRANSFORMS.register_module()

@@ -13,6 +13,7 @@ def data_fingerprint(dataloader: DataLoader, sampler: Sampler) -> dict:
     dataset = dataloader.dataset
     return dict(
         shuffle=getattr(sampler, 'shuffle', None),
+        num_streams=getattr(sampler, 'num_streams', None),
         num_samples_per_epoch=getattr(sampler, 'num_samples_per_epoch', None) or len(dataset),
         **(dataset.fingerprint() if hasattr(dataset, 'fingerprint') else {}),
     )

@@ -1,3 +1,8 @@
+import itertools
+import time
+import tracemalloc
+
+import numpy as np
 import pytest
 
 from mmvidssl.datasets import ClipIndex
@@ -120,3 +125,95 @@ def test_another_number_of_ranks_takes_what_is_left(monkeypatch):
 def test_refuses_a_negative_position():
     with pytest.raises(ValueError, match='must not be negative, got -1'):
         ClipSampler(range(3)).set_position(0, -1)
+
+
+class TestLongOrders:
+    """Beyond what is stored, and so computed."""
+
+    LENGTH = 6007
+
+    @pytest.mark.parametrize('round_up', [True, False])
+    @pytest.mark.parametrize('world_size', [1, 3, 4])
+    @pytest.mark.parametrize('done', [0, 1, 3000, 6006, 6007])
+    def test_shards_are_slices_of_the_whole_order(self, monkeypatch, world_size, done, round_up):
+        whole = [s.index for s in epoch_of(ClipSampler(range(self.LENGTH), seed=1), 3)]
+        assert sorted(whole) == list(range(self.LENGTH))
+        left = whole[done:]
+        if round_up:
+            left += whole[: -len(left) % world_size]
+        for rank, sampler in enumerate(
+            ranks(monkeypatch, world_size, self.LENGTH, seed=1, round_up=round_up)
+        ):
+            sampler.set_position(3, done)
+            assert [s.index for s in sampler] == left[rank::world_size]
+
+    def test_shorter_epochs_are_fresh_subsets(self):
+        sampler = ClipSampler(range(self.LENGTH), seed=0, num_samples_per_epoch=50)
+        subsets = [{s.index for s in epoch_of(sampler, epoch)} for epoch in range(2)]
+        assert [len(s) for s in subsets] == [50, 50]
+        assert len(subsets[0] & subsets[1]) < 10
+
+    def test_a_billion_samples_start_at_once_anywhere(self):
+        sampler = ClipSampler(range(10**9), seed=0)
+        tracemalloc.start()
+        started = time.perf_counter()
+        for done in (0, 10**8, 10**9 - 5):
+            sampler.set_position(1, done)
+            taken = list(itertools.islice(sampler, 5))
+            order = sampler.samples_at(np.arange(done, done + 5))
+            assert [s.index for s in taken] == order.tolist()
+        seconds = time.perf_counter() - started
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**20  # bytes; stored, the order would take 8e9
+        assert seconds < 1
+
+
+class TestOtherOrders:
+    def test_sequential(self):
+        samples = epoch_of(ClipSampler(range(5000), order='sequential'), 3)
+        assert [s.index for s in samples] == list(range(5000))
+
+    def test_a_slot_of_the_batch_follows_its_stream(self, monkeypatch):
+        """11 samples in 4 streams: 0-2, 3-5, 6-8, 9-10."""
+        sampler = ClipSampler(range(11), order='streams', num_streams=4)
+        assert [s.index for s in sampler] == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8]
+        parts = ranks(monkeypatch, 2, 11, order='streams', num_streams=4, round_up=False)
+        assert [s.index for s in parts[0]] == [0, 6, 1, 7, 2, 8]
+        assert [s.index for s in parts[1]] == [3, 9, 4, 10, 5]
+
+    @pytest.mark.parametrize('length', [1, 7, 24, 25, 5001])
+    @pytest.mark.parametrize('num_streams', [1, 3, 7, 24])
+    def test_streams_hold_every_sample_once(self, length, num_streams):
+        num_streams = min(num_streams, length)
+        sampler = ClipSampler(range(length), order='streams', num_streams=num_streams)
+        indices = [s.index for s in sampler]
+        assert sorted(indices) == list(range(length))
+        for slot in range(num_streams):
+            stream = indices[slot::num_streams]
+            assert stream == list(range(stream[0], stream[0] + len(stream)))
+
+    def test_streams_are_entered_anywhere(self):
+        sampler = ClipSampler(range(50), order='streams', num_streams=4)
+        whole = list(sampler)
+        sampler.set_position(0, 13)
+        assert list(sampler) == whole[13:]
+
+    def test_order_overrides_shuffle(self):
+        assert ClipSampler(range(5), shuffle=False).order == 'sequential'
+        assert not ClipSampler(range(5), order='sequential').shuffle
+        assert ClipSampler(range(5), shuffle=False, order='shuffled').shuffle
+
+    @pytest.mark.parametrize(
+        'kwargs, word',
+        [
+            (dict(order='random'), "'shuffled', 'sequential', 'streams'.*'random'"),
+            (dict(order='streams'), 'num_streams belongs to'),
+            (dict(num_streams=2), 'num_streams belongs to'),
+            (dict(order='streams', num_streams=0), r'1\.\.9'),
+            (dict(order='streams', num_streams=10), r'1\.\.9'),
+        ],
+    )
+    def test_impossible_settings(self, kwargs, word):
+        with pytest.raises(ValueError, match=word):
+            ClipSampler(range(9), **kwargs)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFilter
+from torchvision.transforms import functional as PF
 from torchvision.transforms.v2 import functional as TF
 
 from mmvidssl.datasets.transforms import (
@@ -27,10 +29,15 @@ def torchvision(op, clip, *args):
     return op(frames, *args).permute(0, 2, 3, 1).numpy().astype(int)
 
 
+def pil(op, clip):
+    return np.stack([np.asarray(op(Image.fromarray(frame))) for frame in clip]).astype(int)
+
+
 ALL = [
     ClipColorJitter(prob=1.0),
     ClipRandomGrayscale(1.0),
     ClipGaussianBlur((1.0, 2.0), 1.0),
+    ClipGaussianBlur((1.0, 2.0), 1.0, kernel='pil'),
     ClipSolarize(128, 1.0),
 ]
 
@@ -68,6 +75,44 @@ def test_gray_is_torchvisions(clip):
 def test_blur_is_torchvisions(clip, sigma, size):
     out = run(ClipGaussianBlur((sigma, sigma), 1.0), clip)
     assert np.abs(out - torchvision(TF.gaussian_blur, clip, [size] * 2, [sigma] * 2)).max() <= 1
+
+
+@pytest.mark.parametrize('sigma', [0.1, 0.2, 0.3, 0.5, 0.8, 1.0, 1.4, 1.5, 1.8, 2.0])
+def test_blur_is_pils(clip, sigma):
+    """PIL rounds to whole levels six times on the way, and repeats its borders each time."""
+    out = run(ClipGaussianBlur((sigma, sigma), 1.0, kernel='pil'), clip)
+    error = np.abs(out - pil(lambda image: image.filter(ImageFilter.GaussianBlur(sigma)), clip))
+    assert error[:, 7:-7, 7:-7].max() <= 3
+    assert error.mean() < 1
+
+
+@pytest.mark.parametrize('sigma', [0.05, 0.3, 0.7, 1.3, 1.5, 2.0, 6.0])
+def test_pils_kernel_has_the_standard_deviation_that_was_asked_for(sigma):
+    point = np.zeros((65, 65, 3), np.float32)
+    point[32, 32] = 1
+    weights = F.pil_gaussian_blur(point, sigma)[..., 0].sum(axis=0)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1, abs=1e-5)
+    variance = (weights * (np.arange(65) - 32.0) ** 2).sum()
+    assert variance == pytest.approx(sigma**2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    'ours, theirs, values, largest, mean',
+    [
+        (F.adjust_brightness, PF.adjust_brightness, [0.6, 0.9, 1.1, 1.4], 2, 1),
+        (F.adjust_contrast, PF.adjust_contrast, [0.6, 0.9, 1.1, 1.4], 2, 1),
+        (F.adjust_saturation, PF.adjust_saturation, [0.8, 0.9, 1.1, 1.2], 2, 1),
+        # PIL's hue and shift have 255 steps, of up to 6 levels each, and both are rounded.
+        (F.adjust_hue, PF.adjust_hue, [-0.1, -0.03, 0.0, 0.07, 0.1], 16, 3),
+    ],
+)
+def test_colours_are_pils(clip, ours, theirs, values, largest, mean):
+    for value in values:
+        out = np.stack([ours(frame, value) for frame in clip])
+        error = np.abs(out - pil(lambda image, v=value: theirs(image, v), clip))
+        assert error.max() <= largest
+        assert error.mean() < mean
 
 
 @pytest.mark.parametrize('threshold', [0, 128, 255])
@@ -144,6 +189,7 @@ def test_parameters_differ_between_frames(clip, make):
         (lambda: ClipRandomGrayscale(-0.1), 'prob'),
         (lambda: ClipGaussianBlur((2.0, 1.0)), 'sigma'),
         (lambda: ClipGaussianBlur((0.0, 1.0)), 'sigma'),
+        (lambda: ClipGaussianBlur(kernel='box'), 'kernel'),
         (lambda: ClipSolarize(256), 'threshold'),
     ],
 )

@@ -1,0 +1,74 @@
+"""The config's pipeline makes what the official code makes of a clip, in distribution."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from scipy import stats
+
+from mmvidssl.datasets.transforms import build_transforms
+from tests.references.pil_augmentation import PerFrame
+
+CONFIG = Path(__file__).parents[3] / 'configs/_base_/datasets/walking_tours_dora.py'
+NUM_CLIPS = 150
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def describe(frame):
+    """What each transform changes of a frame, float ``(3, h, w)``: six numbers."""
+    gray = np.einsum('chw,c->hw', frame, LUMA)
+    horizontal, vertical = (
+        np.abs(np.diff(gray, axis=1)).mean(),
+        np.abs(np.diff(gray, axis=0)).mean(),
+    )
+    return [
+        gray.mean(),  # brightness
+        gray.std(),  # contrast
+        np.ptp(frame, axis=0).mean(),  # saturation, grayscale
+        (horizontal + vertical) / (gray.std() + 1),  # blur, size of the crop
+        (frame[0] - frame[1]).mean(),  # hue
+        # Where in the picture, and flipped or not: its brightness grows to the right and below.
+        gray[:, gray.shape[1] // 2 :].mean() - gray[:, : gray.shape[1] // 2].mean(),
+    ]
+
+
+@pytest.fixture(scope='module')
+def figures():
+    """Per kind and view: (clips, 6) figures of one frame of each clip."""
+    rng = np.random.default_rng(0)
+    cells = rng.integers(0, 256, (45, 60, 3)).astype(float)
+    y, x = np.mgrid[:45, :60][..., None]
+    cells = 0.6 * cells * (0.4 + x / 100 + y / 150) * [1.0, 0.8, 0.5] + 20
+    still = cells.clip(0, 255).astype(np.uint8).repeat(6, axis=0).repeat(6, axis=1)
+    clip = np.stack([still] * 2)
+    pipeline = Config.fromfile(CONFIG).train_pipeline
+    steps = [dict(step) for step in pipeline if step['type'] != 'DecodeClip']
+    ours, theirs = Compose(build_transforms(steps)), PerFrame(normalize=False)
+    found: dict = dict(ours=[], theirs=[])
+    for seed in range(NUM_CLIPS):
+        inputs = ours(dict(clip=clip, rng=np.random.default_rng(seed)))['inputs']
+        found['ours'].append((inputs['global_clip'], inputs['local_clips'][3]))
+        found['theirs'].append(theirs(clip, seed)[:5:4])
+    return {
+        kind: {
+            name: np.array([describe(views[i][:, 1].numpy().astype(float)) for views in pairs])
+            for i, name in enumerate(('global', 'local'))
+        }
+        for kind, pairs in found.items()
+    }
+
+
+@pytest.mark.parametrize('view', ['global', 'local'])
+def test_views_are_distributed_as_the_official_ones(figures, view):
+    ours, theirs = figures['ours'][view], figures['theirs'][view]
+    for a, b in zip(ours.T, theirs.T, strict=True):
+        assert stats.ks_2samp(a, b).pvalue > 1e-3
+        assert abs(a.mean() - b.mean()) < 4 * np.hypot(a.std(), b.std()) / NUM_CLIPS**0.5
+
+
+def test_the_comparison_can_tell(figures):
+    """Local views differ from global ones in sharpness, by far."""
+    views = [figures['theirs'][view][:, 3] for view in ('global', 'local')]
+    assert stats.ks_2samp(*views).pvalue < 1e-6

@@ -1,0 +1,113 @@
+"""Samples a second of DoRA's augmentation on one core, ours against torchvision's on PIL images.
+
+Both make one global and six local views of the same decoded clip, with the settings of
+configs/_base_/datasets/walking_tours_dora.py. Theirs (tests/references/pil_augmentation.py) is
+composed of torchvision's transforms a frame at a time, as in the official code, and ends with
+normalised tensors; ours ends with uint8 tensors, which are normalised on the device, so theirs is
+also timed without. Rounds alternate; the ratio is the median over rounds.
+"""
+
+import argparse
+import cProfile
+import pstats
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/_base_/datasets/walking_tours_dora.py'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), help='height and width')
+    parser.add_argument('--frames', type=int, default=8, help='of a clip (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=15, help='(default: %(default)s)')
+    parser.add_argument('--samples', type=int, default=4, help='of each a round')
+    parser.add_argument('--content', choices=('video', 'noise'), default='video')
+    parser.add_argument('--profile', action='store_true', help='where our time goes as well')
+    return parser.parse_args()
+
+
+def make_clip(content: str, frames: int, size: tuple[int, int]) -> np.ndarray:
+    """A moving picture with the statistics of video, or noise; uint8 ``(T, H, W, 3)``."""
+    rng = np.random.default_rng(0)
+    if content == 'noise':
+        return rng.integers(0, 256, (frames, *size, 3), dtype=np.uint8)
+    picture = np.zeros((size[0] + 8 * frames, size[1] + 8 * frames, 3), np.float32)
+    for octave in range(8):  # each of half the scale: the spectrum of natural images
+        cells = rng.random((2 + 2**octave, 3 + 2**octave, 3), dtype=np.float32) - 0.5
+        shape = picture.shape[1::-1]
+        picture += cv2.resize(cells, shape, interpolation=cv2.INTER_CUBIC) * 160 / 1.5**octave
+    picture = (picture + 128 + rng.normal(0, 3, picture.shape)).clip(0, 255).astype(np.uint8)
+    views = [picture[8 * t : 8 * t + size[0], 8 * t : 8 * t + size[1]] for t in range(frames)]
+    return np.stack(views)
+
+
+class Ours:
+    """The config's pipeline after decoding."""
+
+    def __init__(self) -> None:
+        from mmvidssl.datasets.transforms import build_transforms
+
+        pipeline = Config.fromfile(CONFIG).train_pipeline
+        steps = [dict(step) for step in pipeline if step['type'] != 'DecodeClip']
+        self.pipeline = Compose(build_transforms(steps))
+
+    def __call__(self, clip: np.ndarray, seed: int) -> dict:
+        return self.pipeline(dict(clip=clip, rng=np.random.default_rng(seed)))
+
+
+def seconds_a_sample(make: Callable, clip: np.ndarray, seeds: range) -> float:
+    """CPU time of one call, on average: what other processes do at the time counts less."""
+    started = time.process_time()
+    for seed in seeds:
+        make(clip, seed)
+    return (time.process_time() - started) / len(seeds)
+
+
+def main() -> None:
+    args = parse_args()
+    sys.path.insert(0, str(ROOT))
+    from tests.references.pil_augmentation import PerFrame
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    clip = make_clip(args.content, args.frames, tuple(args.size))
+    kinds: dict[str, Callable] = {
+        'ours': Ours(),
+        'torchvision': PerFrame(),
+        'torchvision, left uint8': PerFrame(normalize=False),
+    }
+    times: dict[str, list[float]] = {name: [] for name in kinds}
+    for number in range(-1, args.rounds):
+        for name, make in kinds.items():
+            seeds = range(args.samples * (number + 1), args.samples * (number + 2))
+            times[name].append(seconds_a_sample(make, clip, seeds))
+    for name, seconds in times.items():
+        middle = statistics.median(seconds[1:])
+        line = f'{name}: {1 / middle:.2f} samples/s ({1000 * middle:.1f} ms)'
+        if name != 'ours':
+            pairs = zip(seconds[1:], times['ours'][1:], strict=True)
+            ratios = sorted(theirs / ours for theirs, ours in pairs)
+            line += f', ours at {statistics.median(ratios):.2f} times the rate'
+            line += f' ({ratios[0]:.2f} to {ratios[-1]:.2f})'
+        print(line)
+    if args.profile:
+        profile = cProfile.Profile()
+        profile.runcall(seconds_a_sample, kinds['ours'], clip, range(20))
+        pstats.Stats(profile).sort_stats('tottime').print_stats(22)
+
+
+if __name__ == '__main__':
+    main()
