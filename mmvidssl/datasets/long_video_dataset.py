@@ -6,19 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 from mmengine.dist import sync_random_seed
 
 from mmvidssl.registry import DATASETS
 
 from .clip_index import ClipIndex
 from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
-from .readers import probe_video
+from .quarantine import ReplacesBroken
+from .readers import DEFAULT_TIMEOUT, Readers, build_readers, probe_video
 from .transforms import build_transforms
 
 
 @DATASETS.register_module()
-class LongVideoDataset(BaseDataset):
+class LongVideoDataset(ReplacesBroken):
     """One sample per clip start of one or many long videos.
 
     ``len(dataset)`` is the number of valid starts over all videos, so a video weighs by its
@@ -26,11 +27,12 @@ class LongVideoDataset(BaseDataset):
     generator of the worker (draw 0 in ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which
     :class:`ClipSampler` yields, is the same sample in whatever worker, rank or order.
 
-    Every file is opened and its first and last frame decoded when the data set is built.
+    Every file is opened and its first and last frame decoded when the data set is built; one that
+    cannot be read then is an error, one that fails later is replaced (:class:`ReplacesBroken`).
 
     The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
-    ``(clip_len,)``), ``fps`` (float), ``reader`` (config) and ``rng`` (``np.random.Generator``
-    seeded with seed, index and draw).
+    ``(clip_len,)``), ``fps`` (float), ``video_stamp`` (:class:`FileStamp`), ``reader`` (config) and
+    ``rng`` (``np.random.Generator`` seeded with seed, index and draw).
 
     Args:
         ann_file: Text file with one video a line, relative to ``data_prefix['video']``.
@@ -47,6 +49,13 @@ class LongVideoDataset(BaseDataset):
         pipeline: Transforms.
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the files alone until first use.
+        timeout: Seconds until a video must have been looked at when the data set is built
+            (:class:`GuardedReaders`); ``None`` for no deadline. Decoding has its own, see
+            :class:`DecodeClip`.
+        max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
+            before another one takes its place.
+        quarantine_after: A worker reads a video no more when its last so many samples all failed;
+            ``None`` replaces no sample, and raises.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
@@ -70,6 +79,9 @@ class LongVideoDataset(BaseDataset):
         test_mode: bool = False,
         lazy_init: bool = False,
         metainfo: dict | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        max_retries: int = 1,
+        quarantine_after: int | None = 3,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -78,7 +90,9 @@ class LongVideoDataset(BaseDataset):
         self.start_stride = start_stride
         self.reader = dict(type='DecordReader') if reader is None else copy.deepcopy(reader)
         self.seed = sync_random_seed() if seed is None else seed
+        self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
+        self.set_replacing(max_retries, quarantine_after)
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -110,10 +124,14 @@ class LongVideoDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """One entry per video: ``info`` (:class:`VideoInfo`) and ``num_clips``."""
-        return [self._load_video(path) for path in self.list_videos()]
+        readers = build_readers(max_open=1, timeout=self.timeout)
+        try:
+            return [self._load_video(path, readers) for path in self.list_videos()]
+        finally:
+            readers.close()
 
-    def _load_video(self, path: str) -> dict:
-        info = probe_video(path, self.reader)
+    def _load_video(self, path: str, readers: Readers) -> dict:
+        info = probe_video(path, self.reader, readers)
         num_starts = count_clip_starts(info.timestamps, *self._timing)
         if num_starts == 0:
             clip_len, frame_interval, unit = self._timing
@@ -137,13 +155,25 @@ class LongVideoDataset(BaseDataset):
         return int(self._ends[-1])
 
     @force_full_init
-    def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+    def locate(self, idx: int | ClipIndex) -> ClipIndex:
+        """Index (not negative) and draw of a clip."""
         index, draw = idx if isinstance(idx, ClipIndex) else (int(idx), self._own_draw())
         if not -len(self) <= index < len(self):
             raise IndexError(f'clip {index} asked of a data set of {len(self)} clips')
-        index %= len(self)
-        video_index = int(np.searchsorted(self._ends, index, side='right'))
+        return ClipIndex(index % len(self), draw)
+
+    def video_ends(self) -> np.ndarray:
+        """Number of clips up to the end of each video, int64 ``(num_videos,)``."""
+        return self._ends
+
+    def path_of(self, video: int) -> str:
+        """Path of a video, by its number."""
+        return self.data_list[video]['info'].path
+
+    def get_data_info(self, idx: int | ClipIndex) -> dict:
+        """What the pipeline starts from."""
+        index, draw = self.locate(idx)
+        video_index = self.video_of(index)
         video = self.data_list[video_index]
         clip = index - (int(self._ends[video_index]) - video['num_clips'])
         info = video['info']
@@ -152,6 +182,7 @@ class LongVideoDataset(BaseDataset):
             video_index=video_index,
             frame_inds=clip_frame_inds(info.timestamps, clip * self.start_stride, *self._timing),
             fps=info.fps,
+            video_stamp=info.stamp,
             reader=self.reader,
             rng=np.random.default_rng([self.seed, index, draw]),
         )

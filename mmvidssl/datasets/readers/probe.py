@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmvidssl.registry import VIDEO_READERS
-
-from .base import VideoReader
+from .file_stamp import FileStamp, stamp_of
+from .guarded_readers import Readers
+from .reader_cache import ReaderCache
 
 
 class VideoInfo(NamedTuple):
@@ -15,6 +15,8 @@ class VideoInfo(NamedTuple):
     path: str
     fps: float
     timestamps: np.ndarray
+    stamp: FileStamp | None = None
+    """What the file was like."""
 
     @property
     def duration(self) -> float:
@@ -22,7 +24,7 @@ class VideoInfo(NamedTuple):
         return float(self.timestamps[-1] - self.timestamps[0] + 1 / self.fps)
 
 
-def probe_video(path: str, reader: dict) -> VideoInfo:
+def probe_video(path: str, reader: dict, readers: Readers | None = None) -> VideoInfo:
     """Open a video, decode its first and last frame, and close it again.
 
     The last frame is where a damaged or wrongly indexed file shows. The reader is closed so that
@@ -31,13 +33,16 @@ def probe_video(path: str, reader: dict) -> VideoInfo:
     Args:
         path: The video file.
         reader: Config of the reader, without the path.
+        readers: What opens it; by default, this process does, without a deadline.
 
     Raises:
         VideoError: the file is missing, empty or cannot be decoded; the message names it.
     """
-    video: VideoReader = VIDEO_READERS.build(dict(reader, path=path))
+    readers = ReaderCache(max_open=1) if readers is None else readers
+    stamp = stamp_of(path)
+    video = readers.get(path, reader, stamp)
     try:
         video.get_frames(np.array([0, video.num_frames - 1]))
-        return VideoInfo(path, video.fps, video.timestamps)
+        return VideoInfo(path, video.fps, video.timestamps, stamp)
     finally:
-        video.close()
+        readers.forget(path)
