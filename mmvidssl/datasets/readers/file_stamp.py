@@ -35,9 +35,7 @@ def check_unchanged(path: str, then: FileStamp, now: FileStamp | None) -> None:
         VideoNotFoundError, VideoChangedError: deleted, replaced.
     """
     if now is None:
-        raise VideoNotFoundError(
-            f'the video was there when its frames were counted, but no more: {path}'
-        )
+        raise VideoNotFoundError(f'the video is gone since its frames were counted: {path}')
     if now != then:
         raise VideoChangedError(
             f'the video was replaced or written to since its frames were counted ({then.size} '

@@ -174,7 +174,7 @@ def add_to(videos: dict[str, dict], failed: dict) -> None:
 
 def _samples_of(data_batch: Any) -> list:
     samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-    return samples if isinstance(samples, (list, tuple)) else []
+    return list(samples) if isinstance(samples, (list, tuple)) else []
 
 
 def _report_of(runner) -> Path:
