@@ -11,8 +11,8 @@ import av
 import numpy as np
 
 from mmvidssl.datasets.readers import (
-    DecodeTimeoutError,
     DecoderDiedError,
+    DecodeTimeoutError,
     GuardedReaders,
     VideoError,
 )
