@@ -61,7 +61,7 @@ class StallingReader(DecordReader):
     """Stalls, as a lost disk does, for files with 'stall' in their name."""
 
     def _build(self):
-        if 'stall' in self.path:
+        if 'stall' in Path(self.path).name:
             time.sleep(600)
         return super()._build()
 
@@ -70,7 +70,7 @@ class CrashingReader(DecordReader):
     """Dies of files with 'crash' in their name."""
 
     def _build(self):
-        if 'crash' in self.path:
+        if 'crash' in Path(self.path).name:
             os.kill(os.getpid(), signal.SIGKILL)
         return super()._build()
 
@@ -100,7 +100,7 @@ def _zero_blocks(whole: Path, path: Path) -> None:
 
 
 def _without_moov(whole: Path, path: Path) -> None:
-    path.write_bytes(whole.read_bytes().replace(b'moov', b'free'))
+    path.write_bytes(whole.read_bytes().replace(b'moov', b'junk'))  # FFmpeg looks into 'free'
 
 
 def _audio_only(whole: Path, path: Path) -> None:

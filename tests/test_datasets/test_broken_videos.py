@@ -93,22 +93,17 @@ def test_broken_file(tmp_path, wholes, backend, breakage, moov):
     BREAKAGES[breakage](wholes[moov], broken)
     reader = dict(type=backend)
     (tmp_path / 'list.txt').write_text('\n'.join(p.name for p in sorted(folder.iterdir())))
-    if breakage == 'a link to nothing':
-        with pytest.raises(FileNotFoundError, match=r'broken\.mp4'):
-            VideoListDataset('list.txt', str(tmp_path), dict(video='videos'))
-        broken = folder / 'gone.mp4'
-    else:
-        dataset = VideoListDataset(
-            '../list.txt', str(folder), reader=reader, pipeline=[CLIP, PACK], seed=0
-        )
-        samples = samples_of(loader_of(dataset))
-        assert len(samples) == 6
-        failures = failures_of(samples)
-        assert {failure['path'] for failure in failures} <= {str(broken)}
-        assert all('broken.mp4' in failure['reason'] for failure in failures)
-        # Some backends read what is left of a damaged file; none reads these.
-        if breakage not in ('cut at 50 %', 'cut at 70 %', 'cut at 99 %', 'zeroed blocks'):
-            assert failures
+    dataset = VideoListDataset(
+        '../list.txt', str(folder), reader=reader, pipeline=[CLIP, PACK], seed=0
+    )
+    samples = samples_of(loader_of(dataset))
+    assert len(samples) == 6
+    failures = failures_of(samples)
+    assert {failure['path'] for failure in failures} <= {str(broken)}
+    assert all('broken.mp4' in failure['reason'] for failure in failures)
+    # Some backends read what is left of a damaged file; none reads the others.
+    if breakage not in ('cut at 50 %', 'cut at 70 %', 'cut at 99 %', 'zeroed blocks'):
+        assert failures
 
     readers = GuardedReaders(timeout=30)
     try:  # as a long video, which is looked at when the data set is built
@@ -164,10 +159,10 @@ def test_no_permission(tmp_path, video):
     assert 'secret.mp4' in done.stdout and "'replaced': True" in done.stdout
 
 
-def long_dataset(*videos, reader='DecordReader', timeout=30, **kwargs):
-    pipeline = [dict(type='DecodeClip', timeout=timeout), PACK]
+def long_dataset(*videos, **kwargs):
+    pipeline = [dict(type='DecodeClip', timeout=30), PACK]
     settings = dict(clip_len=2, frame_interval=0.2, seed=0, pipeline=pipeline) | kwargs
-    return LongVideoDataset(videos=[str(v) for v in videos], reader=dict(type=reader), **settings)
+    return LongVideoDataset(videos=[str(v) for v in videos], **settings)
 
 
 @pytest.mark.parametrize('deleted', [True, False])
@@ -180,9 +175,10 @@ def test_file_deleted_or_replaced_while_training(tmp_path, video, deleted):
     for i, batch in enumerate(loader):
         samples += batch['data_samples']
         if i == len(loader) * 3 // 4:  # both workers have it open
-            path.unlink()
-            if not deleted:
-                write_video(path, num_frames=100, codec='mpeg4')
+            if deleted:
+                path.unlink()
+            else:
+                write_video(tmp_path / 'other.mp4', num_frames=100, codec='mpeg4').replace(path)
     assert len(samples) == len(dataset)
     failures = failures_of(samples)
     name = 'VideoNotFoundError' if deleted else 'VideoChangedError'
@@ -258,7 +254,7 @@ def test_a_killed_worker_ends_the_run_and_leaves_no_process(video):
     started = descendants(os.getpid())
     assert len(started) >= 4  # two workers with a decoder each
     os.kill(iterator._workers[0].pid, signal.SIGKILL)
-    with pytest.raises(RuntimeError, match='worker .* is killed by signal'):
+    with pytest.raises(RuntimeError, match='worker .*(killed by signal|exited unexpectedly)'):
         for _ in iterator:
             pass
     del iterator
@@ -282,9 +278,7 @@ def test_workers_leave_no_process_and_end_at_once(video):
 
 def test_guarded_samples_are_those_of_this_process(video, short_video):
     guarded, plain = (
-        long_dataset(
-            video, short_video, timeout=timeout, pipeline=[dict(type='DecodeClip', timeout=timeout)]
-        )
+        long_dataset(video, short_video, pipeline=[dict(type='DecodeClip', timeout=timeout)])
         for timeout in (30, None)
     )
     for index in (0, len(plain) - 1):
