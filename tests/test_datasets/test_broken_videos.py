@@ -211,7 +211,7 @@ def test_stalling_and_crashing_files_in_workers(tmp_path, video, reader, error):
     samples = samples_of(loader_of(dataset))
     assert len(samples) == 6
     failures = failures_of(samples)
-    assert [failure['replaced'] for failure in failures] == [False, True]
+    assert [failure['replaced'] for failure in failures] == [True]
     assert all(failure['reason'].startswith(error) for failure in failures)
 
 
@@ -249,31 +249,33 @@ def test_a_killed_decoder_costs_one_retry(video):
 
 
 def test_a_killed_worker_ends_the_run_and_leaves_no_process(video):
+    before = set(descendants(os.getpid()))  # multiprocessing's own, of other tests
     iterator = iter(loader_of(long_dataset(video), num_samples=4000, prefetch_factor=1))
     next(iterator)
-    started = descendants(os.getpid())
-    assert len(started) >= 4  # two workers with a decoder each
+    started = set(descendants(os.getpid())) - before
+    assert len(started) == 4  # two workers with a decoder each
     os.kill(iterator._workers[0].pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match='worker .*(killed by signal|exited unexpectedly)'):
         for _ in iterator:
             pass
     del iterator
     deadline = time.monotonic() + 20
-    while set(descendants(os.getpid())) & set(started) and time.monotonic() < deadline:
+    while started & set(descendants(os.getpid())) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not set(descendants(os.getpid())) & set(started)
+    assert not started & set(descendants(os.getpid()))
 
 
 def test_workers_leave_no_process_and_end_at_once(video):
     dataset = long_dataset(video)
+    before = set(descendants(os.getpid()))
     iterator = iter(loader_of(dataset, num_samples=8, persistent_workers=True))
     assert len(list(iterator)) == 4
-    started = descendants(os.getpid())
+    started = set(descendants(os.getpid())) - before
     assert len(started) == 4
     begin = time.monotonic()
     iterator._shutdown_workers()
     assert time.monotonic() - begin < 4  # a pipe held open would make it wait 5 s a worker
-    assert not set(descendants(os.getpid())) & set(started)
+    assert not started & set(descendants(os.getpid()))
 
 
 def test_guarded_samples_are_those_of_this_process(video, short_video):

@@ -70,8 +70,8 @@ def test_what_replaces_is_a_function_of_seed_index_and_draw(tmp_path):
         return sample['name'], sample['drawn']
 
     assert replacement(1, 0) == replacement(1, 0)
-    others = {replacement(index, draw) for index in (1, 2) for draw in range(10)}
-    assert len(others) == 20  # random draws of their own
+    others = {replacement(index, draw) for index in (1, 2) for draw in range(8)}
+    assert len(others) == 16  # random draws of their own
     assert {name for name, _ in others} == {'a.mp4', 'd.mp4', 'e.mp4', 'f.mp4'}
 
 

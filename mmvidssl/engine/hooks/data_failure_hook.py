@@ -32,9 +32,9 @@ class DataFailureHook(Hook):
     ``<work_dir>/broken_videos.json`` written, over all processes:
 
     - ``num_samples``, ``num_replaced``: since training began or was resumed;
-    - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (failures, those included
-      after which the sample could be read when tried again), ``num_replaced`` and ``quarantined``
-      (whether a worker reads it no more), those with the most failures first.
+    - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (how often it failed,
+      those included where a second trial went well) and ``quarantined`` (whether a
+      worker reads it no more), those with the most failures first.
 
     Every 20 iterations the counts are reduced over all processes, and the report is written if
     there is something new. All processes stop together when too much is lost.
@@ -102,7 +102,7 @@ class DataFailureHook(Hook):
         self._num_replaced += any(failure['replaced'] for failure in failures)
         for failure in failures:
             self._num_failures += 1
-            add_to(self._videos, dict(failure, times=1, num_replaced=int(failure['replaced'])))
+            add_to(self._videos, dict(failure, times=1))
 
     def _check(self, runner) -> tuple[int, int]:
         """Samples and replaced ones of this epoch, of all processes."""
@@ -162,12 +162,11 @@ class DataFailureHook(Hook):
 def add_to(videos: dict[str, dict], failed: dict) -> None:
     """Add the failures of a video to those known, by path; the latest reason stays."""
     path = failed['path']
-    known = videos.get(path, dict(times=0, num_replaced=0, quarantined=False))
+    known = videos.get(path, dict(times=0, quarantined=False))
     videos[path] = dict(
         path=path,
         reason=failed['reason'],
         times=known['times'] + failed['times'],
-        num_replaced=known['num_replaced'] + failed['num_replaced'],
         quarantined=known['quarantined'] or failed['quarantined'],
     )
 
