@@ -58,12 +58,13 @@ class FuzzTally(NamedTuple):
             :class:`VideoError`, so that a run would stop) or 'hung' (held the caller far beyond the
             deadline).
         not_decoded: A line for each that ended in one of the last four: sample, damage, error.
-        skipped: Readers that cannot read the videos while they are whole, and why.
+        skipped: For each reader, the videos that it cannot read while they are whole, and why;
+            their damaged copies are not given to it.
     """
 
     outcomes: dict[str, Counter]
     not_decoded: dict[str, list[str]]
-    skipped: dict[str, str]
+    skipped: dict[str, list[str]]
 
     @property
     def is_safe(self) -> bool:
@@ -121,7 +122,7 @@ def fuzz_readers(
     timeout: float = 10.0,
     readers: Sequence[str] | None = None,
 ) -> FuzzTally:
-    """Give each reader the same damaged videos, under a deadline.
+    """Give each reader damaged videos, under a deadline; those that read alike get the same.
 
     Args:
         folder: Where videos are written.
@@ -135,14 +136,13 @@ def fuzz_readers(
     tally = FuzzTally({}, {}, {})
     guarded = GuardedReaders(max_open=1, timeout=timeout)
     for name in names:
-        failed = [f'{p.name}: {out}' for p in wholes if (out := _read(guarded, name, p)[1])]
-        if failed:
-            tally.skipped[name] = failed[0]
-            continue
+        errors = {path: _read(guarded, name, path)[1] for path in wholes}
+        tally.skipped[name] = [f'{path.name}: {error}' for path, error in errors.items() if error]
+        readable = [path for path, error in errors.items() if not error]
         tally.outcomes[name], tally.not_decoded[name] = Counter(), []
         rng = np.random.default_rng(seed)
-        for number in range(num_damages):
-            whole = wholes[number % len(wholes)]
+        for number in range(num_damages if readable else 0):
+            whole = readable[number % len(readable)]
             kind, data = damage(whole.read_bytes(), rng)
             path = Path(folder) / f'damaged{whole.suffix}'
             path.write_bytes(data)

@@ -65,8 +65,11 @@ def test_a_broken_video_is_replaced_and_read_no_more(tmp_path):
 
 
 def test_what_replaces_is_a_function_of_seed_index_and_draw(tmp_path):
+    dataset = listed(tmp_path, Failing(b=100, c=100))
+
     def replacement(index, draw):
-        sample = listed(tmp_path, Failing(b=100, c=100))[ClipIndex(index, draw)]
+        dataset.quarantine = Quarantine(after=1)  # as in a worker that has seen nothing yet
+        sample = dataset[ClipIndex(index, draw)]
         return sample['name'], sample['drawn']
 
     assert replacement(1, 0) == replacement(1, 0)

@@ -31,15 +31,15 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         tally = fuzz_readers(folder, args.num, args.seed, args.timeout, args.readers)
-    for name, reason in tally.skipped.items():
-        print(f'{name}: left out, it cannot read the videos while they are whole: {reason}')
     for name, count in tally.outcomes.items():
+        for line in tally.skipped[name]:
+            print(f'{name} does not read this one even whole: {line}')
         counts = ', '.join(f'{outcome} {number}' for outcome, number in count.most_common())
-        print(f'{name}: {count.total()} damaged videos: {counts}; hung {count["hung"]}')
+        print(f'{name}: {count.total()} damaged videos: {counts or "none"}; hung {count["hung"]}')
         for line in tally.not_decoded[name] if args.verbose or not tally.is_safe else ():
             print(f'  {line}')
     print(f'{time.monotonic() - started:.0f} s; this process is alive')
-    return 0 if tally.is_safe and tally.outcomes else 1
+    return 0 if tally.is_safe and any(map(len, tally.outcomes.values())) else 1
 
 
 if __name__ == '__main__':
