@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
+    data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
 )
 
 env_cfg = dict(

@@ -6,6 +6,7 @@ from .export_backbone import ExportedBackbone, export_backbone
 from .export_vit import Export, export_to_hf, export_to_timm
 from .feature_extractor import FeatureExtractor
 from .features import FileFeatures, extract_features
+from .fuzz_readers import FuzzTally, fuzz_readers
 from .init_backbone import init_backbone
 from .init_model import init_model, load_weights
 from .make_proxies import MadeProxies, make_proxies, verify_proxies
@@ -23,6 +24,7 @@ __all__ = [
     'ExportedBackbone',
     'FeatureExtractor',
     'FileFeatures',
+    'FuzzTally',
     'MadeProxies',
     'Proxy',
     'ProxySettings',
@@ -36,6 +38,7 @@ __all__ = [
     'export_to_hf',
     'export_to_timm',
     'extract_features',
+    'fuzz_readers',
     'init_backbone',
     'init_model',
     'list_videos',

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mmvidssl.datasets.clip_timing import clip_frame_inds, count_clip_starts
 from mmvidssl.datasets.list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_files
-from mmvidssl.datasets.readers import ReaderCache, probe_video, read_image
+from mmvidssl.datasets.readers import build_readers, probe_video, read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 
 READER = dict(type='mmvidssl.PyAVReader')
@@ -69,7 +69,7 @@ class MediaSamples(Dataset):
         self.clip_len, self.sampling = clip_len, sampling
         self.resize = ClipResize(short_side=sampling.short_side)
         self.crop = ClipCenterCrop(sampling.crop_size)
-        self.readers = ReaderCache()
+        self.readers = build_readers()
         found = find_media(sources)
         images = [path for path, _ in found if is_image(path)]
         if clip_len is not None and images:
@@ -77,12 +77,15 @@ class MediaSamples(Dataset):
                 f'the model takes clips of {clip_len} frames, but {images[0]} is an image; give '
                 'videos, or use a model of images'
             )
-        self.samples = [sample for path, name in found for sample in self._list(path, name)]
+        try:
+            self.samples = [sample for path, name in found for sample in self._list(path, name)]
+        finally:
+            self.readers.close()  # workers start with none
 
     def _list(self, path: str, name: str) -> list[Sample]:
         if is_image(path):
             return [Sample(path, name, None, float('nan'))]
-        timestamps = probe_video(path, READER).timestamps
+        timestamps = probe_video(path, READER, self.readers).timestamps
         timing = (self.clip_len or 1, self.sampling.frame_interval, 'frames')
         latest = max(count_clip_starts(timestamps, *timing), 1) - 1
         wanted = np.arange(timestamps[0], timestamps[latest] + 1e-6, self.sampling.every)

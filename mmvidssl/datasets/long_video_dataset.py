@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 from mmengine.dist import sync_random_seed
 
 from mmvidssl.registry import DATASETS
@@ -15,12 +15,13 @@ from .clip_groups import count_groups, group_starts
 from .clip_index import ClipIndex
 from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .proxy_hint import advise_on_proxies
-from .readers import probe_video
+from .quarantine import ReplacesBroken
+from .readers import DEFAULT_TIMEOUT, Readers, build_readers, probe_video
 from .transforms import DecodeClip, SplitClips, build_transforms
 
 
 @DATASETS.register_module()
-class LongVideoDataset(BaseDataset):
+class LongVideoDataset(ReplacesBroken):
     """One sample per clip start of one or many long videos.
 
     ``len(dataset)`` is the number of valid starts over all videos, so a video weighs by its
@@ -28,13 +29,15 @@ class LongVideoDataset(BaseDataset):
     generator of the worker (draw 0 in ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which
     :class:`ClipSampler` yields, is the same sample in whatever worker, rank or order.
 
-    Every file is opened and its first and last frame decoded when the data set is built. A proxy
-    (``tools/datasets/make_proxy.py``) takes the place of a video by its name, whatever ``reader``
-    says; its frames are fewer, so ``interval_unit='frames'`` and ``start_stride`` count others.
+    Every file is opened and its first and last frame decoded when the data set is built; one that
+    cannot be read then is an error, one that fails later is replaced (:class:`ReplacesBroken`). A
+    proxy (``tools/datasets/make_proxy.py``) takes the place of a video by its name, whatever
+    ``reader`` says; its frames are fewer, so ``interval_unit='frames'`` and ``start_stride`` count
+    others.
 
     The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
-    ``(clip_len,)``), ``fps`` (float), ``reader`` (config) and ``rng`` (``np.random.Generator``
-    seeded with seed, index and draw).
+    ``(clip_len,)``), ``fps`` (float), ``video_stamp`` (:class:`FileStamp`), ``reader`` (config) and
+    ``rng`` (``np.random.Generator`` seeded with seed, index and draw).
 
     Args:
         ann_file: Text file with one video a line, relative to ``data_prefix['video']``.
@@ -58,6 +61,13 @@ class LongVideoDataset(BaseDataset):
         pipeline: Transforms.
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the files alone until first use.
+        timeout: Seconds until a video must have been looked at when the data set is built
+            (:class:`GuardedReaders`); ``None`` for no deadline. Decoding has its own, see
+            :class:`DecodeClip`.
+        max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
+            before another one takes its place.
+        quarantine_after: A worker reads a video no more when its last so many samples all failed;
+            ``None`` replaces no sample, and raises.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
@@ -83,6 +93,9 @@ class LongVideoDataset(BaseDataset):
         test_mode: bool = False,
         lazy_init: bool = False,
         metainfo: dict | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        max_retries: int = 1,
+        quarantine_after: int | None = 3,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -100,7 +113,9 @@ class LongVideoDataset(BaseDataset):
         self.start_stride = start_stride
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.seed = sync_random_seed() if seed is None else seed
+        self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
+        self.set_replacing(max_retries, quarantine_after)
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -132,12 +147,16 @@ class LongVideoDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """One entry per video: ``info`` (:class:`VideoInfo`) and ``num_clips``."""
-        videos = [self._load_video(path) for path in self.list_videos()]
+        readers = build_readers(max_open=1, timeout=self.timeout)
+        try:
+            videos = [self._load_video(path, readers) for path in self.list_videos()]
+        finally:
+            readers.close()
         advise_on_proxies([video['info'] for video in videos], *self._timing)
         return videos
 
-    def _load_video(self, path: str) -> dict:
-        info = probe_video(path, self.reader)
+    def _load_video(self, path: str, readers: Readers) -> dict:
+        info = probe_video(path, self.reader, readers)
         num_starts = count_clip_starts(info.timestamps, *self._timing)
         if num_starts == 0:
             clip_len, frame_interval, unit = self._timing
@@ -170,17 +189,33 @@ class LongVideoDataset(BaseDataset):
         return int(self._ends[-1])
 
     @force_full_init
-    def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+    def locate(self, idx: int | ClipIndex) -> ClipIndex:
+        """Index (not negative) and draw of a clip."""
         index, draw = idx if isinstance(idx, ClipIndex) else (int(idx), self._own_draw())
         if not -len(self) <= index < len(self):
             raise IndexError(f'clip {index} asked of a data set of {len(self)} clips')
-        index %= len(self)
-        video_index = int(np.searchsorted(self._ends, index, side='right'))
+        return ClipIndex(index % len(self), draw)
+
+    def video_ends(self) -> np.ndarray:
+        """Number of samples up to the end of each video, int64 ``(num_videos,)``."""
+        return self._ends
+
+    def path_of(self, video: int) -> str:
+        """Path of a video, by its number."""
+        return self.data_list[video]['info'].path
+
+    def get_data_info(self, idx: int | ClipIndex) -> dict:
+        """What the pipeline starts from."""
+        index, draw = self.locate(idx)
+        video_index = self.video_of(index)
         place = index - int(self._ends[video_index - 1] if video_index else 0)
         info = self.data_list[video_index]['info']
         common = dict(
-            video_path=info.path, video_index=video_index, fps=info.fps, reader=self.reader
+            video_path=info.path,
+            video_index=video_index,
+            fps=info.fps,
+            video_stamp=info.stamp,
+            reader=self.reader,
         )
         if self.clips_per_seek == 1:
             return dict(common, **self._clip(video_index, place, draw))

@@ -6,24 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 from mmengine.dist import sync_random_seed
 
 from .clip_index import ClipIndex
 from .list_files import ListedFile, find_files, find_missing, read_file_list
+from .quarantine import ReplacesBroken
 from .transforms import build_transforms
 
 NUM_SHOWN = 3
 
 
-class MediaListDataset(BaseDataset):
+class MediaListDataset(ReplacesBroken):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 
     ``dataset[i]`` takes its randomness from torch's generator of the worker (draw 0 in
     ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which :class:`ClipSampler` yields, is the same
     sample in whatever worker, rank or order.
 
-    No file is opened when the data set is built; it is only seen to that the listed ones exist.
+    No file is opened when the data set is built; it is only seen to that the listed ones exist. A
+    video that cannot be read is replaced (:class:`ReplacesBroken`); an image raises.
 
     The pipeline receives the path, ``label`` if there is one, and ``rng`` (``np.random.Generator``
     seeded with seed, index and draw).
@@ -41,6 +43,10 @@ class MediaListDataset(BaseDataset):
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the list alone until first use.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
+        max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
+            before another one takes its place.
+        quarantine_after: A worker reads a video no more when its last so many samples all failed;
+            ``None`` replaces no sample, and raises.
 
     Raises:
         FileNotFoundError: the list, the folder or listed files are missing.
@@ -64,6 +70,8 @@ class MediaListDataset(BaseDataset):
         test_mode: bool = False,
         lazy_init: bool = False,
         metainfo: dict | None = None,
+        max_retries: int = 1,
+        quarantine_after: int | None = 1,
     ) -> None:
         if data_prefix is not None and set(data_prefix) != {self.PREFIX_KEY}:
             raise ValueError(
@@ -71,6 +79,7 @@ class MediaListDataset(BaseDataset):
             )
         self.suffixes = tuple(self.SUFFIXES if suffixes is None else suffixes)
         self.seed = sync_random_seed() if seed is None else seed
+        self.set_replacing(max_retries, quarantine_after)
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -122,12 +131,28 @@ class MediaListDataset(BaseDataset):
         return str(Path(self.folder) / path)
 
     @force_full_init
-    def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+    def locate(self, idx: int | ClipIndex) -> ClipIndex:
+        """Index (not negative) and draw of a sample."""
         index, draw = idx if isinstance(idx, ClipIndex) else (int(idx), self._own_draw())
         if not -len(self) <= index < len(self):
             raise IndexError(f'{self.KIND} {index} asked of a data set of {len(self)} {self.KIND}s')
-        index %= len(self)
+        return ClipIndex(index % len(self), draw)
+
+    def video_ends(self) -> np.ndarray:
+        """1, 2, ...: one sample a file, int64 ``(num_files,)``."""
+        return np.arange(1, len(self) + 1)
+
+    def video_of(self, index: int) -> int:
+        """The sample's own number."""
+        return index
+
+    def path_of(self, video: int) -> str:
+        """Path of a file, by its number."""
+        return self._join(super().get_data_info(video)['path'])
+
+    def get_data_info(self, idx: int | ClipIndex) -> dict:
+        """What the pipeline starts from."""
+        index, draw = self.locate(idx)
         info = super().get_data_info(index)
         info[self.PATH_KEY] = self._join(info.pop('path'))
         return dict(info, rng=np.random.default_rng([self.seed, index, draw]))

@@ -8,7 +8,10 @@ class VidSSLDataSample(BaseDataElement):
     """One clip's metadata and, where a method masks its input, the mask.
 
     Meta information (set with ``set_metainfo``): ``video_path`` (str), ``video_index`` (int),
-    ``frame_inds`` (list of ``clip_len`` frame numbers), ``fps`` (float, frames per second).
+    ``frame_inds`` (list of ``clip_len`` frame numbers), ``fps`` (float, frames per second), and, if
+    a video could not be read, ``decode_failures``: a list of dicts with ``path`` and ``reason``
+    (str), ``replaced`` (bool, whether this sample stands in for one of that video) and
+    ``quarantined`` (bool, whether the worker reads it no more).
     """
 
     @property

@@ -1,9 +1,19 @@
-"""Reading frames: a protocol and one file a backend."""
+"""Reading frames: a protocol, one file a backend, and a guard against files that stall or crash."""
 
 from .base import VideoReader
 from .build import build_reader
 from .decord_reader import DecordReader
-from .errors import EmptyVideoError, UndecodableVideoError, VideoError, VideoNotFoundError
+from .errors import (
+    DecoderDiedError,
+    DecodeTimeoutError,
+    EmptyVideoError,
+    UndecodableVideoError,
+    VideoChangedError,
+    VideoError,
+    VideoNotFoundError,
+)
+from .file_stamp import FileStamp, stamp_of
+from .guarded_readers import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
 from .index_cache import load_index
 from .probe import VideoInfo, probe_video
@@ -16,26 +26,35 @@ from .torchcodec_reader import TorchCodecReader
 from .video_index import VideoIndex
 
 __all__ = [
+    'DEFAULT_TIMEOUT',
     'PROXY_SUFFIX',
+    'DecodeTimeoutError',
+    'DecoderDiedError',
     'DecordReader',
     'EmptyVideoError',
+    'FileStamp',
+    'GuardedReaders',
     'ImageError',
     'PackWriter',
     'ProxyReader',
     'PyAVReader',
     'ReaderCache',
+    'Readers',
     'TorchCodecReader',
     'UndecodableVideoError',
+    'VideoChangedError',
     'VideoError',
     'VideoIndex',
     'VideoInfo',
     'VideoNotFoundError',
     'VideoReader',
     'build_reader',
+    'build_readers',
     'is_proxy',
     'load_index',
     'open_pack',
     'probe_video',
     'read_image',
+    'stamp_of',
     'verify_pack',
 ]

@@ -2,9 +2,18 @@
 
 import os
 from collections import OrderedDict
+from typing import NamedTuple
 
 from .base import VideoReader
 from .build import build_reader
+from .file_stamp import FileStamp, check_unchanged, stamp_of
+
+
+class OpenReader(NamedTuple):
+    """A reader, and the stamp of the file when it was opened."""
+
+    reader: VideoReader
+    stamp: FileStamp | None
 
 
 class ReaderCache:
@@ -27,7 +36,7 @@ class ReaderCache:
         self._reset()
 
     def _reset(self) -> None:
-        self._readers: OrderedDict[tuple[str, str], VideoReader] = OrderedDict()
+        self._readers: OrderedDict[tuple[str, str], OpenReader] = OrderedDict()
         self._outdated: set[tuple[str, str]] = set()
         self.num_reopened = 0
         self._pid = os.getpid()
@@ -36,25 +45,42 @@ class ReaderCache:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def get(self, path: str, reader: dict) -> VideoReader:
-        """The open reader of ``path``, built from the config ``reader`` if there is none."""
+    def get(self, path: str, reader: dict, stamp: FileStamp | None = None) -> VideoReader:
+        """The open reader of ``path``, built from the config ``reader`` if there is none.
+
+        A file that was replaced is opened anew, or refused if it does not have the ``stamp``.
+
+        Raises:
+            VideoError: what the reader raises when built, or the file does not have the ``stamp``.
+        """
         self._leave_parent()
+        now = stamp_of(path)
+        if stamp is not None:
+            check_unchanged(path, stamp, now)
         key = (path, repr(sorted(reader.items())))
+        if key in self._readers and self._readers[key].stamp != now:
+            self._readers.pop(key).reader.close()
         if key not in self._readers:
-            self._readers[key] = build_reader(path, reader)
+            self._readers[key] = OpenReader(build_reader(path, reader), now)
             self.num_reopened += key in self._outdated
         self._readers.move_to_end(key)
         while len(self._readers) > self.max_open:
             closed, outdated = self._readers.popitem(last=False)
-            outdated.close()
+            outdated.reader.close()
             self._outdated.add(closed)
-        return self._readers[key]
+        return self._readers[key].reader
+
+    def forget(self, path: str) -> None:
+        """Close a video that is done with; it does not count as closed for another."""
+        self._leave_parent()
+        for key in [key for key in self._readers if key[0] == path]:
+            self._readers.pop(key).reader.close()
 
     def close(self) -> None:
         """Close every reader of this process."""
         self._leave_parent()
         while self._readers:
-            self._readers.popitem()[1].close()
+            self._readers.popitem()[1].reader.close()
 
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():

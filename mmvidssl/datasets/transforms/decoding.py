@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 from mmvidssl.registry import TRANSFORMS
 
 from ..clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts
-from ..readers import ReaderCache, VideoReader, read_image
+from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
 
 ON_REOPEN = ('warn', 'raise', 'ignore')
 POSITIONS = ('random', 'center')
@@ -23,7 +23,8 @@ def _check_short_side(short_side: int | None) -> int | None:
 class DecodeClip(BaseTransform):
     """Decode a clip, keeping videos open between samples.
 
-    **Required Keys:** video_path, frame_inds, reader
+    **Required Keys:** video_path, frame_inds, reader; video_stamp (:class:`FileStamp`) if the file
+    must be the one whose frames were counted
 
     **Added Keys:** clip (uint8 RGB ``(T, H, W, 3)``)
 
@@ -36,6 +37,9 @@ class DecodeClip(BaseTransform):
             opens one again, which takes longer than decoding it: the more, the larger the file.
         on_reopen: What to do when a video is opened again that had been closed for another:
             ``'warn'`` once in each worker, ``'raise'`` or ``'ignore'``.
+        timeout: Seconds until what is asked of a video must be there. Each worker decodes in a
+            process of its own, which is killed then (:class:`GuardedReaders`); ``None`` decodes in
+            the worker itself, which a damaged file may stop for good.
 
     Raises:
         ValueError: if an option is impossible; with ``on_reopen='raise'`` also, when decoding, if a
@@ -43,18 +47,23 @@ class DecodeClip(BaseTransform):
     """
 
     def __init__(
-        self, short_side: int | None = None, max_open: int = 4, on_reopen: str = 'warn'
+        self,
+        short_side: int | None = None,
+        max_open: int = 4,
+        on_reopen: str = 'warn',
+        timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         if on_reopen not in ON_REOPEN:
             raise ValueError(f'on_reopen must be one of {ON_REOPEN}, got {on_reopen!r}')
         self.short_side = _check_short_side(short_side)
         self.on_reopen = on_reopen
-        self.readers = ReaderCache(max_open)
+        self.readers = build_readers(max_open, timeout)
 
     def transform(self, results: dict) -> dict:
         """Add ``results['clip']``."""
         num_reopened = self.readers.num_reopened
-        reader = self.readers.get(results['video_path'], results['reader'])
+        stamp = results.get('video_stamp')
+        reader = self.readers.get(results['video_path'], results['reader'], stamp)
         if self.readers.num_reopened > num_reopened:
             self._report_reopening(results['video_path'])
         results['clip'] = reader.get_frames(results['frame_inds'], self.short_side)
@@ -96,6 +105,7 @@ class SampleClip(BaseTransform):
         position: 'random', or 'center' for the clip in the middle.
         short_side: Shrink frames whose shorter side is longer than this many pixels by area
             averaging; ``None`` keeps them as they are.
+        timeout: As in :class:`DecodeClip`.
     """
 
     def __init__(
@@ -105,6 +115,7 @@ class SampleClip(BaseTransform):
         interval_unit: str = 'frames',
         position: str = 'random',
         short_side: int | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if position not in POSITIONS:
@@ -112,13 +123,13 @@ class SampleClip(BaseTransform):
         self.timing = (clip_len, frame_interval, interval_unit)
         self.position = position
         self.short_side = _check_short_side(short_side)
-        self.readers = ReaderCache(max_open=1)
+        self.readers = build_readers(1, timeout)
         self.last_path: str | None = None
 
     def transform(self, results: dict) -> dict:
         """Add ``results['clip']``."""
-        if results['video_path'] != self.last_path:
-            self.readers.close()  # and forget it: the cache would remember each video of Kinetics
+        if self.last_path not in (None, results['video_path']):
+            self.readers.forget(self.last_path)  # the cache would remember each video of Kinetics
         self.last_path = results['video_path']
         reader = self.readers.get(results['video_path'], results['reader'])
         results['frame_inds'] = self._choose_frames(reader, results.get('rng'))

@@ -30,6 +30,7 @@ class PackClipInputs(BaseTransform):
 
     Args:
         meta_keys: What to keep as meta information; a key that is not there is left out.
+            ``decode_failures``, which a data set adds when a video cannot be read, is always kept.
     """
 
     INPUT_KEYS = ('clip', 'global_clip', 'local_clips', 'extra_global_clips')
@@ -45,7 +46,7 @@ class PackClipInputs(BaseTransform):
             'label',
         ),
     ) -> None:
-        self.meta_keys = tuple(meta_keys)
+        self.meta_keys = (*meta_keys, 'decode_failures')
 
     def transform(self, results: dict) -> dict:
         """Pack one sample."""

@@ -2,6 +2,7 @@
 
 from .collapse_hook import CollapseHook
 from .data_check_hook import DataCheckHook
+from .data_failure_hook import BrokenDataError, DataFailureHook
 from .freeze_last_layer_hook import FreezeLastLayerHook
 from .health_hook import HealthHook
 from .nan_guard_hook import NaNGuardHook
@@ -14,8 +15,10 @@ from .teacher_temp_hook import TeacherTempHook
 from .time_limit_hook import TimeLimitHook
 
 __all__ = [
+    'BrokenDataError',
     'CollapseHook',
     'DataCheckHook',
+    'DataFailureHook',
     'FreezeLastLayerHook',
     'HealthHook',
     'NaNGuardHook',

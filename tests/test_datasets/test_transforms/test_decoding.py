@@ -26,13 +26,15 @@ def test_opens_a_video_once_for_many_samples(video, short_video, monkeypatch):
     opened = []
     build = PyAVReader._build
     monkeypatch.setattr(PyAVReader, '_build', lambda self: opened.append(self.path) or build(self))
-    decode = DecodeClip(max_open=2)
+    decode = DecodeClip(max_open=2, timeout=None)  # in this process, to be watched
     for path in (video, short_video, video, video, short_video):
         decode(results_of(path))
     assert opened == [str(video), str(short_video)]
 
 
-@pytest.mark.parametrize('kwargs', [dict(short_side=0), dict(max_open=0), dict(on_reopen='a')])
+@pytest.mark.parametrize(
+    'kwargs', [dict(short_side=0), dict(max_open=0), dict(on_reopen='a'), dict(timeout=0)]
+)
 def test_impossible_settings(kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         DecodeClip(**kwargs)
@@ -133,12 +135,13 @@ def test_sampling_follows_the_generator(video):
 
 
 def test_only_the_last_video_stays_open_and_nothing_is_remembered(video, short_video):
-    sample = SampleClip(clip_len=2)
-    for path in (video, short_video, video):
-        sample(results_of(path) | dict(rng=np.random.default_rng(0)))
-        assert len(sample.readers) == 1
-    assert sample.readers.num_reopened == 0
-    assert not sample.readers._outdated
+    for timeout in (None, 60):
+        sample = SampleClip(clip_len=2, timeout=timeout)
+        for path in (video, short_video, video):
+            sample(results_of(path) | dict(rng=np.random.default_rng(0)))
+            assert len(sample.readers) == 1
+        assert sample.readers.num_reopened == 0
+        assert timeout or not sample.readers._outdated
 
 
 @pytest.mark.parametrize(

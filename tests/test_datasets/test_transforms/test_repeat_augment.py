@@ -39,7 +39,8 @@ def test_repeats_with_clips_of_their_own_open_the_video_once(video, monkeypatch)
     opened = []
     build = PyAVReader._build
     monkeypatch.setattr(PyAVReader, '_build', lambda self: opened.append(1) or build(self))
-    samples = RepeatAugment([SAMPLE, *AUGMENT], num_repeats=4)(results_of(video))
+    sample = dict(SAMPLE, timeout=None)  # in this process, to be watched
+    samples = RepeatAugment([sample, *AUGMENT], num_repeats=4)(results_of(video))
     assert len({tuple(sample['data_samples'].frame_inds) for sample in samples}) > 1
     assert len(opened) == 1
 

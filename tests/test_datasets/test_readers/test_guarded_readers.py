@@ -1,0 +1,352 @@
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mmvidssl.datasets.readers import (
+    DecoderDiedError,
+    DecodeTimeoutError,
+    EmptyVideoError,
+    GuardedReaders,
+    ReaderCache,
+    UndecodableVideoError,
+    VideoChangedError,
+    VideoError,
+    VideoNotFoundError,
+    build_readers,
+)
+from mmvidssl.registry import VIDEO_READERS
+from tests.utils_broken_video import READERS, MisbehavingReader
+from tests.utils_video import write_video
+
+DECORD = dict(type='DecordReader')
+ODD = dict(type='MisbehavingReader')
+SOON = 1.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def odd_readers(monkeypatch):
+    for reader in READERS:
+        monkeypatch.setitem(VIDEO_READERS._module_dict, reader.__name__, reader)
+
+
+@pytest.fixture
+def readers():
+    readers = GuardedReaders(timeout=60)
+    yield readers
+    readers.close()
+
+
+def children() -> list[int]:
+    """Processes that this one started and that are not gone, zombies included."""
+    with open(f'/proc/self/task/{os.getpid()}/children') as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def ask(readers, what, path='a'):
+    return readers.get(path, ODD).get_frames(np.array([what]))
+
+
+def wait_until(is_true, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] == 'Z'  # of a parent that is not us
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize('short_side', [None, 32])
+def test_gives_what_a_reader_in_this_process_gives(readers, video, short_side):
+    here, there = (cache.get(str(video), DECORD) for cache in (ReaderCache(), readers))
+    assert (there.num_frames, there.fps) == (here.num_frames, here.fps)
+    np.testing.assert_array_equal(there.timestamps, here.timestamps)
+    inds = np.array([99, 3, 3, 50])
+    frames = there.get_frames(inds, short_side)
+    np.testing.assert_array_equal(frames, here.get_frames(inds, short_side))
+    assert frames.dtype == np.uint8 and frames.flags.writeable
+
+
+def test_counts_open_and_reopened_videos_as_the_cache_does(video, short_video):
+    one, two = dict(DECORD, num_threads=1), dict(DECORD, num_threads=2)
+    for readers in (ReaderCache(2), GuardedReaders(2)):
+        for path, cfg in [(video, one), (short_video, one), (video, one), (video, two)]:
+            readers.get(str(path), cfg)
+        assert (len(readers), readers.num_reopened) == (2, 0)
+        readers.get(str(short_video), one)
+        assert (len(readers), readers.num_reopened) == (2, 1)
+        readers.forget(str(short_video))
+        readers.get(str(short_video), one)
+        assert len(readers) == 2
+        readers.close()
+        assert len(readers) == 0
+
+
+def test_errors_come_back_as_themselves(readers, video, tmp_path):
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'text.mp4').write_text('no video\n' * 50)
+    with pytest.raises(VideoNotFoundError, match='gone'):
+        readers.get(str(tmp_path / 'gone.mp4'), DECORD)
+    with pytest.raises(EmptyVideoError, match='empty'):
+        readers.get(str(tmp_path / 'empty.mp4'), DECORD)
+    with pytest.raises(UndecodableVideoError, match=r'text\.mp4'):
+        _ = readers.get(str(tmp_path / 'text.mp4'), DECORD).num_frames
+    with pytest.raises(IndexError, match='which has frames 0..99') as caught:
+        readers.get(str(video), DECORD).get_frames(np.array([100]))
+    assert 'check_frame_inds' in str(caught.value.__cause__)  # where it was raised
+    with pytest.raises(KeyError) as caught:
+        ask(readers, MisbehavingReader.BUG)
+    assert caught.value.args == ('oops',)
+    with pytest.raises(KeyError, match='NoReader'):
+        readers.get('a', dict(type='NoReader'))
+    assert len(children()) == 1
+
+
+@pytest.mark.parametrize(
+    'what, message', [('UNKNOWN', 'CodecError: bad block'), ('MEMORY', 'MemoryError: 1 TiB')]
+)
+def test_what_only_a_decoder_raises_is_the_files_fault(readers, what, message):
+    with pytest.raises(VideoError, match=message) as caught:
+        ask(readers, getattr(MisbehavingReader, what), path='film')
+    assert type(caught.value) is VideoError and 'film' in str(caught.value)
+
+
+def test_a_stall_ends_at_the_deadline_and_the_next_request_is_served():
+    readers = GuardedReaders(timeout=SOON)
+    started = time.monotonic()
+    with pytest.raises(DecodeTimeoutError, match=r'film gave no answer .* timeout=1 s'):
+        ask(readers, MisbehavingReader.SLEEP, 'film')
+    assert SOON <= time.monotonic() - started < SOON + 5
+    assert children() == []
+    assert ask(readers, 7)[0, 0, 0, 0] == 7
+    readers.close()
+    assert children() == []
+
+
+def test_a_stall_in_the_middle_of_an_array_ends_too():
+    readers = GuardedReaders(timeout=SOON)
+    assert ask(readers, MisbehavingReader.BIG).shape == (40, 500, 500, 3)
+    child = children()[0]
+    receive = readers._decoder.socket.recv_into
+
+    class Stopping:
+        """The first bytes of the array come, then the child stops."""
+
+        num_calls = 0
+
+        def __getattr__(self, name):
+            return getattr(socket, name)
+
+        def recv_into(self, view):
+            self.num_calls += 1
+            if self.num_calls == 4:
+                os.kill(child, signal.SIGSTOP)
+            return receive(view[:1000])
+
+    socket = readers._decoder.socket
+    readers._decoder.socket = Stopping()
+    with pytest.raises(DecodeTimeoutError):
+        ask(readers, MisbehavingReader.BIG)
+    assert children() == []
+
+
+@pytest.mark.parametrize(
+    'what, how', [('SEGFAULT', 'was ended by SIGSEGV'), ('EXIT', 'ended with status 3')]
+)
+def test_a_crash_is_an_error_and_the_next_request_is_served(readers, what, how):
+    with pytest.raises(DecoderDiedError, match=f'decoded film {how}'):
+        ask(readers, getattr(MisbehavingReader, what), 'film')
+    assert children() == []
+    assert ask(readers, 7)[0, 0, 0, 0] == 7
+
+
+def test_a_decoder_killed_from_outside(readers):
+    ask(readers, 7)
+    os.kill(children()[0], signal.SIGKILL)
+    with pytest.raises(DecoderDiedError, match='SIGKILL.*out of memory'):
+        ask(readers, 7)
+    assert ask(readers, 7)[0, 0, 0, 0] == 7
+    assert len(children()) == 1
+
+
+def test_an_interrupted_request_leaves_no_answer_behind(readers):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    ask(readers, 1)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(readers, MisbehavingReader.SLEEP)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert ask(readers, 5)[0, 0, 0, 0] == 5
+
+
+def test_a_ctrl_c_is_the_parents_affair(readers):
+    ask(readers, 1)
+    os.kill(children()[0], signal.SIGINT)
+    time.sleep(0.1)
+    assert ask(readers, 5)[0, 0, 0, 0] == 5
+
+
+def test_a_pipe_in_place_of_a_file(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.mp4')
+    readers = GuardedReaders(timeout=SOON)
+    with pytest.raises(VideoError, match='must be a file'):
+        readers.get(str(tmp_path / 'pipe.mp4'), DECORD)
+    with pytest.raises(DecodeTimeoutError, match=r'pipe\.mp4'):
+        readers.get(str(tmp_path / 'pipe.mp4'), dict(type='OpeningReader')).get_frames([0])
+    assert children() == []
+
+
+def test_a_file_replaced_or_deleted_while_in_use(readers, tmp_path):
+    path = write_video(tmp_path / 'v.mp4', num_frames=30)
+    reader = readers.get(str(path), DECORD)
+    reader.get_frames(np.array([29]))
+    write_video(path, num_frames=20)
+    with pytest.raises(VideoChangedError, match=r'v\.mp4.*Start the run anew'):
+        reader.get_frames(np.array([0]))
+    again = readers.get(str(path), DECORD)
+    assert again.num_frames == 20
+    path.unlink()
+    with pytest.raises(VideoNotFoundError, match=r'gone since .*v\.mp4'):
+        again.get_frames(np.array([0]))
+    assert len(children()) == 1
+
+
+def test_a_stamp_holds_in_this_process_too(tmp_path):
+    from mmvidssl.datasets.readers import stamp_of
+
+    path = str(write_video(tmp_path / 'v.mp4', num_frames=30))
+    stamp = stamp_of(path)
+    for readers in (ReaderCache(), GuardedReaders()):
+        readers.get(path, DECORD, stamp)
+    os.utime(path, ns=(0, 0))
+    for readers in (ReaderCache(), GuardedReaders()):
+        with pytest.raises(VideoChangedError):
+            readers.get(path, DECORD, stamp)
+
+
+def test_close_and_garbage_collection_leave_no_process(video):
+    first, second = GuardedReaders(), GuardedReaders()
+    for readers in (first, second):
+        readers.get(str(video), DECORD).get_frames(np.array([0]))
+    assert len(children()) == 2
+    first.close()
+    assert len(children()) == 1
+    del second, readers
+    gc.collect()
+    assert children() == []
+
+
+def test_a_forked_process_has_a_decoder_of_its_own(readers):
+    ask(readers, 1)
+    ours = children()
+    receive, send = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            first = int(ask(readers, 5)[0, 0, 0, 0])
+            os.write(send, f'{first} {len(children())} {len(readers)}'.encode())
+            readers.close()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(receive, 100).decode() == '5 1 1'
+    assert ask(readers, 7)[0, 0, 0, 0] == 7 and children() == ours
+
+
+def test_pickles_without_its_decoder(readers):
+    ask(readers, 1)
+    copied = pickle.loads(pickle.dumps(readers))
+    assert (copied.max_open, copied.timeout, len(copied)) == (4, 60, 0)
+    assert ask(copied, 7)[0, 0, 0, 0] == 7
+    copied.close()
+
+
+def test_holds_no_pipe_of_its_parent_open(readers):
+    receive, send = os.pipe()
+    ask(readers, 1)
+    os.close(send)
+    os.set_blocking(receive, False)
+    assert os.read(receive, 1) == b''  # the end; with a writer left it would raise
+    os.close(receive)
+
+
+def test_threads_share_it(readers):
+    wrong = []
+
+    def use(number):
+        for _ in range(50):
+            if ask(readers, number)[0, 0, 0, 0] != number:
+                wrong.append(number)
+
+    ask(readers, 0)
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+PARENT = """
+    import os, sys, threading, time
+    import numpy as np
+    from mmvidssl.datasets.readers import GuardedReaders
+
+    readers = GuardedReaders()
+
+    def start():
+        readers.get(sys.argv[1], dict(type='DecordReader')).get_frames(np.array([0]))
+        print(readers._decoder.pid, flush=True)
+
+    if sys.argv[2] == 'thread':
+        thread = threading.Thread(target=start)
+        thread.start()
+        thread.join()
+        readers.get(sys.argv[1], dict(type='DecordReader'))  # it outlives the thread
+    else:
+        start()
+    time.sleep(600 if sys.argv[3] == 'kill' else 0)
+"""
+
+
+@pytest.mark.parametrize('ending', ['kill', 'exit'])
+@pytest.mark.parametrize('forked_by', ['main', 'thread'])
+def test_ends_with_its_parent(video, forked_by, ending):
+    parent = subprocess.Popen(
+        [sys.executable, '-c', textwrap.dedent(PARENT), str(video), forked_by, ending],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    decoder = int(parent.stdout.readline())
+    if ending == 'kill':
+        assert not is_gone(decoder)
+        parent.kill()
+    assert parent.wait(60) == (-signal.SIGKILL if ending == 'kill' else 0)
+    wait_until(lambda: is_gone(decoder))
+
+
+def test_without_a_deadline_it_is_a_cache():
+    assert type(build_readers(3, None)) is ReaderCache
+    assert build_readers(3, 5).timeout == 5
+    for timeout in (0, -1, float('nan')):
+        with pytest.raises(ValueError, match='timeout'):
+            build_readers(3, timeout)
