@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.readers import PyAVReader
 from tests.utils_video import write_video
 
 
@@ -25,7 +25,7 @@ class PlainReader:
     def timestamps(self) -> np.ndarray:
         return np.arange(10) / 10
 
-    def get_frames(self, indices, short_side=None) -> np.ndarray:
+    def get_frames(self, indices=None, short_side=None, times=None) -> np.ndarray:
         return np.full((len(indices), 64, 64, 3), indices[0], np.uint8)
 
     def close(self) -> None:
@@ -37,7 +37,7 @@ class MisbehavingReader(PlainReader):
 
     SLEEP, SEGFAULT, EXIT, UNKNOWN, BUG, MEMORY, BIG, STOPPED = range(100, 108)
 
-    def get_frames(self, indices, short_side=None) -> np.ndarray:
+    def get_frames(self, indices=None, short_side=None, times=None) -> np.ndarray:
         what = int(indices[0])
         if what == self.SLEEP:
             time.sleep(600)
@@ -57,7 +57,7 @@ class MisbehavingReader(PlainReader):
         return super().get_frames(indices)
 
 
-class StallingReader(DecordReader):
+class StallingReader(PyAVReader):
     """Stalls, as a lost disk does, for files with 'stall' in their name."""
 
     def _build(self):
@@ -66,7 +66,7 @@ class StallingReader(DecordReader):
         return super()._build()
 
 
-class CrashingReader(DecordReader):
+class CrashingReader(PyAVReader):
     """Dies of files with 'crash' in their name."""
 
     def _build(self):
@@ -78,7 +78,7 @@ class CrashingReader(DecordReader):
 class OpeningReader(PlainReader):
     """Opens its file without a look at what it is."""
 
-    def get_frames(self, indices, short_side=None) -> np.ndarray:
+    def get_frames(self, indices=None, short_side=None, times=None) -> np.ndarray:
         Path(self.path).read_bytes()
         return super().get_frames(indices)
 

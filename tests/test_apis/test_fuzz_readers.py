@@ -30,7 +30,7 @@ def test_no_reader_hangs_or_dies(tmp_path):
 class UntypedReader(PlainReader):
     """Cannot cope with damage."""
 
-    def get_frames(self, indices, short_side=None):
+    def get_frames(self, indices=None, short_side=None, times=None):
         if 'damaged' in self.path:
             raise ZeroDivisionError('of a rate')
         return super().get_frames(indices)

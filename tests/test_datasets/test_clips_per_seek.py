@@ -3,7 +3,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mmvidssl.datasets import ClipIndex, ClipSampler, LongVideoDataset, flat_collate
-from mmvidssl.datasets.readers import DecordReader
+from mmvidssl.datasets.readers import PyAVReader
 from tests.utils_video import read_frame_number
 
 PIPELINE = [
@@ -24,7 +24,7 @@ def starts_of(dataset, index):
 
 
 def decoding():
-    return dict(pipeline=[dict(type='DecodeClip')])
+    return dict(pipeline=[dict(type='DecodeClip', timeout=None)])  # in this process, to be watched
 
 
 def test_clips_interleave_by_default(video, short_video):
@@ -79,15 +79,15 @@ def test_a_clip_is_the_sample_it_would_be_alone(video, short_video):
 
 def test_frames_are_decoded_in_one_call_in_order_and_once(video, monkeypatch):
     asked = []
-    get_frames = DecordReader.get_frames
+    get_frames = PyAVReader.get_frames
 
-    def record(self, indices, *args):
+    def record(self, indices, *args, **kwargs):
         asked.append(list(indices))
-        return get_frames(self, indices, *args)
+        return get_frames(self, indices, *args, **kwargs)
 
     # Two seconds apart, neighbours share frames.
     dataset = build(video, clips_per_seek=3, clip_spacing=2.0, **decoding())
-    monkeypatch.setattr(DecordReader, 'get_frames', record)
+    monkeypatch.setattr(PyAVReader, 'get_frames', record)
     samples = dataset[0]
     assert asked == [[0, 10, 20, 30, 40, 50, 60]]
     numbers = [[read_frame_number(frame) for frame in sample['clip']] for sample in samples]

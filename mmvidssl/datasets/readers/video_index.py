@@ -67,6 +67,10 @@ def build_index(path: str) -> VideoIndex:
             if not container.streams.video:
                 raise UndecodableVideoError(f'there is no video stream in {path}')
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise UndecodableVideoError(
+                    f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
+                )
             times = _packets(path, container, stream)
             codec, rate = stream.codec_context.name, stream.average_rate
             kind, time_base = container.format.name, Fraction(stream.time_base)

@@ -139,9 +139,13 @@ class DataFailureHook(Hook):
             num_replaced=self._done[1] + num_replaced,
             videos=self._gather(),
         )
-        if is_main_process():
-            text = json.dumps(report, indent=2, ensure_ascii=False)
+        if not is_main_process():
+            return
+        text = json.dumps(report, indent=2, ensure_ascii=False)
+        try:
             AtomicBackend().put_text(text, _report_of(runner))
+        except OSError as error:  # a full disk is for the checkpoint to end the run by
+            runner.logger.warning(f'the report of broken videos was not written: {error}')
 
     def _stop(self, runner, num_samples: int, num_replaced: int) -> None:
         videos = self._gather()

@@ -111,6 +111,16 @@ def test_too_many_failures_stop_the_run_with_a_list(tmp_path, lines):
     assert len(report_of(tmp_path)['videos']) == 20
 
 
+def test_a_report_that_cannot_be_written_ends_nothing(tmp_path, lines):
+    (tmp_path / 'broken_videos.json').mkdir()  # in its way
+    runner = fake_runner(tmp_path)
+    hook = DataFailureHook()
+    hook.before_train(runner)
+    run_epoch(hook, runner, [batch([failure()], good=30)])
+    hook.after_train_epoch(runner)
+    assert any('was not written' in line for line in lines)
+
+
 def test_few_failures_do_not_stop_the_run(tmp_path):
     hook, runner = DataFailureHook(max_failed_share=0.05, min_failed=10), fake_runner(tmp_path)
     hook.before_train(runner)
