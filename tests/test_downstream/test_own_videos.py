@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
 from tests.test_downstream import utils
-from tests.test_downstream.utils_action import PRETRAINING_ARCH, check_trained, shrink_recognizer
+from tests.test_downstream.utils_action import check_trained, shrink_recognizer
 from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,8 @@ def blocks(language):
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    """Videos in the folders of the page, listed by its command."""
+def folder(tmp_path_factory, pretrained):
+    """Videos in the folders of the page, listed by its command, and pretrained weights."""
     folder = tmp_path_factory.mktemp('own')
     (folders,) = blocks('text')
     for path in folders.split():
@@ -42,6 +43,7 @@ def folder(tmp_path_factory):
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     assert '2 classes, 4 videos for training and 2 for validation' in done.stdout
+    shutil.copy(pretrained.maskfeat, folder / 'maskfeat.pth')
     return folder
 
 
@@ -65,7 +67,7 @@ def test_own_videos(folder, monkeypatch, tmp_path):
     cfg, said = read_config(monkeypatch, folder)
     classes = said['CLASSES'].split(',')
     assert (folder / said['DATA_ROOT'] / 'classes.txt').read_text().split() == classes
-    checkpoint = utils.write_mvit_checkpoint(folder / said['PRETRAINED'], PRETRAINING_ARCH)
+    checkpoint = folder / said['PRETRAINED']
     assert cfg.model.cls_head.num_classes == len(classes)
     shrink_recognizer(cfg, said['PRETRAINED'], tmp_path)
     runner, start = utils.train(cfg)
@@ -100,7 +102,6 @@ def refused(request, folder):
 def test_other_classes_are_refused(classes, refused, folder, monkeypatch, tmp_path):
     """Before the first iteration."""
     cfg, said = read_config(monkeypatch, folder, CLASSES=classes)
-    utils.write_mvit_checkpoint(folder / said['PRETRAINED'], PRETRAINING_ARCH)
     shrink_recognizer(cfg, said['PRETRAINED'], tmp_path)
     monkeypatch.setattr(Runner, '_init_model_weights', lambda self: pytest.fail('begun'))
     with pytest.raises(ValueError, match=refused[classes]):
