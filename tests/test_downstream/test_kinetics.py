@@ -2,11 +2,12 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import TRANSFORMS, init_default_scope
 
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
@@ -83,6 +84,30 @@ def test_recipe_of_the_released_code(name, options):
     test = {step.type: step for step in cfg.test_dataloader.dataset.pipeline}
     assert test['SampleFrames'].num_clips == 10
     assert 'CenterCrop' in test
+
+
+def test_erasing_is_cut_off_noise():
+    """What the config and docs/en/downstream_action.md say of it: the same place of all frames."""
+    init_default_scope('mmaction')
+    cfg = Config.fromfile(PATHS[SMALL])
+    (step,) = (s for s in cfg.train_pipeline if s.type == 'RandomErasing')
+    preprocessor = cfg.model.data_preprocessor
+    erase = TRANSFORMS.build(dict(step, erase_prob=1.0))
+    np.random.seed(0)  # noqa: NPY002  (mmaction2 draws from it)
+    assert step.erase_prob == 0.25 and step.mode == 'rand'
+    frames = [np.full((224, 224, 3), 7, np.uint8) for _ in range(4)]
+    clip = np.stack(erase.transform(dict(imgs=frames))['imgs'])
+    erased = (clip != 7).any(axis=(0, 3))
+    rows, columns = erased.nonzero()
+    top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+    assert erased[top:bottom, left:right].all()
+    patches = clip[:, top:bottom, left:right]
+    assert not np.array_equal(patches[0], patches[1])
+    noise = (patches - np.array(preprocessor.mean)) / preprocessor.std
+    assert noise.min() == pytest.approx(-2) and noise.max() == pytest.approx(2.444, abs=1e-3)
+    share = ((patches == 0) | (patches == 255)).mean()
+    assert share == pytest.approx(0.03, abs=0.005)
+    assert abs(noise.mean()) < 0.02 and noise.std() == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(
