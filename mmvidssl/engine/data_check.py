@@ -123,13 +123,13 @@ class DataCheck:
             return  # no names, or not one of mmaction2's with one label a video
         folder = next(iter(self.dataset.data_prefix.values()), None) or ''
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        samples = [
+        samples = (
             (
                 os.path.relpath(info.get('filename', info.get('frame_dir', '..')), folder),
                 info['label'],
             )
             for info in infos
-        ]
+        )
         check_listed_classes(
             self.name, classes, self.dataset.ann_file, samples, not self.dataset.test_mode
         )

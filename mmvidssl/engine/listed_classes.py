@@ -1,6 +1,6 @@
 """Lists of videos whose labels are the places of the classes that a config names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmvidssl.utils.class_file import CLASS_FILE, read_class_file
@@ -15,7 +15,7 @@ def check_listed_classes(
     place: str,
     classes: Sequence[str],
     ann_file: str,
-    samples: Sequence[tuple[str, int]],
+    samples: Iterable[tuple[str, int]],
     is_training: bool = True,
 ) -> None:
     """Refuse a list of videos whose labels mean other classes than those that are named.
@@ -34,8 +34,9 @@ def check_listed_classes(
         ValueError: says what was found, what was expected, and what to change.
     """
     _check_class_file(place, list(classes), Path(ann_file))
-    _check_labels(place, classes, ann_file, {label for _, label in samples}, is_training)
-    _check_folders(place, classes, ann_file, samples)
+    pairs = {(_folder(path), label) for path, label in samples}
+    _check_labels(place, classes, ann_file, {label for _, label in pairs}, is_training)
+    _check_folders(place, classes, ann_file, {pair for pair in pairs if pair[1] >= 0})
 
 
 def _check_class_file(place: str, classes: list[str], ann_file: Path) -> None:
@@ -71,11 +72,16 @@ def _check_labels(
         )
 
 
+def _folder(path: str) -> str:
+    """The first on the way to a file; '' if there is none."""
+    first, *rest = Path(path).parts or ('',)
+    return first if rest else ''
+
+
 def _check_folders(
-    place: str, classes: Sequence[str], ann_file: str, samples: Sequence[tuple[str, int]]
+    place: str, classes: Sequence[str], ann_file: str, pairs: set[tuple[str, int]]
 ) -> None:
     """Of videos in folders called like classes, one folder a label and one label a folder."""
-    pairs = {(Path(path).parts[0], label) for path, label in samples if label >= 0}
     folders, labels = ({pair[index] for pair in pairs} for index in (0, 1))
     if not len(pairs) == len(folders) == len(labels) or not folders <= set(classes):
         return
