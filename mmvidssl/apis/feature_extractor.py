@@ -33,7 +33,10 @@ class FeatureExtractor(nn.Module):
     """A backbone and its preprocessing, as one function from pixels to features.
 
     Tokens of a ViT's blocks all go through its last norm, as DINO does where it takes several.
-    The blocks of an MViT differ in width, so only the last one's go through the norm.
+    The blocks of an MViT differ in width, so only the last one's go through the norm. Where a
+    backbone gives its classifier the norm of the mean of the patch tokens, so does ``'mean'``, and
+    not the mean of their norms: ``PooledMViT``, and ViTs whose ``out_type`` is ``'avg_featmap'``
+    (whose norm of the mean, as ever, every block of those asked for goes through).
 
     Args:
         model: An algorithm with a ViT or an MViT, or a downstream model with one.
@@ -118,7 +121,7 @@ class FeatureExtractor(nn.Module):
         shape = (1, -1) + (1,) * (pixels.ndim - 2)
         inputs = (pixels.float() - self.mean.view(shape)) / self.std.view(shape)
         outputs = self._run(inputs)
-        pooled = [self._pooled(self._normed(outputs[layer], layer)) for layer in self.layers]
+        pooled = [self._pooled(outputs[layer], layer) for layer in self.layers]
         if self.pool == 'none' and len({int(features.shape[1]) for features in pooled}) > 1:
             raise ValueError(
                 f'layers {self.layers} give {[tuple(f.shape) for f in pooled]}, which cannot '
@@ -152,11 +155,21 @@ class FeatureExtractor(nn.Module):
         norm = getattr(backbone, f'norm{backbone.num_scales - 1}', None) if is_last else None
         return tokens if norm is None else norm(tokens)
 
-    def _pooled(self, tokens: Tensor) -> Tensor:
+    def _pooled(self, tokens: Tensor, layer: int) -> Tensor:
+        """``(B, 1 + N, D)`` to ``(B, D)``, or to ``(B, N, D)`` with ``pool='none'``."""
+        if self.pool == 'mean' and getattr(self.backbone, 'norms_mean', False):  # PooledMViT
+            return self._normed(self._patches(tokens).mean(dim=1), layer)
+        tokens = self._normed(tokens, layer)
         if self.pool == 'class':
             return tokens[:, 0]
-        patches = tokens[:, self.num_class_tokens :]
-        return patches.mean(dim=1) if self.pool == 'mean' else patches
+        if self.pool == 'none':
+            return self._patches(tokens)
+        mean = self._patches(tokens).mean(dim=1)
+        is_normed_again = getattr(self.backbone, 'out_type', None) == 'avg_featmap'
+        return self.backbone.ln2(mean) if is_normed_again else mean
+
+    def _patches(self, tokens: Tensor) -> Tensor:
+        return tokens[:, self.num_class_tokens :]
 
 
 def _blocks_name(backbone: nn.Module) -> str:

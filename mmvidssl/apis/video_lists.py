@@ -8,6 +8,7 @@ import numpy as np
 
 from mmvidssl.datasets.list_files import RAW_VIDEO_SUFFIXES, find_files
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.class_file import CLASS_FILE
 
 NUM_SHOWN = 3
 
@@ -58,7 +59,7 @@ def list_videos(
         _write_lines(Path(out) / 'val.txt', [f'{p}{delimiter}{label}' for p, label in val])
     else:
         (Path(out) / 'val.txt').unlink(missing_ok=True)  # of another split
-    _write_lines(Path(out) / 'classes.txt', list(videos))
+    _write_lines(Path(out) / CLASS_FILE, list(videos))
     return VideoLists(list(videos), len(train), len(val))
 
 

@@ -4,6 +4,7 @@ Data sets are those of mmaction2, mmdetection, mmsegmentation and mmpretrain, to
 they hold and not by their types.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import nn
 from mmvidssl.utils.coco_classes import check_coco_classes
 
 from .class_counts import check_counts, class_counts
+from .listed_classes import check_listed_classes
 
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir')
 LABEL_KEYS = ('gt_label', 'label')
@@ -59,6 +61,7 @@ class DataCheck:
         if heads and classes is not None:
             check_counts(heads, len(classes), f'{self.name} has {len(classes)} classes')
             self.check_categories(classes)
+            self.check_list(classes)
             seen.append(f'{len(classes)} classes')
         elif heads:
             check_counts(heads, next(iter(heads.values())), 'parts of the model disagree')
@@ -112,6 +115,24 @@ class DataCheck:
         if found is None or len(found) == len(classes):
             return
         check_coco_classes(self.name, self.dataset.ann_file, tuple(map(str, classes)))
+
+    def check_list(self, classes: tuple[str, ...] | range) -> None:
+        """Refuse a list of videos, all of it, whose labels mean other classes than are named."""
+        is_list = isinstance(self.infos[0].get('label'), int) and self.dataset.ann_file
+        if isinstance(classes, range) or not is_list:
+            return  # no names, or not one of mmaction2's with one label a video
+        folder = next(iter(self.dataset.data_prefix.values()), None) or ''
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        samples = (
+            (
+                os.path.relpath(info.get('filename', info.get('frame_dir', '..')), folder),
+                info['label'],
+            )
+            for info in infos
+        )
+        check_listed_classes(
+            self.name, classes, self.dataset.ann_file, samples, not self.dataset.test_mode
+        )
 
     def check_labels(self, heads: dict[str, int]) -> Iterator[str]:
         """Refuse labels of samples that no head has a class for."""

@@ -14,9 +14,9 @@ from tests.utils_video import draw_frame, read_frame_number, write_video
 SMALL = Sampling(every=1.0, frame_interval=2, short_side=32, crop_size=32)
 
 
-def build(model: dict):
+def build(model: dict, scope: str = 'mmvidssl'):
     """A model whose weights are all different from any default."""
-    built = init_model(Config(dict(default_scope='mmvidssl', model=model)))
+    built = init_model(Config(dict(default_scope=scope, model=model)))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in built.parameters():
@@ -90,6 +90,56 @@ def test_maskfeats_vit_sees_frames(frames):
     inputs = normalized(model, frames).transpose(0, 1)
     expected = model.backbone.forward_tokens(inputs).tokens.mean(1)
     torch.testing.assert_close(extract_features(model, frames), expected)
+
+
+PREPROCESSOR = dict(mean=[114.75] * 3, std=[57.375] * 3)
+VIDEO_CLASSIFIER = dict(
+    type='Recognizer3D',
+    backbone=dict(maskfeat_cfg()['backbone'], type='mmvidssl.PooledMViT'),
+    cls_head=dict(type='MViTHead', num_classes=3, in_channels=16, with_cls_token=False),
+    data_preprocessor=dict(PREPROCESSOR, type='ActionDataPreprocessor', format_shape='NCTHW'),
+)
+
+
+def image_classifier(**backbone) -> dict:
+    return dict(
+        type='ImageClassifier',
+        backbone=backbone_cfg(out_type='avg_featmap', **backbone),
+        head=dict(type='LinearClsHead', num_classes=3, in_channels=24),
+        data_preprocessor=PREPROCESSOR,
+    )
+
+
+@pytest.mark.parametrize(
+    'scope, model, layer',
+    [
+        ('mmaction', VIDEO_CLASSIFIER, 'cls_head.fc_cls'),
+        ('mmpretrain', image_classifier(type='mmpretrain.VisionTransformer'), 'head.fc'),
+        ('mmpretrain', image_classifier(type='VisionTransformer', final_norm=False), 'head.fc'),
+        ('mmpretrain', image_classifier(type='mmvidssl.MaskFeatViT', final_norm=False), 'head.fc'),
+    ],
+)
+@torch.no_grad()
+def test_what_a_classifier_sees(frames, scope, model, layer):
+    """The norm of the mean of the tokens, where the last norm comes after the mean."""
+    model = build(model, scope)
+    seen = []
+    model.get_submodule(layer).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    clips = torch.from_numpy(frames).permute(3, 0, 1, 2).float()
+    inputs = (clips - 114.75) / 57.375
+    if scope == 'mmaction':
+        model(inputs.unflatten(1, (2, 4)).transpose(0, 1)[:, None], stage='head')
+    else:
+        model(inputs.transpose(0, 1))
+    found = extract_features(model, frames)
+    torch.testing.assert_close(found, seen[0])
+    tokens = extract_features(model, frames, pool='none')
+    assert not torch.allclose(tokens.mean(1), found, atol=1e-3)
+    if scope == 'mmpretrain':
+        several = extract_features(model, frames, layers=[0, -1])
+        torch.testing.assert_close(several[:, 24:], found)
+        means = extract_features(model, frames, layers=0, pool='none').mean(1)
+        torch.testing.assert_close(several[:, :24], model.backbone.ln2(means))
 
 
 def test_what_the_model_cannot_give_is_refused(dora, maskfeat, frames):

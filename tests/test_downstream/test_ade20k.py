@@ -24,7 +24,7 @@ PATHS = configs_of('ade20k')
 EACH = pytest.mark.parametrize('name', PATHS)
 UPERNET = 'upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512'
 LINEAR = 'linear_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512'
-WIDTHS = {384: 24, 256: 16, 1536: 96}
+WIDTHS = {384: 32, 256: 16, 1536: 128}
 KEYS = ('embed_dim', 'in_channels', 'channels')
 PARTS = dict(train='training', val='validation')
 
@@ -42,10 +42,9 @@ def shrink(cfg, data_root, checkpoint, work_dir):
     return utils.shrink_runner(cfg, work_dir)
 
 
-@pytest.fixture(scope='module')
-def vit(tmp_path_factory):
-    """Of smaller images than those of the config, so that positions are interpolated."""
-    return utils.write_vit_checkpoint(tmp_path_factory.mktemp('vit') / 'dora.pth', img_size=48)
+@pytest.fixture
+def vit(pretrained):
+    return pretrained.dora
 
 
 @pytest.fixture(scope='module')
@@ -55,8 +54,9 @@ def ade20k(tmp_path_factory):
     return root
 
 
-def check_backbone(state, checkpoint):
-    resize = bicubic(source=(3, 3), target=(4, 4))
+def check_backbone(state, checkpoint, grid=(4, 4)):
+    """Positions are interpolated if pretraining had another grid."""
+    resize = bicubic(source=grid, target=(4, 4))
     utils.assert_backbone_loaded(
         state, checkpoint, utils.TEACHER, interpolated=dict(pos_embed=resize)
     )

@@ -6,7 +6,6 @@ from mmengine.config import Config
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import (
     AS_MVIT,
-    MVIT_WIDTH,
     build_full,
     check_common,
     check_moved,
@@ -16,7 +15,6 @@ from tests.test_downstream.utils_action import (
     pretraining_config,
     shrink_clips,
     write_ava,
-    write_checkpoints,
 )
 from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of, metrics_of
 
@@ -59,10 +57,9 @@ def test_boxes_are_cut_out_where_they_are():
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """AVA at the configs' paths, and checkpoints."""
+    """AVA at the configs' paths."""
     folder = tmp_path_factory.mktemp('ava')
     write_ava(folder / 'data/ava')
-    write_checkpoints(folder)
     return folder
 
 
@@ -70,18 +67,18 @@ def shrink(cfg, checkpoint, work_dir):
     for part in ('train', 'val', 'test'):
         shrink_clips(cfg[f'{part}_dataloader'].dataset.pipeline)
     narrow_mvit(cfg, checkpoint)
-    cfg.model.roi_head.bbox_head.in_channels = MVIT_WIDTH
+    cfg.model.roi_head.bbox_head.in_channels = utils.MVIT_WIDTH
     return utils.shrink_runner(cfg, work_dir)
 
 
 @pytest.mark.slow
 @EACH
-def test_trains_and_evaluates(name, folder, monkeypatch, tmp_path):
+def test_trains_and_evaluates(name, folder, pretrained, monkeypatch, tmp_path):
     monkeypatch.chdir(folder)
-    cfg = shrink(Config.fromfile(PATHS[name]), folder / 'mvit.pth', tmp_path)
+    cfg = shrink(Config.fromfile(PATHS[name]), pretrained.maskfeat, tmp_path)
     runner, start = utils.train(cfg)
     assert runner.iter == 2
     (precision,) = metrics_of(runner, 'mAP/overall').values()
     assert 0 <= precision <= 1
-    utils.assert_backbone_loaded(start, folder / 'mvit.pth', **AS_MVIT)
+    utils.assert_backbone_loaded(start, pretrained.maskfeat, **AS_MVIT)
     check_moved(runner, start)

@@ -1,5 +1,6 @@
 """Mistakes in the downstream configs of three libraries, refused before the first iteration."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmvidssl.utils.coco_classes import check_detection_data
-from tests.test_downstream import test_ade20k, test_coco, utils
+from tests.test_downstream import test_ade20k, test_coco
 from tests.test_downstream.utils_action import (
-    PRETRAINING_ARCH,
     shrink_recognizer,
     write_videos,
 )
@@ -23,11 +23,11 @@ KINETICS = Path('data/kinetics400')
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, pretrained):
     """Small COCO, ADE20K and Kinetics-400, and checkpoints of both methods."""
     folder = tmp_path_factory.mktemp('data')
-    utils.write_vit_checkpoint(folder / 'vit.pth')
-    utils.write_mvit_checkpoint(folder / 'mvit.pth', PRETRAINING_ARCH)
+    shutil.copy(pretrained.dora, folder / 'vit.pth')
+    shutil.copy(pretrained.maskfeat, folder / 'mvit.pth')
     write_coco(
         folder / 'coco',
         {part: f'annotations/instances_{part}2017.json' for part in ('train', 'val')},

@@ -27,7 +27,7 @@ PATHS = configs_of('coco')
 EACH = pytest.mark.parametrize('name', PATHS)
 IBOT_1X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco'
 IBOT_3X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-36e_coco'
-WIDTHS = {384: 24, 256: 16, 1024: 32}
+WIDTHS = {384: 32, 256: 16, 1024: 32}
 MVIT_WIDTHS = {192: 16, 384: 32, 768: 64, 256: 16, 1024: 32}
 KEYS = (
     'embed_dim',
@@ -48,7 +48,7 @@ def shrink(cfg, name, data_root, checkpoint, work_dir):
     divide_sizes(cfg._cfg_dict, 8)
     backbone = cfg.model.backbone
     if is_mvit(name):
-        backbone.update(arch=utils.NARROW_MVIT, spatial_size=64, temporal_size=4)
+        backbone.update(arch=utils.FINETUNING_ARCH, spatial_size=64, temporal_size=4)
     else:
         backbone.update(arch=utils.NARROW_VIT, img_size=(64, 96))
     backbone.init_cfg.checkpoint = str(checkpoint)
@@ -68,16 +68,6 @@ def shrink(cfg, name, data_root, checkpoint, work_dir):
     annotations = f'{data_root}/annotations/{cfg.val_evaluator.ann_file.split("/")[-1]}'
     cfg.val_evaluator.ann_file = cfg.test_evaluator.ann_file = annotations
     return utils.shrink_runner(cfg, work_dir)
-
-
-@pytest.fixture(scope='module')
-def vit(tmp_path_factory):
-    return utils.write_vit_checkpoint(tmp_path_factory.mktemp('vit') / 'dora.pth')
-
-
-@pytest.fixture(scope='module')
-def mvit(tmp_path_factory):
-    return utils.write_mvit_checkpoint(tmp_path_factory.mktemp('mvit') / 'maskfeat.pth')
 
 
 @pytest.fixture(scope='module')
@@ -101,7 +91,7 @@ def check_backbone(name, state, checkpoint):
             renamed={'norm2.': 'norm3.'},
             interpolated={
                 f'rel_pos_{axis}': lambda value, shape: resize_rel_pos(value, shape[0])
-                for axis in 'hw'
+                for axis in 'thw'
             },
             new=new,
         )
@@ -135,11 +125,11 @@ def test_full_size(name):
 
 @pytest.mark.slow
 @EACH
-def test_trains_and_evaluates(name, coco, vit, mvit, tmp_path):
+def test_trains_and_evaluates(name, coco, pretrained, tmp_path):
     if name.endswith('own-data'):
         pytest.skip('test_own_data.py follows the page that describes it')
     cfg = Config.fromfile(PATHS[name])
-    checkpoint = mvit if is_mvit(name) else vit
+    checkpoint = pretrained.maskfeat if is_mvit(name) else pretrained.dora
     runner, start = utils.train(shrink(cfg, name, coco, checkpoint, tmp_path))
     assert runner.iter == 2
     check_backbone(name, start, checkpoint)

@@ -66,11 +66,9 @@ def test_recipe_of_the_released_code(start, decay, rate, epochs, warmup):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """ImageNet at the configs' paths, and checkpoints."""
+    """ImageNet at the configs' paths."""
     folder = tmp_path_factory.mktemp('imagenet')
     write_imagenet(folder / 'data/imagenet')
-    utils.write_vit_checkpoint(folder / 'dora.pth')
-    utils.write_maskfeat_vit_checkpoint(folder / 'maskfeat.pth', img_size=96)
     return folder
 
 
@@ -88,9 +86,9 @@ def shrink(cfg, checkpoint, work_dir):
 
 
 @EACH
-def test_trains_and_evaluates(name, folder, monkeypatch, tmp_path):
+def test_trains_and_evaluates(name, folder, pretrained, monkeypatch, tmp_path):
     monkeypatch.chdir(folder)
-    checkpoint = folder / ('dora.pth' if is_probe(name) else 'maskfeat.pth')
+    checkpoint = pretrained.dora if is_probe(name) else pretrained.maskfeat_vit
     cfg = shrink(Config.fromfile(PATHS[name]), checkpoint, tmp_path)
     runner, start = utils.train(cfg)
     assert runner.iter == 2
@@ -113,12 +111,12 @@ def test_trains_and_evaluates(name, folder, monkeypatch, tmp_path):
         assert len(changed) > 0.9 * len(start)
 
 
-def test_the_probe_reads_the_normalised_class_tokens_of_four_blocks(folder):
+def test_the_probe_reads_the_normalised_class_tokens_of_four_blocks(pretrained):
     """What DINO's ``get_intermediate_layers(x, 4)`` gives, the earliest first."""
     (path,) = (path for name, path in PATHS.items() if is_probe(name))
     cfg = Config.fromfile(path)
     cfg.model.backbone.update(arch=utils.NARROW_VIT, img_size=64)
-    cfg.model.backbone.init_cfg.checkpoint = str(folder / 'dora.pth')
+    cfg.model.backbone.init_cfg.checkpoint = str(pretrained.dora)
     cfg.model.head.in_channels = 4 * WIDTH
     utils.register_all_modules(init_default_scope=False)
     utils.init_default_scope('mmpretrain')

@@ -2,17 +2,16 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import TRANSFORMS, init_default_scope
 
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import (
-    FINETUNING_ARCH,
-    MVIT_WIDTH,
     build_full,
     check_common,
     check_name,
@@ -20,7 +19,6 @@ from tests.test_downstream.utils_action import (
     coverage_at_full_size,
     pretraining_config,
     shrink_recognizer,
-    write_checkpoints,
     write_videos,
 )
 from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of
@@ -88,6 +86,30 @@ def test_recipe_of_the_released_code(name, options):
     assert 'CenterCrop' in test
 
 
+def test_erasing_is_cut_off_noise():
+    """What the config and docs/en/downstream_action.md say of it: the same place of all frames."""
+    init_default_scope('mmaction')
+    cfg = Config.fromfile(PATHS[SMALL])
+    (step,) = (s for s in cfg.train_pipeline if s.type == 'RandomErasing')
+    preprocessor = cfg.model.data_preprocessor
+    erase = TRANSFORMS.build(dict(step, erase_prob=1.0))
+    np.random.seed(0)  # noqa: NPY002  (mmaction2 draws from it)
+    assert step.erase_prob == 0.25 and step.mode == 'rand'
+    frames = [np.full((224, 224, 3), 7, np.uint8) for _ in range(4)]
+    clip = np.stack(erase.transform(dict(imgs=frames))['imgs'])
+    erased = (clip != 7).any(axis=(0, 3))
+    rows, columns = erased.nonzero()
+    top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+    assert erased[top:bottom, left:right].all()
+    patches = clip[:, top:bottom, left:right]
+    assert not np.array_equal(patches[0], patches[1])
+    noise = (patches - np.array(preprocessor.mean)) / preprocessor.std
+    assert noise.min() == pytest.approx(-2) and noise.max() == pytest.approx(2.444, abs=1e-3)
+    share = ((patches == 0) | (patches == 255)).mean()
+    assert share == pytest.approx(0.03, abs=0.005)
+    assert abs(noise.mean()) < 0.02 and noise.std() == pytest.approx(1, abs=0.03)
+
+
 @pytest.mark.parametrize(
     'name', [name for name in PATHS if 'own-data' not in name and 'vit-base' not in name]
 )
@@ -114,7 +136,8 @@ def test_the_full_vit_base_builds():
 
 def test_pooled_is_the_norm_of_the_mean():
     utils.register_all_modules(init_default_scope=False)
-    cfg = dict(type='mmvidssl.PooledMViT', arch=FINETUNING_ARCH, spatial_size=64, temporal_size=4)
+    cfg = dict(type='mmvidssl.PooledMViT', arch=utils.FINETUNING_ARCH, spatial_size=64)
+    cfg.update(temporal_size=4)
     torch.manual_seed(0)
     pooled = MODELS.build(cfg).eval()
     maps = MODELS.build(dict(cfg, type='mmvidssl.MViT', output_cls_token=False)).eval()
@@ -124,36 +147,40 @@ def test_pooled_is_the_norm_of_the_mean():
     maps.norm3 = torch.nn.Identity()
     (tokens,) = maps(clip)
     (out,) = pooled(clip)
-    assert out.shape == (2, MVIT_WIDTH, 1, 1, 1)
+    assert out.shape == (2, utils.MVIT_WIDTH, 1, 1, 1)
     expected = pooled.norm3(tokens.mean((2, 3, 4)))
     torch.testing.assert_close(out.flatten(1), expected)
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Kinetics-400 at the configs' paths, and checkpoints."""
+    """Kinetics-400, 600 and 700 at the configs' paths."""
     folder = tmp_path_factory.mktemp('kinetics')
-    data = folder / 'data/kinetics400'
-    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', 4)
-    write_videos(data / 'videos_val', data / 'kinetics400_val_list_videos.txt', 2)
-    write_checkpoints(folder)
+    for name in ('kinetics400', 'kinetics600', 'kinetics700'):
+        data = folder / 'data' / name
+        write_videos(data / 'videos_train', data / f'{name}_train_list_videos.txt', 4)
+        write_videos(data / 'videos_val', data / f'{name}_val_list_videos.txt', 2)
     return folder
 
 
-@pytest.mark.parametrize('name', [SMALL, LONG, VIT])
-def test_trains_and_tests(name, folder, monkeypatch, tmp_path):
+@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
+def test_trains_and_tests(name, folder, pretrained, monkeypatch, tmp_path):
+    """From a training checkpoint (400) or a published backbone (600, 700, ViT-B)."""
     monkeypatch.chdir(folder)
-    runner = check_run(PATHS[name], folder, tmp_path)
-    samples = 2 if name == SMALL else 1
+    published = 'vit-base' in name or not name.endswith('k400')
+    runner = check_run(PATHS[name], pretrained, tmp_path, published)
+    samples = 2 if 'mvit-small' in name else 1
     batch = next(iter(runner.train_dataloader))
     assert len(batch['inputs']) == 2 * samples
+    head = runner.model.cls_head
+    assert head.fc_cls.out_features == NUM_CLASSES[name.split('_')[-1]]
     depths = {group['depth'] for group in runner.optim_wrapper.optimizer.param_groups}
-    assert depths == set(range(14 if name == VIT else 8))
+    assert depths == set(range(8 if name.startswith('mvit') else 14))
 
 
-def test_class_scores_are_those_of_the_mean_frame(folder):
+def test_class_scores_are_those_of_the_mean_frame(folder, pretrained):
     """mmaction2's TSN on class tokens: one score a video, whatever the number of frames."""
-    cfg = shrink_recognizer(Config.fromfile(PATHS[VIT]), folder / 'vit.pth', folder)
+    cfg = shrink_recognizer(Config.fromfile(PATHS[VIT]), pretrained.dora, folder)
     init_default_scope('mmaction')
     utils.register_all_modules(init_default_scope=False)
     model = MODELS.build(copy.deepcopy(cfg.model)).eval()

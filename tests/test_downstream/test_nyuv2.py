@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from tests.test_downstream import utils
 from tests.test_downstream.utils_dense import (
+    bicubic,
     check_custom_keys,
     check_header,
     check_metafile,
@@ -21,16 +22,10 @@ from tests.test_downstream.utils_dense import (
 PATHS = configs_of('nyuv2')
 EACH = pytest.mark.parametrize('name', PATHS)
 LINEAR = 'linear_vit-small-p16_dora-wt-pre_8xb2-amp-38k_nyuv2-416x544'
-NARROW = dict(utils.NARROW_VIT, embed_dims=32)  # the decoder's group norms need 16 channels
+GRIDS = (4, 4), (14, 14)  # pretraining's and the config's
 WIDTHS = {384: 32, 3072: 256, 768: 32, 96: 4}
 KEYS = ('embed_dim', 'in_channels', 'feature_dim', 'num_deconv_filters')
 METRICS = ('d1', 'd2', 'd3', 'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'silog')
-
-
-@pytest.fixture(scope='module')
-def vit(tmp_path_factory):
-    path = tmp_path_factory.mktemp('vit') / 'dora.pth'
-    return utils.write_vit_checkpoint(path, NARROW, img_size=224)
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +37,7 @@ def nyuv2(tmp_path_factory):
 
 def shrink(cfg, data_root, checkpoint, work_dir):
     """Narrow, but with images of 480 x 640: the metric's crop is for no other size."""
-    cfg.model.backbone.update(arch=NARROW)
+    cfg.model.backbone.update(arch=utils.NARROW_VIT)
     cfg.model.backbone.init_cfg.checkpoint = str(checkpoint)
     replace_numbers(cfg.model.decode_head, WIDTHS, KEYS)
     replace_numbers(cfg.model.get('neck') or {}, WIDTHS, KEYS)
@@ -91,11 +86,13 @@ def naive_errors(runner):
 
 @pytest.mark.slow
 @EACH
-def test_trains_and_evaluates(name, nyuv2, vit, tmp_path):
-    cfg = shrink(Config.fromfile(PATHS[name]), nyuv2, vit, tmp_path)
+def test_trains_and_evaluates(name, nyuv2, pretrained, tmp_path):
+    cfg = shrink(Config.fromfile(PATHS[name]), nyuv2, pretrained.dora, tmp_path)
     runner, start = utils.train(cfg)
     assert runner.iter == 2
-    utils.assert_backbone_loaded(start, vit, utils.TEACHER)
+    utils.assert_backbone_loaded(
+        start, pretrained.dora, utils.TEACHER, interpolated=dict(pos_embed=bicubic(*GRIDS))
+    )
     end = runner.model.state_dict()
     moved = {key for key, value in end.items() if not torch.equal(value, start[key])}
     parts = {'decode_head'} | ({'neck'} if name != LINEAR else set())

@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,12 @@ class Instructions:
 
 
 @pytest.mark.slow
-def test_own_objects(monkeypatch, tmp_path):
+def test_own_objects(pretrained, monkeypatch, tmp_path):
     page = Instructions("Your own objects, in COCO's format")
     train_json, val_json, train, val = (tmp_path / path for path in page.paths)
     images, annotations = dict(train=train, val=val), dict(train=train_json, val=val_json)
     write_coco(tmp_path, annotations, images, page.classes)
-    checkpoint = utils.write_vit_checkpoint(tmp_path / page.environment['PRETRAINED'])
+    checkpoint = shutil.copy(pretrained.dora, tmp_path / page.environment['PRETRAINED'])
     cfg = page.config(monkeypatch, tmp_path)
     root, weights = cfg.train_dataloader.dataset.data_root, cfg.model.backbone.init_cfg.checkpoint
     test_coco.shrink(cfg, Path(page.arguments[0]).stem, root, weights, tmp_path / 'work')
@@ -72,7 +73,7 @@ def test_own_masks(monkeypatch, tmp_path):
     test_ade20k.shrink(cfg, root, weights, tmp_path / 'work')
     runner, start = utils.train(cfg)
     assert runner.iter == 2
-    test_ade20k.check_backbone(start, checkpoint)
+    test_ade20k.check_backbone(start, checkpoint, grid=(3, 3))
     assert 0 <= metrics_of(runner, 'mIoU')['mIoU'] <= 100
     assert runner.val_dataloader.dataset.metainfo['classes'] == page.classes
     assert list((tmp_path / 'work').glob('best_mIoU*.pth'))

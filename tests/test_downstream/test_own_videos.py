@@ -3,19 +3,23 @@
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.runner import Runner
 
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
 from tests.test_downstream import utils
-from tests.test_downstream.utils_action import PRETRAINING_ARCH, check_trained, shrink_recognizer
+from tests.test_downstream.utils_action import check_trained, shrink_recognizer
 from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs/en/downstream_action.md').read_text()
+CLASS_FILE = 'data/my_videos/classes.txt'
 SECTION = PAGE.split('\n## Your own videos\n')[1].split('\n## ')[0]
 
 
@@ -23,8 +27,10 @@ def blocks(language):
     return re.findall(f'```{language}\n(.*?)```', SECTION, re.DOTALL)
 
 
-def list_videos(folder):
-    """Videos in the folders of the page, and its command that lists them."""
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory, pretrained):
+    """Videos in the folders of the page, listed by its command, and pretrained weights."""
+    folder = tmp_path_factory.mktemp('own')
     (folders,) = blocks('text')
     for path in folders.split():
         (folder / path).mkdir(parents=True)
@@ -37,6 +43,8 @@ def list_videos(folder):
         [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
     assert '2 classes, 4 videos for training and 2 for validation' in done.stdout
+    shutil.copy(pretrained.maskfeat, folder / 'maskfeat.pth')
+    return folder
 
 
 def read_config(monkeypatch, folder, **environment):
@@ -55,24 +63,46 @@ def read_config(monkeypatch, folder, **environment):
 
 
 @pytest.mark.slow
-def test_own_videos(monkeypatch, tmp_path):
-    list_videos(tmp_path)
-    cfg, said = read_config(monkeypatch, tmp_path)
+def test_own_videos(folder, monkeypatch, tmp_path):
+    cfg, said = read_config(monkeypatch, folder)
     classes = said['CLASSES'].split(',')
-    assert (tmp_path / said['DATA_ROOT'] / 'classes.txt').read_text().split() == classes
-    checkpoint = utils.write_mvit_checkpoint(tmp_path / said['PRETRAINED'], PRETRAINING_ARCH)
+    assert (folder / said['DATA_ROOT'] / 'classes.txt').read_text().split() == classes
+    checkpoint = folder / said['PRETRAINED']
     assert cfg.model.cls_head.num_classes == len(classes)
-    shrink_recognizer(cfg, said['PRETRAINED'], tmp_path / 'work')
+    shrink_recognizer(cfg, said['PRETRAINED'], tmp_path)
     runner, start = utils.train(cfg)
     check_trained(runner, start, checkpoint, is_mvit=True)
-    assert list((tmp_path / 'work').glob('best_acc_top1*.pth'))
+    (best,) = tmp_path.glob('best_acc_top1*.pth')
+    assert torch.load(best, weights_only=True)['meta']['dataset_meta']['classes'] == classes
 
 
-@pytest.mark.slow
-def test_too_few_classes_are_refused(monkeypatch, tmp_path):
-    list_videos(tmp_path)
-    cfg, said = read_config(monkeypatch, tmp_path, CLASSES='juggling')
-    utils.write_mvit_checkpoint(tmp_path / said['PRETRAINED'], PRETRAINING_ARCH)
-    shrink_recognizer(cfg, said['PRETRAINED'], tmp_path / 'work')
-    with pytest.raises(ValueError, match='label'):
+REFUSED = {
+    'sleeping,juggling': r'names the classes sleeping, juggling, but .*has juggling, sleeping. Set',
+    'juggling': r'names the classes juggling, but .*classes.txt.* has juggling, sleeping. Set',
+    'juggling,sleeping,eating': r'names the classes juggling, sleeping, eating, but .*classes.txt',
+}
+WITHOUT_FILE = {
+    'sleeping,juggling': r'the label 0 for videos in juggling/, 1 for .*the order sleeping, juggl',
+    'juggling': r'has the labels 1, but the 1 classes juggling are numbered 0 to 0',
+    'juggling,sleeping,eating': r'has no video of 1 of them: eating \(2\)',
+}
+
+
+@pytest.fixture(params=['with classes.txt', 'without'])
+def refused(request, folder):
+    """What is said of each choice of classes, with the tool's file of them or without it."""
+    if request.param == 'without':
+        (folder / CLASS_FILE).rename(folder / 'moved.txt')
+    yield REFUSED if request.param != 'without' else WITHOUT_FILE
+    if request.param == 'without':
+        (folder / 'moved.txt').rename(folder / CLASS_FILE)
+
+
+@pytest.mark.parametrize('classes', REFUSED)
+def test_other_classes_are_refused(classes, refused, folder, monkeypatch, tmp_path):
+    """Before the first iteration."""
+    cfg, said = read_config(monkeypatch, folder, CLASSES=classes)
+    shrink_recognizer(cfg, said['PRETRAINED'], tmp_path)
+    monkeypatch.setattr(Runner, '_init_model_weights', lambda self: pytest.fail('begun'))
+    with pytest.raises(ValueError, match=refused[classes]):
         utils.train(cfg)

@@ -10,7 +10,6 @@ from tests.test_downstream.utils_action import (
     check_run,
     coverage_at_full_size,
     pretraining_config,
-    write_checkpoints,
     write_videos,
 )
 from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of
@@ -43,16 +42,15 @@ def test_full_models_take_the_weights_of_the_configs_they_name(name):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """The data set at the configs' paths, and checkpoints."""
+    """The data set at the configs' paths."""
     folder = tmp_path_factory.mktemp('ssv2')
     data = folder / 'data/sthv2'
     for part, number in dict(train=4, val=2).items():
         write_videos(data / 'videos', data / f'sthv2_{part}_list_videos.txt', number)
-    write_checkpoints(folder)
     return folder
 
 
 @EACH
-def test_trains_and_tests(name, folder, monkeypatch, tmp_path):
+def test_trains_and_tests(name, folder, pretrained, monkeypatch, tmp_path):
     monkeypatch.chdir(folder)
-    check_run(PATHS[name], folder, tmp_path)
+    check_run(PATHS[name], pretrained, tmp_path)

@@ -1,8 +1,9 @@
 """Downstream configs made small: checkpoints to start from, and runs of two iterations.
 
-A test of a config reads it, gives its backbone ``NARROW_VIT`` or ``NARROW_MVIT``, points its data
-at a small data set and its ``init_cfg`` at a checkpoint written here, and calls ``shrink_runner``
-and ``train``; ``assert_backbone_loaded`` compares what training began with to the file.
+A test of a config reads it, gives its backbone ``NARROW_VIT`` or ``FINETUNING_ARCH``, points its
+data at a small data set and its ``init_cfg`` at a checkpoint of ``utils_pretraining``, and calls
+``shrink_runner`` and ``train``; ``assert_backbone_loaded`` compares what training began with to the
+file.
 """
 
 import itertools
@@ -19,15 +20,15 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils import register_all_modules
-from tests.utils_model import dora_cfg, maskfeat_cfg
+from tests.utils_model import dora_cfg
 
 # 12 blocks, as ``out_indices=(3, 5, 7, 11)`` needs; for images of 64 x 64 pixels in patches of 16.
-NARROW_VIT = dict(embed_dims=24, num_layers=12, num_heads=2, feedforward_channels=48)
-# Four scales; pretraining leaves out the last downscaling, as it does for MViTv2-S and L.
-NARROW_MVIT = dict(embed_dims=8, num_layers=5, num_heads=1, downscale_indices=[1, 2, 4])
-NARROW_MASKFEAT_MVIT = dict(
-    embed_dims=8, num_layers=5, num_heads=1, downscale_indices=[1, 2], dim_mul_indices=[1, 2, 4]
-)
+NARROW_VIT = dict(embed_dims=32, num_layers=12, num_heads=2, feedforward_channels=64)
+# Four scales; pretraining leaves out the last downscaling, as it does for MViTv2-S and L, so that
+# relative positions of the block after it are interpolated.
+FINETUNING_ARCH = dict(embed_dims=8, num_layers=6, num_heads=1, downscale_indices=[1, 2, 4])
+PRETRAINING_ARCH = dict(FINETUNING_ARCH, downscale_indices=[1, 2], dim_mul_indices=[1, 2, 4])
+MVIT_WIDTH = 64
 # Of a backbone, in a file: the student's, a published one's, MaskFeat's; or the teacher's.
 STUDENT, TEACHER = 'backbone.', 'teacher.backbone.'
 SYNC_NORMS = {'SyncBN': 'BN', 'MMSyncBN': 'BN'}
@@ -41,36 +42,6 @@ def write_vit_checkpoint(
     backbone = dict(type='mmvidssl.DINOViT', arch=arch, img_size=img_size, patch_size=patch_size)
     cfg = dora_cfg(backbone=backbone)
     cfg['neck']['in_channels'] = arch['embed_dims'] if isinstance(arch, dict) else 384
-    return write_checkpoint(path, cfg)
-
-
-def write_mvit_checkpoint(
-    path: str | Path,
-    arch: dict = NARROW_MASKFEAT_MVIT,
-    spatial_size: int = 64,
-    temporal_size: int = 4,
-) -> Path:
-    """A checkpoint of MaskFeat with an MViT, as plain data."""
-    cfg = maskfeat_cfg()
-    cfg['backbone'].update(
-        arch=arch,
-        spatial_size=spatial_size,
-        temporal_size=temporal_size,
-        adaptive_kv_stride=(1, 8, 8),
-    )
-    cfg['neck']['in_channels'] = arch['embed_dims'] * 2 ** len(arch['dim_mul_indices'])
-    return write_checkpoint(path, cfg)
-
-
-def write_maskfeat_vit_checkpoint(
-    path: str | Path, arch: dict = NARROW_VIT, img_size: int = 64, patch_size: int = 16
-) -> Path:
-    """A checkpoint of MaskFeat with a ViT, as plain data."""
-    backbone = dict(
-        type='mmvidssl.MaskFeatViT', arch=arch, img_size=img_size, patch_size=patch_size
-    )
-    cfg = maskfeat_cfg(backbone=backbone)
-    cfg['neck']['in_channels'] = arch['embed_dims']
     return write_checkpoint(path, cfg)
 
 

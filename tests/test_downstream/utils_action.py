@@ -18,15 +18,11 @@ from mmvidssl.engine.checkpoint import Coverage, find_coverage
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
 from tests.test_downstream.utils_dense import CONFIGS, metrics_of
+from tests.test_downstream.utils_pretraining import Pretrained
 from tests.utils_video import draw_frame, write_video
 
 SIZES = {224: 64, 256: 72, 312: 64, 320: 80, 356: 72, 390: 72}
 SIZE_KEYS = ('scale', 'crop_size', 'size', 'scale_range')
-
-# As MViTv2: a block after the last downscaling, so that its relative positions are interpolated.
-FINETUNING_ARCH = dict(embed_dims=8, num_layers=6, num_heads=1, downscale_indices=[1, 2, 4])
-PRETRAINING_ARCH = dict(FINETUNING_ARCH, downscale_indices=[1, 2], dim_mul_indices=[1, 2, 4])
-MVIT_WIDTH = 64
 
 
 def linear(rel_pos: Tensor, shape: torch.Size) -> Tensor:
@@ -49,12 +45,6 @@ def write_videos(videos: Path, ann_file: Path, number: int) -> None:
     for index, name in enumerate(names):
         write_video(videos / name, num_frames=20 + index, size=(64, 96))
     ann_file.write_text('\n'.join(f'{name} {index % 2}' for index, name in enumerate(names)))
-
-
-def write_checkpoints(folder: Path) -> None:
-    """``mvit.pth``, for larger and longer clips than it is fine-tuned on, and ``vit.pth``."""
-    utils.write_mvit_checkpoint(folder / 'mvit.pth', PRETRAINING_ARCH, 96, 8)
-    utils.write_vit_checkpoint(folder / 'vit.pth')
 
 
 def check_common(cfg: Config, allow_new: Sequence[str] = ()) -> None:
@@ -103,7 +93,7 @@ def _small(value):
 def narrow_mvit(cfg: Config, checkpoint: Path | str) -> None:
     """A backbone for such clips; its head and extractor stay the caller's."""
     backbone = cfg.model.backbone
-    backbone.update(arch=FINETUNING_ARCH, spatial_size=64, temporal_size=4)
+    backbone.update(arch=utils.FINETUNING_ARCH, spatial_size=64, temporal_size=4)
     backbone.init_cfg.checkpoint = str(checkpoint)
 
 
@@ -138,7 +128,7 @@ def shrink_recognizer(cfg: Config, checkpoint: Path | str, work_dir: Path) -> Co
         shrink_clips(cfg[f'{part}_dataloader'].dataset.pipeline)
     if 'MViT' in cfg.model.backbone.type:
         narrow_mvit(cfg, checkpoint)
-        cfg.model.cls_head.in_channels = MVIT_WIDTH
+        cfg.model.cls_head.in_channels = utils.MVIT_WIDTH
     else:
         cfg.model.backbone.update(arch=utils.NARROW_VIT, img_size=64)
         cfg.model.backbone.init_cfg.checkpoint = str(checkpoint)
@@ -146,18 +136,27 @@ def shrink_recognizer(cfg: Config, checkpoint: Path | str, work_dir: Path) -> Co
     return utils.shrink_runner(cfg, work_dir)
 
 
-def check_run(path: Path, folder: Path, work_dir: Path) -> Runner:
-    """Train a recognizer on the data and from the checkpoints of a folder."""
+def check_run(
+    path: Path, pretrained: Pretrained, work_dir: Path, published: bool = False
+) -> Runner:
+    """Train a recognizer from what a pretraining run saved, or from its published backbone."""
+    cfg = Config.fromfile(path)
     is_mvit = path.stem.startswith('mvit')
-    checkpoint = folder / ('mvit.pth' if is_mvit else 'vit.pth')
-    cfg = shrink_recognizer(Config.fromfile(path), checkpoint, work_dir)
-    runner, start = utils.train(cfg)
-    check_trained(runner, start, checkpoint, is_mvit)
+    name = ('maskfeat' if is_mvit else 'dora') + ('_published' if published else '')
+    if published:
+        cfg.model.backbone.init_cfg.prefix = utils.STUDENT
+    checkpoint = getattr(pretrained, name)
+    runner, start = utils.train(shrink_recognizer(cfg, checkpoint, work_dir))
+    check_trained(runner, start, checkpoint, is_mvit, published)
     return runner
 
 
 def check_trained(
-    runner: Runner, start: dict[str, Tensor], checkpoint: Path, is_mvit: bool
+    runner: Runner,
+    start: dict[str, Tensor],
+    checkpoint: Path,
+    is_mvit: bool,
+    published: bool = False,
 ) -> None:
     """Trained for two iterations and evaluated by mmaction2; all began with the file's backbone."""
     assert runner.iter == 2
@@ -167,7 +166,8 @@ def check_trained(
     if is_mvit:
         utils.assert_backbone_loaded(start, checkpoint, **AS_MVIT)
     else:
-        utils.assert_backbone_loaded(start, checkpoint, utils.TEACHER)
+        prefix = utils.STUDENT if published else utils.TEACHER
+        utils.assert_backbone_loaded(start, checkpoint, prefix)
     check_moved(runner, start)
 
 

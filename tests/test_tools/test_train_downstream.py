@@ -49,11 +49,13 @@ LIBRARIES = dict(
 )
 
 
-def own_tool(library: str) -> Path:
-    """The ``tools/train.py`` that an installed library carries for mim."""
+def mim_train(library: str) -> list[str | Path]:
+    """mim where it is installed; else the ``tools/train.py`` of a library, which mim starts."""
+    if find_spec('mim') is not None:
+        return ['mim', 'train', library, '--gpus', '0']
     spec = find_spec(library)
     assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / '.mim/tools/train.py'
+    return ['python', Path(spec.origin).parent / '.mim/tools/train.py']
 
 
 @pytest.mark.slow
@@ -63,11 +65,9 @@ def test_trains_by_either_tool(library, shell, tmp_path):
     cfg = LIBRARIES[library](tmp_path)
     assert cfg.default_scope == library
     cfg.dump(str(tmp_path / 'small.py'))
-    tools = dict(ours=Path(__file__).parents[2] / 'tools/train.py', mim=own_tool(library))
-    for name, tool in tools.items():
-        run = shell(
-            'python', tool, tmp_path / 'small.py', '--work-dir', tmp_path / name, cwd=tmp_path
-        )
+    ours = ['python', Path(__file__).parents[2] / 'tools/train.py']
+    for name, command in dict(ours=ours, mim=mim_train(library)).items():
+        run = shell(*command, tmp_path / 'small.py', '--work-dir', tmp_path / name, cwd=tmp_path)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
         (saved,) = (tmp_path / name).glob('[ei]*.pth')  # not the best one
         assert torch.load(saved, weights_only=True)['meta']['iter'] == 2

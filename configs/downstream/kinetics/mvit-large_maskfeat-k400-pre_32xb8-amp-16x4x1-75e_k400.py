@@ -28,6 +28,8 @@ train_dataloader = dict(
         pipeline=_base_.train_pipeline,
     ),
 )
+# mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
+val_dataloader = dict(batch_size=1)
 
 max_epochs, warmup_epochs = 75, 5
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.875))

@@ -10,7 +10,8 @@ _base_ = './mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400.py'
 
 # What is yours: set these variables in the environment, or their defaults here in a copy beside
 # this file. The folder holds the videos and the lists train.txt and val.txt: the path of a video in
-# the folder, a space, and the place of its class in the list of classes, from 0.
+# the folder, a space, and the place of its class in the list of classes, from 0. If classes.txt lies
+# beside the lists, the classes must be those of that file, in its order.
 data_root = '{{$DATA_ROOT:data/my_videos}}'
 classes = '{{$CLASSES:juggling,sleeping}}'.split(',')
 pretrained = '{{$PRETRAINED:work_dirs/maskfeat/epoch_300.pth}}'
@@ -32,15 +33,27 @@ model = dict(
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
-    dataset=dict(ann_file=f'{data_root}/train.txt', data_prefix=dict(video=data_root)),
+    dataset=dict(
+        ann_file=f'{data_root}/train.txt',
+        data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
+    ),
 )
 val_dataloader = dict(
     num_workers=4,
-    dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=dict(video=data_root)),
+    dataset=dict(
+        ann_file=f'{data_root}/val.txt',
+        data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
+    ),
 )
 test_dataloader = dict(
     num_workers=4,
-    dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=dict(video=data_root)),
+    dataset=dict(
+        ann_file=f'{data_root}/val.txt',
+        data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
+    ),
 )
 
 # One GPU takes 1/32 of the batch of 256, for which the rate is 9.6e-3: a sixth of it.

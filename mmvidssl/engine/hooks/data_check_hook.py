@@ -17,9 +17,10 @@ class DataCheckHook(Hook):
     For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain. Refused are: a data set
     without samples; files (videos, images, masks) that do not exist; heads, or a mixup, whose
     ``num_classes`` is not the data set's number of classes; classes that are no category of a COCO
-    annotation file; labels that are no class; segmentation masks with values that are no class, or
-    with several channels. What depends on samples is told from those looked at, and a line says how
-    many those were.
+    annotation file; labels that are no class; lists of videos with names of classes whose labels
+    mean others, or leave a class without a video to train on; segmentation masks with values that
+    are no class, or with several channels. What depends on samples is told from those looked at,
+    and a line says how many those were; such a list is read as a whole.
 
     Args:
         num_samples: How many samples of each data set to look at, evenly spaced, first and last

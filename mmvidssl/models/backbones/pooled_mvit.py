@@ -20,6 +20,9 @@ class PooledMViT(MViT):
     Source: PySlowFast's ``MVIT.USE_MEAN_POOLING``, with which MaskFeat is fine-tuned.
     """
 
+    # For mmvidssl.apis.FeatureExtractor: which of the two its mean is.
+    norms_mean = True
+
     def __init__(self, arch: str | dict = 'small', **kwargs) -> None:
         super().__init__(arch, output_cls_token=False, **kwargs)
 

@@ -13,8 +13,9 @@ data_root = 'data/my_videos'
 pretrained = 'work_dirs/pretrain/epoch_300.pth'
 # One class a line, in the order of their numbers; tools/datasets/list_videos.py writes it.
 with open(f'{data_root}/classes.txt', encoding='utf-8') as file:
-    num_classes = len(file.read().splitlines())
+    classes = file.read().splitlines()
 del file
+num_classes = len(classes)
 
 model = dict(
     # Its own last downscaling, which pretraining left out; the weights are fitted when loaded.
@@ -58,16 +59,25 @@ train_dataloader = dict(
     dataset=dict(
         ann_file=f'{data_root}/train.txt',
         data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
         pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(
     num_workers=4,
-    dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=dict(video=data_root)),
+    dataset=dict(
+        ann_file=f'{data_root}/val.txt',
+        data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
+    ),
 )
 test_dataloader = dict(
     num_workers=4,
-    dataset=dict(ann_file=f'{data_root}/val.txt', data_prefix=dict(video=data_root)),
+    dataset=dict(
+        ann_file=f'{data_root}/val.txt',
+        data_prefix=dict(video=data_root),
+        metainfo=dict(classes=classes),
+    ),
 )
 
 # Opens under weights_only, which MMEngine's own checkpoints do not.
@@ -76,3 +86,5 @@ default_hooks = dict(
         _delete_=True, type='mmvidssl.PlainCheckpointHook', interval=1, max_keep_ckpts=3
     )
 )
+# Refuses lists that do not fit classes.txt, and videos that are not there, before the first step.
+custom_hooks = [dict(type='mmvidssl.DataCheckHook')]

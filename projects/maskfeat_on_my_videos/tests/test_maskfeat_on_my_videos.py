@@ -5,11 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import DATASETS, HOOKS, DefaultScope, init_default_scope
+from mmengine.runner import BaseLoop
+from torch import nn
 
+from mmvidssl.apis import list_videos
 from tests.utils_video import write_video
 
 PROJECT = Path(__file__).parents[1]
@@ -113,3 +121,52 @@ def _check_that_the_classifier_began_with_the_backbone(folder, backbone):
     for name, weight in trained.items():
         if name.startswith('backbone.blocks') and name.endswith('qkv.weight'):
             torch.testing.assert_close(weight, state[name], atol=2e-3, rtol=0)
+
+
+class Loop(BaseLoop):
+    def __init__(self, dataset):
+        self.dataloader = SimpleNamespace(dataset=dataset)
+
+    def run(self):
+        pass
+
+
+class Head(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.num_classes = num_classes
+
+
+@pytest.mark.parametrize(
+    'names, message',
+    [
+        ('ride walk', None),
+        ('walk ride', 'has the label 0 for videos in ride/, 1 for videos in walk/'),
+        ('ride walk run', r'has no video of 1 of them: run \(2\)'),
+        ('ride', 'has the labels 1, but the 1 classes ride are numbered 0 to 0'),
+    ],
+)
+def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
+    """A ``classes.txt`` that was edited by hand."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+    for name in ('ride/0', 'ride/1', 'walk/0', 'walk/1'):
+        file = tmp_path / f'data/my_videos/{name}.mp4'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    monkeypatch.chdir(tmp_path)
+    list_videos('data/my_videos', 'data/my_videos')
+    Path('data/my_videos/classes.txt').write_text(names.replace(' ', '\n'))
+    cfg = Config.fromfile(PROJECT / 'configs/finetune.py')
+    assert cfg.custom_hooks == [dict(type='mmvidssl.DataCheckHook')]
+    assert cfg.model.cls_head.num_classes == len(names.split())
+    init_default_scope(cfg.default_scope)
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    runner = SimpleNamespace(
+        model=nn.Sequential(Head(len(names.split()))),
+        logger=MMLogger.get_instance('lists'),
+        _train_loop=Loop(dataset),
+        _val_loop=None,
+        _test_loop=None,
+    )
+    with nullcontext() if message is None else pytest.raises(ValueError, match=message):
+        HOOKS.build(cfg.custom_hooks[0]).before_run(runner)

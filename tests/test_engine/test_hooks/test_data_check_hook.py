@@ -207,6 +207,35 @@ def test_videos(videos):
     assert 'labels -1 to -1' in check(videos([-1, -1], test_mode=True), 2)
 
 
+def test_names_of_the_classes_of_videos(videos, tmp_path):
+    names = dict(metainfo=dict(classes=['cat', 'dog']))
+    assert '2 classes, labels 0 to 1' in check(videos([0, 1, 1, 0], **names), 2)
+    with pytest.raises(ValueError, match=r'has 2 classes, but there is .*head0.num_classes=3'):
+        check(videos([0, 1], **names), 3)
+    with pytest.raises(ValueError, match=r'VideoDataset.*list.txt has the labels 5, but the 2'):
+        check(videos([0, 5, 1], **names), 2)
+    with pytest.raises(ValueError, match=r'no video of 1 of them: dog \(1\)'):
+        check(videos([0, 0], **names), 2)
+    assert 'labels 0 to 0' in check(videos([0, 0], test_mode=True, **names), 2)
+    (tmp_path / 'classes.txt').write_text('dog\ncat\n')
+    with pytest.raises(ValueError, match=r'names the classes cat, dog, but .*has dog, cat'):
+        check(videos([0, 1], test_mode=True, **names), 2)
+    (tmp_path / 'classes.txt').unlink()
+    for name, label in dict(cat=1, dog=0).items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '0.mp4').touch()
+        with open(tmp_path / 'list.txt', 'w' if name == 'cat' else 'a') as file:
+            print(f'{name}/0.mp4 {label}', file=file)
+    dataset = make(
+        'mmaction.VideoDataset',
+        ann_file=str(tmp_path / 'list.txt'),
+        data_prefix=dict(video=str(tmp_path)),
+        **names,
+    )
+    with pytest.raises(ValueError, match='0 for videos in dog/, 1 for videos in cat/'):
+        check(dataset, 2)
+
+
 def test_image_folders(tmp_path):
     for name in ('cat/0.png', 'cat/1.png', 'dog/2.png'):
         image(tmp_path / name)
