@@ -4,12 +4,14 @@ import os
 
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_checkpoint_fits
+from mmvidssl.engine.checkpoint import examine
+from mmvidssl.engine.checkpoint.coverage_text import Source, show
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import PRETRAINING_ONLY
 
 from .init_model import only_warnings, read_checkpoint
 from .publish import select_weights
+
+OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, arch and patch size.'
 
 
 def init_backbone(
@@ -36,15 +38,11 @@ def init_backbone(
             model.init_weights()
         return model.eval()
     weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, source)
-    try:
-        check_checkpoint_fits(weights, model, allow_missing=True)
-        absent, extra = model.load_state_dict(weights, strict=False)
-    except ValueError as error:
-        raise ValueError(f'{checkpoint}: {error}') from error
-    absent = [name for name in absent if name not in PRETRAINING_ONLY]
-    if absent or extra:
+    coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
+    if coverage.left_over:
         raise ValueError(
-            f'{checkpoint} is not of this backbone: it lacks {", ".join(absent[:8]) or "nothing"}, '
-            f'and has {", ".join(extra[:8]) or "nothing"} besides'
+            f'{checkpoint} is not of this {type(model).__name__}, which does not take '
+            f'{show(coverage.left_over)}. {OWN_BACKBONE}'
         )
+    model.load_state_dict(weights, strict=False)
     return model.eval()

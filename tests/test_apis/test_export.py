@@ -332,10 +332,12 @@ def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
     assert not backbone.training
     deeper = backbone_cfg()
     deeper['arch'] = dict(deeper['arch'], num_layers=3)
-    with pytest.raises(ValueError, match='run.pth is not of this backbone: it lacks layers.2'):
+    with pytest.raises(ValueError, match='(?s)run.pth does not cover the DINOViT: .*layers.2.ln1'):
         init_backbone(deeper, tmp_path / 'run.pth')
-    with pytest.raises(ValueError, match='(?s)run.pth: .*patch_embed'):
+    with pytest.raises(ValueError, match='(?s)run.pth does not cover .*patch_embed'):
         init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match='DINOViT, which does not take ln1.weight, ln1.bias'):
+        init_backbone(backbone_cfg(final_norm=False), tmp_path / 'run.pth')
 
 
 def test_torch_hub_builds_and_loads(tmp_path):
@@ -348,7 +350,7 @@ def test_torch_hub_builds_and_loads(tmp_path):
     frame = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(again(frame), model(frame))
-    with pytest.raises(ValueError, match='tiny.pth.*another architecture'):
+    with pytest.raises(ValueError, match='tiny.pth does not cover the DINOViT'):
         load('dino_vit_small_p16', checkpoint=str(tmp_path / 'tiny.pth'))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 import mmvidssl
 from mmvidssl.apis import extract_features, init_model, load_weights, publish_model, track_objects
@@ -61,7 +62,7 @@ def test_missing_weights_of_the_backbone_are_named(config, trained, tmp_path):
     weights = load_weights(trained)
     del weights['backbone.cls_token']
     torch.save(dict(state_dict=weights), tmp_path / 'part.pth')
-    with pytest.raises(ValueError, match=r'part.pth lacks 1 of the \d+ .*: backbone.cls_token'):
+    with pytest.raises(ValueError, match=r'part.pth does not(.|\n)* backbone.cls_token: not in'):
         init_model(config, tmp_path / 'part.pth')
 
 
@@ -193,3 +194,62 @@ def test_positions_of_another_size_are_interpolated(config, trained):
         expected = resize_pos_embed(positions, (4, 4), (6, 6))
         assert torch.equal(backbone.pos_embed.data, expected)
         assert torch.equal(backbone.cls_token.data, weights[f'{prefix}backbone.cls_token'])
+
+
+def classifier(**init_cfg):
+    """A downstream config, whose backbone may say where its weights come from."""
+    backbone = backbone_cfg(init_cfg=dict(type='Pretrained', **init_cfg) if init_cfg else None)
+    model = dict(
+        type='ImageClassifier',
+        backbone=backbone,
+        head=dict(type='LinearClsHead', num_classes=2, in_channels=DIMS),
+    )
+    return Config(dict(default_scope='mmpretrain', model=model))
+
+
+def assert_backbone_is(model, weights, prefix):
+    for name, value in model.backbone.state_dict().items():
+        assert torch.equal(value, weights[prefix + name]), name
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """Of the log."""
+    lines = []
+    monkeypatch.setattr(MMLogger, 'info', lambda self, line, *args: lines.append(line))
+    return lines
+
+
+def test_a_downstream_model_takes_the_teacher_unless_told_otherwise(trained, lines):
+    weights = load_weights(trained)
+    assert_backbone_is(init_model(classifier(), trained), weights, 'teacher.backbone.')
+    assert "ImageClassifier has one backbone and takes the teacher's" in lines[-1]
+    assert_backbone_is(init_model(classifier(), trained, role='student'), weights, 'backbone.')
+    with pytest.raises(ValueError, match="role must be one of .* got 'both'"):
+        init_model(classifier(), trained, role='both')
+
+
+def test_a_downstream_model_is_initialised_whole_or_refused(trained, tmp_path, lines):
+    weights = load_weights(trained)
+    config = classifier(checkpoint=str(trained), prefix='teacher.backbone.')
+    assert_backbone_is(init_model(config), weights, 'teacher.backbone.')
+    assert '30 of 30 tensors loaded from' in lines[-1]
+    with pytest.raises(ValueError, match="no weight of .* begins with 'model.'"):
+        init_model(classifier(checkpoint=str(trained), prefix='model.'))
+    with pytest.raises(FileNotFoundError, match='model.backbone.init_cfg: none.pth does not exist'):
+        init_model(classifier(checkpoint='none.pth', prefix='backbone.'))
+    del weights['teacher.backbone.layers.1.ln1.bias']
+    torch.save(weights, tmp_path / 'part.pth')
+    with pytest.raises(ValueError, match='layers.1.ln1.bias: not in the file'):
+        init_model(classifier(checkpoint=str(tmp_path / 'part.pth'), prefix='teacher.backbone.'))
+
+
+def test_what_a_config_lets_be_new(trained):
+    config = classifier(checkpoint=str(trained), prefix='teacher.backbone.')
+    config.model.backbone.update(out_type='avg_featmap', final_norm=False)
+    for checkpoint in (None, trained):
+        config.custom_hooks = []
+        with pytest.raises(ValueError, match='ln2.weight: not in the file'):
+            init_model(config, checkpoint)
+        config.custom_hooks = [dict(type='mmvidssl.PretrainedReportHook', allow_new=['ln2.*'])]
+        init_model(config, checkpoint)
