@@ -15,6 +15,7 @@ from torch import nn
 
 from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start
 from mmvidssl.engine.checkpoint.coverage_text import report
+from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
 
 
@@ -42,7 +43,8 @@ def init_model(
 ) -> nn.Module:
     """Build the model of a config, load its weights, and put it into evaluation mode.
 
-    The log says what was loaded, interpolated, new and left over.
+    The log says what was loaded, interpolated, new and left over. Of a model that tests by many
+    views (``*-ms`` configs) this is the model inside.
 
     Args:
         config: A config file, or the config.
@@ -65,7 +67,7 @@ def init_model(
             raise FileNotFoundError(f'no such config: {config}')
         config = Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmvidssl'))
-    model = MODELS.build(_model_cfg(config))
+    model = unwrap_model(MODELS.build(_model_cfg(config)))
     if checkpoint is None:
         _initialize(model, _allowed_new(config))
     else:

@@ -253,3 +253,9 @@ def test_what_a_config_lets_be_new(trained):
             init_model(config, checkpoint)
         config.custom_hooks = [dict(type='mmvidssl.PretrainedReportHook', allow_new=['ln2.*'])]
         init_model(config, checkpoint)
+
+
+def test_the_model_inside_a_test_by_many_views(trained):
+    config = classifier()
+    config.model = dict(type='AverageClsScoreTTA', module=config.model)
+    assert_backbone_is(init_model(config, trained), load_weights(trained), 'teacher.backbone.')
