@@ -29,13 +29,14 @@ class DataCheck:
     Args:
         dataset: Of any of the libraries, not wrapped.
         name: Where it stands in the config, ``'train_dataloader.dataset'``.
-        num_masks: How many segmentation masks to open, evenly spaced.
+        num_masks: How many segmentation masks to open, of evenly spaced samples.
     """
 
     def __init__(self, dataset: BaseDataset, name: str, num_masks: int) -> None:
         self.dataset = dataset
         self.name = f'{name} ({type(dataset).__name__})'
-        self.num_masks = num_masks
+        indices = spread(len(dataset), num_masks)
+        self.infos = [dataset.get_data_info(index) for index in indices]
         self.labels: set[int] = set()
         self.folders: Folders = {}
         for index in range(len(dataset)):  # one at a time: together they may not fit into memory
@@ -78,7 +79,7 @@ class DataCheck:
     @property
     def classes(self) -> tuple[str, ...] | range | None:
         """Names of the classes, or numbers where there are no names; None if it does not say."""
-        if 'depth_map_path' in self.dataset.get_data_info(0):
+        if self.infos and 'depth_map_path' in self.infos[0]:
             return None  # NYUv2's classes are scenes
         names = self.dataset.metainfo.get('classes')
         if isinstance(names, str):
@@ -93,7 +94,7 @@ class DataCheck:
 
     def check_not_empty(self) -> None:
         """Refuse a data set without samples."""
-        if not len(self.dataset):
+        if not self.infos:
             raise ValueError(
                 f'{self.name} has no samples ({self.sources}). Are the folder, the annotation file '
                 'and the suffixes of file names right, and does filter_cfg leave any?'
@@ -137,10 +138,8 @@ class DataCheck:
 
     def check_masks(self, heads: dict[str, int]) -> Iterator[str]:
         """Refuse segmentation masks whose values are no classes."""
-        indices = spread(len(self.dataset), self.num_masks)
-        infos = [self.dataset.get_data_info(index) for index in indices]
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
-        masks = [info['seg_map_path'] for info in infos if 'reduce_zero_label' in info]
+        masks = [info['seg_map_path'] for info in self.infos if 'reduce_zero_label' in info]
         if not masks or not heads:
             return
         seen: set[int] = set()
