@@ -57,16 +57,16 @@ class Export(NamedTuple):
 def export_to_timm(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
-    source: str = 'teacher',
+    role: str = 'teacher',
     num_heads: int | None = None,
     force: bool = False,
 ) -> Export:
     """Write a state dict that timm's ``VisionTransformer`` loads strictly.
 
     Args:
-        checkpoint: See :func:`read_vit`, also for ``source`` and ``num_heads``.
+        checkpoint: See :func:`read_vit`, also for ``role`` and ``num_heads``.
         out: The new file, ``.pth`` or ``.safetensors``; written whole or not at all.
-        source: ``'teacher'`` or ``'student'``.
+        role: ``'teacher'`` or ``'student'``.
         num_heads: Attention heads.
         force: Whether ``out`` may exist.
 
@@ -77,7 +77,7 @@ def export_to_timm(
     out = _check_target(Path(out), force)
     if out.suffix not in ('.pth', '.safetensors'):
         raise ValueError(f'the new file must end in .pth or .safetensors, got {out}')
-    vit = read_vit(checkpoint, source, num_heads)
+    vit = read_vit(checkpoint, role, num_heads)
     weights = _rename(vit.weights, TIMM_MODULES, TIMM_BLOCK, TIMM_TENSORS, 'blocks.{}.')
     if out.suffix == '.pth':
         write_plain(weights, out)
@@ -89,7 +89,7 @@ def export_to_timm(
 def export_to_hf(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
-    source: str = 'teacher',
+    role: str = 'teacher',
     num_heads: int | None = None,
     force: bool = False,
 ) -> Export:
@@ -99,9 +99,9 @@ def export_to_hf(
     ``ViTImageProcessor``: to the model's image size and normalisation).
 
     Args:
-        checkpoint: See :func:`read_vit`, also for ``source`` and ``num_heads``.
+        checkpoint: See :func:`read_vit`, also for ``role`` and ``num_heads``.
         out: The folder.
-        source: ``'teacher'`` or ``'student'``.
+        role: ``'teacher'`` or ``'student'``.
         num_heads: Attention heads.
         force: Whether the folder may hold a model.
 
@@ -111,7 +111,7 @@ def export_to_hf(
     """
     out = Path(out)
     _check_target(out / 'model.safetensors', force)
-    vit = read_vit(checkpoint, source, num_heads)
+    vit = read_vit(checkpoint, role, num_heads)
     if 'img_size' not in vit.arch:
         raise ValueError(f'{checkpoint}: the positions are of an image that is not square')
     weights = _rename(

@@ -29,13 +29,13 @@ class ExportedViT(NamedTuple):
 
 
 def read_vit(
-    checkpoint: str | os.PathLike, source: str = 'teacher', num_heads: int | None = None
+    checkpoint: str | os.PathLike, role: str = 'teacher', num_heads: int | None = None
 ) -> ExportedViT:
     """The ViT of a published file, or of a checkpoint of DINO, DoRA or MaskFeat.
 
     Args:
         checkpoint: A published backbone, or what a run of ours or a converter wrote.
-        source: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
+        role: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
         num_heads: Attention heads, which weights do not show. None: as the config in the file says,
             and else one for each 64 channels, as in every ViT of DINO, DeiT and MAE.
 
@@ -45,7 +45,7 @@ def read_vit(
             config's, or does not divide the channels; names the file.
     """
     content = read_checkpoint(checkpoint)
-    weights, _ = select_weights(content, checkpoint, source)
+    weights, _ = select_weights(content, checkpoint, role)
     try:
         _check_plain(weights)
         config = read_plain_config(content.get('meta', {})).get('model', {})

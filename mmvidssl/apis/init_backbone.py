@@ -15,7 +15,7 @@ OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, a
 
 
 def init_backbone(
-    backbone: dict, checkpoint: str | os.PathLike | None = None, source: str = 'teacher'
+    backbone: dict, checkpoint: str | os.PathLike | None = None, role: str = 'teacher'
 ) -> nn.Module:
     """Build a backbone alone, load its weights, and put it into evaluation mode.
 
@@ -25,7 +25,7 @@ def init_backbone(
         backbone: Its config, ``dict(type='mmvidssl.DINOViT', ...)``.
         checkpoint: A training checkpoint, or a published backbone. None leaves the random
             initialisation.
-        source: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
+        role: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -37,7 +37,7 @@ def init_backbone(
         with only_warnings():
             model.init_weights()
         return model.eval()
-    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, source)
+    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, role)
     coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
     if coverage.left_over:
         raise ValueError(

@@ -324,9 +324,9 @@ def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
 
 def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
     model = write(dora_cfg(), tmp_path / 'run.pth')
-    for source in ('teacher', 'student'):
-        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', source)
-        wanted = model.teacher.backbone if source == 'teacher' else model.backbone
+    for role in ('teacher', 'student'):
+        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', role)
+        wanted = model.teacher.backbone if role == 'teacher' else model.backbone
         for name, value in backbone.state_dict().items():
             assert torch.equal(value, wanted.state_dict()[name])
     assert not backbone.training
@@ -350,6 +350,12 @@ def test_torch_hub_builds_and_loads(tmp_path):
     frame = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(again(frame), model(frame))
+    both = {f'teacher.backbone.{k}': v for k, v in model.state_dict().items()}
+    both |= {f'backbone.{k}': v + 1 for k, v in model.state_dict().items()}
+    torch.save(both, tmp_path / 'both.pth')
+    for role, offset in dict(teacher=0, student=1).items():
+        options = dict(checkpoint=str(tmp_path / 'both.pth'), img_size=64, role=role)
+        assert torch.equal(load('dino_vit_tiny_p16', **options).cls_token, model.cls_token + offset)
     with pytest.raises(ValueError, match='tiny.pth does not cover the DINOViT'):
         load('dino_vit_small_p16', checkpoint=str(tmp_path / 'tiny.pth'))
 

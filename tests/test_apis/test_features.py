@@ -100,7 +100,7 @@ def test_what_the_model_cannot_give_is_refused(dora, maskfeat, frames):
     with pytest.raises(ValueError, match='layers not empty'):
         extract_features(dora, frames, layers=[])
     with pytest.raises(ValueError, match='MaskFeat has no teacher'):
-        extract_features(maskfeat, frames, source='teacher')
+        extract_features(maskfeat, frames, role='teacher')
     with pytest.raises(ValueError, match='DistillationTargetGenerator has no backbone'):
         FeatureExtractor(dora.target_generator)
 

@@ -95,10 +95,10 @@ def test_features_are_class_tokens_of_normalised_frames(config, trained, frames)
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-4)
     as_tensor = torch.from_numpy(frames).permute(3, 0, 1, 2)
     torch.testing.assert_close(extract_features(model, as_tensor), features)
-    student = extract_features(model, frames, source='student')
+    student = extract_features(model, frames, role='student')
     assert (student - features).abs().max() > 1e-2
     with pytest.raises(ValueError, match='teacher'):
-        extract_features(model, frames, source='both')
+        extract_features(model, frames, role='both')
     with pytest.raises(ValueError, match='uint8'):
         extract_features(model, frames.astype(np.float32))
     with pytest.raises(ValueError, match='uint8'):
@@ -117,13 +117,13 @@ def test_objects_are_tracked_as_the_model_does(config, trained, frames):
         track_objects(model.backbone, frames)
 
 
-@pytest.mark.parametrize(('source', 'prefix'), [('teacher', 'teacher.'), ('student', '')])
-def test_published_backbone_is_plain_and_loads_by_prefix(config, trained, tmp_path, source, prefix):
-    path = publish_model(trained, tmp_path / 'out' / 'backbone.pth', source)
+@pytest.mark.parametrize(('role', 'prefix'), [('teacher', 'teacher.'), ('student', '')])
+def test_published_backbone_is_plain_and_loads_by_prefix(config, trained, tmp_path, role, prefix):
+    path = publish_model(trained, tmp_path / 'out' / 'backbone.pth', role)
     assert path.parent == tmp_path / 'out' and [path] == list(path.parent.iterdir())
     content = torch.load(path, weights_only=True)
     assert set(content) == {'state_dict', 'meta'}
-    assert content['meta']['source'] == source and content['meta']['iter'] == 3
+    assert content['meta']['role'] == role and content['meta']['iter'] == 3
     assert 'DoRA' in content['meta']['config']
     weights = load_weights(trained)
     backbone = MODELS.build(
@@ -151,7 +151,7 @@ def test_a_published_file_says_where_it_comes_from(trained, tmp_path):
     meta = torch.load(path, weights_only=True)['meta']
     assert 'DINOViT' in meta.pop('config')
     assert meta == dict(
-        source='teacher',
+        role='teacher',
         epoch=0,
         iter=3,
         seed=7,
@@ -160,7 +160,7 @@ def test_a_published_file_says_where_it_comes_from(trained, tmp_path):
     )
     torch.save(dict(state_dict=load_weights(trained)), tmp_path / 'bare.pth')
     bare = torch.load(publish_model(tmp_path / 'bare.pth', tmp_path / 'b.pth'), weights_only=True)
-    assert set(bare['meta']) == {'source', 'date', 'mmvidssl_version'}
+    assert set(bare['meta']) == {'role', 'date', 'mmvidssl_version'}
     assert bare['meta']['date'].isdigit() and len(bare['meta']['date']) == 8
 
 
@@ -173,13 +173,13 @@ def test_publishing_what_is_not_there_is_refused(trained, tmp_path):
         publish_model(tmp_path / 'student.pth', tmp_path / 'a.pth')
 
 
-@pytest.mark.parametrize('source', ['teacher', 'student'])
-def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp_path, source):
+@pytest.mark.parametrize('role', ['teacher', 'student'])
+def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp_path, role):
     weights = {k: v for k, v in load_weights(trained).items() if k.startswith('backbone.')}
     torch.save(dict(state_dict=weights), tmp_path / 'alone.pth')
-    path = publish_model(tmp_path / 'alone.pth', tmp_path / 'a.pth', source)
+    path = publish_model(tmp_path / 'alone.pth', tmp_path / 'a.pth', role)
     content = torch.load(path, weights_only=True)
-    assert content['meta']['source'] == dict(teacher='backbone', student='student')[source]
+    assert content['meta']['role'] == dict(teacher='backbone', student='student')[role]
     assert content['state_dict'].keys() == weights.keys()
     for key, value in weights.items():
         assert torch.equal(content['state_dict'][key], value)
