@@ -22,10 +22,20 @@ def run_exporter(export: Callable[..., Export], description: str, out: str) -> i
     parser.add_argument(
         '--num-heads', type=int, help='default: as the config in the file says, else channels / 64'
     )
+    parser.add_argument(
+        '--img-size',
+        type=int,
+        nargs='+',
+        metavar='PIXELS',
+        help='height and width of the images that the positions are of; default: as the config '
+        'in the file says, else a square',
+    )
     parser.add_argument('--force', action='store_true', help='overwrite OUT')
     args = parser.parse_args()
     try:
-        done = export(args.checkpoint, args.out, args.role, args.num_heads, args.force)
+        done = export(
+            args.checkpoint, args.out, args.role, args.num_heads, args.force, args.img_size
+        )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

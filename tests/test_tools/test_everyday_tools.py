@@ -119,6 +119,12 @@ def test_exports(tool, run_of, tmp_path):
     config, checkpoint = run_of(dora_cfg())
     code, printed, _ = tool('model_converters/to_timm', checkpoint, tmp_path / 'timm.pth')
     assert code == 0 and 'VisionTransformer(img_size=32, patch_size=8' in printed
+    torch.save(torch.load(checkpoint, weights_only=True)['state_dict'], tmp_path / 'bare.pth')
+    wide = ('--img-size', 16, 64, '--num-heads', 4)
+    code, printed, _ = tool(
+        'model_converters/to_timm', tmp_path / 'bare.pth', tmp_path / 'wide.pth', *wide
+    )
+    assert code == 0 and 'VisionTransformer(img_size=(16, 64), patch_size=8' in printed
     code, printed, _ = tool('model_converters/to_hf', checkpoint, tmp_path / 'hf')
     assert code == 0 and 'ViTModel.from_pretrained' in printed
     arguments = (config, checkpoint, tmp_path / 'backbone.ts', '--size', 32, 48)
