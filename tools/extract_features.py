@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mmvidssl.apis import extract_features, init_model
-from mmvidssl.apis.feature_extractor import POOLS, SOURCES
+from mmvidssl.apis.feature_extractor import POOLS, ROLES
 from mmvidssl.apis.features import check_npz
 from mmvidssl.apis.media import Sampling
 
@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='of a training run, or a published backbone')
     parser.add_argument('sources', nargs='+', help='images, videos, or folders of them')
     parser.add_argument('--out', required=True, help='name of the new file, ending in .npz')
-    parser.add_argument('--source', choices=SOURCES, help='default: the teacher if there is one')
+    parser.add_argument('--role', choices=ROLES, help='default: the teacher if there is one')
     parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
     parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
     default = Sampling()
@@ -46,12 +46,12 @@ def main() -> int:
     sampling = Sampling(args.every, args.frame_interval, args.short_side, args.crop_size)
     try:
         check_npz(args.out)
-        model = init_model(args.config, args.checkpoint, args.device)
+        model = init_model(args.config, args.checkpoint, args.device, args.role)
         found = extract_features(
             model,
             args.sources,
             args.batch_size,
-            args.source,
+            args.role if hasattr(model, 'teacher') else None,
             args.layers,
             args.pool,
             sampling,

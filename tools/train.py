@@ -62,9 +62,9 @@ def main() -> None:
     args = parser.parse_args()
     try:
         cfg = load_run_config(args)
+        set_resume(cfg, args.resume)
         check_pretrained_files(cfg)
         check_detection_data(cfg)
-        set_resume(cfg, args.resume)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())
         elif fit_to_device(cfg.optim_wrapper, get_device(), cfg.get('default_scope') != 'mmdet'):

@@ -35,7 +35,7 @@ def export_backbone(
     size: int | Sequence[int] | None = None,
     layers: int | Sequence[int] = -1,
     pool: str | None = None,
-    source: str | None = None,
+    role: str | None = None,
     force: bool = False,
 ) -> ExportedBackbone:
     """Write pixels-to-features as TorchScript (``.ts``) or by ``torch.export`` (``.pt2``).
@@ -52,9 +52,9 @@ def export_backbone(
         model: From :func:`init_model`, in evaluation mode, on the CPU.
         out: The new file; written whole or not at all.
         size: Height and width of frames, an int for squares; None for what the model was built for.
-        layers: See :class:`FeatureExtractor`, also for ``pool`` and ``source``.
+        layers: See :class:`FeatureExtractor`, also for ``pool`` and ``role``.
         pool: See there.
-        source: See there.
+        role: See there.
         force: Whether ``out`` may exist.
 
     Raises:
@@ -71,7 +71,7 @@ def export_backbone(
         )
     if model.training:
         raise ValueError('the model is in training mode; call model.eval() first')
-    extractor = FeatureExtractor(model, layers, pool, source)
+    extractor = FeatureExtractor(model, layers, pool, role)
     example = _example(extractor, size, num_samples=2)
     with torch.no_grad():
         features = extractor(example)

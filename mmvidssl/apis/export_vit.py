@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,18 +58,20 @@ class Export(NamedTuple):
 def export_to_timm(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
-    source: str = 'teacher',
+    role: str = 'teacher',
     num_heads: int | None = None,
     force: bool = False,
+    img_size: Sequence[int] | None = None,
 ) -> Export:
     """Write a state dict that timm's ``VisionTransformer`` loads strictly.
 
     Args:
-        checkpoint: See :func:`read_vit`, also for ``source`` and ``num_heads``.
+        checkpoint: See :func:`read_vit`, also for ``role``, ``num_heads`` and ``img_size``.
         out: The new file, ``.pth`` or ``.safetensors``; written whole or not at all.
-        source: ``'teacher'`` or ``'student'``.
+        role: ``'teacher'`` or ``'student'``.
         num_heads: Attention heads.
         force: Whether ``out`` may exist.
+        img_size: Height and width of the images that the positions are of.
 
     Raises:
         FileNotFoundError, FileExistsError, ValueError: as :func:`read_vit`, and if ``out`` exists
@@ -77,7 +80,7 @@ def export_to_timm(
     out = _check_target(Path(out), force)
     if out.suffix not in ('.pth', '.safetensors'):
         raise ValueError(f'the new file must end in .pth or .safetensors, got {out}')
-    vit = read_vit(checkpoint, source, num_heads)
+    vit = read_vit(checkpoint, role, num_heads, img_size)
     weights = _rename(vit.weights, TIMM_MODULES, TIMM_BLOCK, TIMM_TENSORS, 'blocks.{}.')
     if out.suffix == '.pth':
         write_plain(weights, out)
@@ -89,9 +92,10 @@ def export_to_timm(
 def export_to_hf(
     checkpoint: str | os.PathLike,
     out: str | os.PathLike,
-    source: str = 'teacher',
+    role: str = 'teacher',
     num_heads: int | None = None,
     force: bool = False,
+    img_size: Sequence[int] | None = None,
 ) -> Export:
     """Write a folder that transformers' ``ViTModel.from_pretrained`` loads, without its pooler.
 
@@ -99,11 +103,12 @@ def export_to_hf(
     ``ViTImageProcessor``: to the model's image size and normalisation).
 
     Args:
-        checkpoint: See :func:`read_vit`, also for ``source`` and ``num_heads``.
+        checkpoint: See :func:`read_vit`, also for ``role``, ``num_heads`` and ``img_size``.
         out: The folder.
-        source: ``'teacher'`` or ``'student'``.
+        role: ``'teacher'`` or ``'student'``.
         num_heads: Attention heads.
         force: Whether the folder may hold a model.
+        img_size: Height and width of the images that the positions are of.
 
     Raises:
         FileNotFoundError, FileExistsError, ValueError: as :func:`read_vit`, and if the folder holds
@@ -111,9 +116,13 @@ def export_to_hf(
     """
     out = Path(out)
     _check_target(out / 'model.safetensors', force)
-    vit = read_vit(checkpoint, source, num_heads)
-    if 'img_size' not in vit.arch:
-        raise ValueError(f'{checkpoint}: the positions are of an image that is not square')
+    vit = read_vit(checkpoint, role, num_heads, img_size)
+    if not isinstance(vit.arch['img_size'], int):
+        raise ValueError(
+            f'{checkpoint}: the positions are of images of {vit.arch["img_size"]} pixels, but '
+            "transformers' ViTModel takes squares. timm takes others: "
+            'tools/model_converters/to_timm.py'
+        )
     weights = _rename(
         _split_qkv(vit.weights), HF_MODULES, HF_BLOCK, HF_TENSORS, 'encoder.layer.{}.'
     )
@@ -185,7 +194,7 @@ def _split_qkv(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def _timm_usage(vit: ExportedViT, out: Path) -> str:
     arch = vit.arch
     options: dict[str, Any] = dict(
-        img_size=arch.get('img_size', '(height, width)'),
+        img_size=arch['img_size'],
         patch_size=arch['patch_size'],
         embed_dim=arch['embed_dims'],
         depth=arch['num_layers'],

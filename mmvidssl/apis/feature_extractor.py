@@ -5,28 +5,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-SOURCES = ('teacher', 'student')
+ROLES = ('teacher', 'student')
 POOLS = ('class', 'mean', 'none')
 
 
-def select_backbone(model: nn.Module, source: str | None = None) -> nn.Module:
+def select_backbone(model: nn.Module, role: str | None = None) -> nn.Module:
     """The student's or the teacher's backbone of a model.
 
     Args:
         model: An algorithm, or a classifier, detector, ... with a ``backbone``.
-        source: ``'teacher'``, ``'student'``, or None: the teacher's if there is a teacher.
+        role: ``'teacher'``, ``'student'``, or None: the teacher's if there is a teacher.
 
     Raises:
-        ValueError: If ``source`` is none of these, or the model has no teacher or no backbone.
+        ValueError: If ``role`` is none of these, or the model has no teacher or no backbone.
     """
-    if source not in (*SOURCES, None):
-        raise ValueError(f'source must be one of {SOURCES}, got {source!r}')
+    if role not in (*ROLES, None):
+        raise ValueError(f'role must be one of {ROLES}, got {role!r}')
     has_teacher = hasattr(model, 'teacher')
-    if source == 'teacher' and not has_teacher:
-        raise ValueError(f'{type(model).__name__} has no teacher; use source="student"')
+    if role == 'teacher' and not has_teacher:
+        raise ValueError(f'{type(model).__name__} has no teacher; use role="student"')
     if not hasattr(model, 'backbone'):
         raise ValueError(f'{type(model).__name__} has no backbone')
-    return model.teacher.backbone if has_teacher and source != 'student' else model.backbone
+    return model.teacher.backbone if has_teacher and role != 'student' else model.backbone
 
 
 class FeatureExtractor(nn.Module):
@@ -46,10 +46,10 @@ class FeatureExtractor(nn.Module):
             tokens, in the order ``t, h, w``), or None: the class token of a backbone whose
             ``out_type`` is that (DINO, DoRA), and the mean of any other (MaskFeat trains no class
             token).
-        source: See :func:`select_backbone`.
+        role: See :func:`select_backbone`.
 
     Raises:
-        ValueError: if there is no such block, pooling, class token or source, or the model does not
+        ValueError: if there is no such block, pooling, class token or role, or the model does not
             say how it normalises pixels.
     """
 
@@ -58,10 +58,10 @@ class FeatureExtractor(nn.Module):
         model: nn.Module,
         layers: int | Sequence[int] = -1,
         pool: str | None = None,
-        source: str | None = None,
+        role: str | None = None,
     ) -> None:
         super().__init__()
-        self.backbone = select_backbone(model, source)
+        self.backbone = select_backbone(model, role)
         name = type(self.backbone).__name__
         if not isinstance(getattr(self.backbone, _blocks_name(self.backbone), None), nn.ModuleList):
             raise ValueError(f'{name} is neither a ViT nor an MViT; it has no list of blocks')

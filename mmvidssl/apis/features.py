@@ -64,7 +64,7 @@ def extract_features(
     model: nn.Module,
     images_or_video: np.ndarray | Tensor,
     batch_size: int | None = ...,
-    source: str | None = ...,
+    role: str | None = ...,
     layers: int | Sequence[int] = ...,
     pool: str | None = ...,
     sampling: Sampling | None = ...,
@@ -78,7 +78,7 @@ def extract_features(
     model: nn.Module,
     images_or_video: Paths,
     batch_size: int | None = ...,
-    source: str | None = ...,
+    role: str | None = ...,
     layers: int | Sequence[int] = ...,
     pool: str | None = ...,
     sampling: Sampling | None = ...,
@@ -91,7 +91,7 @@ def extract_features(
     model,
     images_or_video,
     batch_size=None,
-    source=None,
+    role=None,
     layers=-1,
     pool=None,
     sampling=None,
@@ -106,7 +106,7 @@ def extract_features(
             ``(3, T, H, W)`` uint8 tensor: each is a sample, or each stretch of as many as the
             backbone's clips have. Or an image, a video, a folder, or several of them, on disk.
         batch_size: Samples in one forward pass; None for as many as have 64 frames.
-        source: ``'teacher'``, ``'student'``, or None: the teacher if there is one.
+        role: ``'teacher'``, ``'student'``, or None: the teacher if there is one.
         layers: Number of a block, or of several whose features stand beside each other; negative
             numbers count from the end. See :class:`FeatureExtractor`, also for ``pool``.
         pool: ``'class'``, ``'mean'`` or ``'none'``; None: what the model was trained for.
@@ -122,7 +122,7 @@ def extract_features(
         ValueError: If an argument is of another kind, or is impossible with this model.
         FileNotFoundError, VideoError, ImageError: If a file cannot be read; names it.
     """
-    extractor = FeatureExtractor(model, layers, pool, source)
+    extractor = FeatureExtractor(model, layers, pool, role)
     extractor.to(next(extractor.backbone.parameters()).device)
     batch_size = batch_size or max(1, FRAMES_AT_ONCE // (extractor.clip_len or 1))
     if isinstance(images_or_video, (np.ndarray, Tensor)):

@@ -4,16 +4,18 @@ import os
 
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_checkpoint_fits
+from mmvidssl.engine.checkpoint import examine
+from mmvidssl.engine.checkpoint.coverage_text import Source, show
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import PRETRAINING_ONLY
 
 from .init_model import only_warnings, read_checkpoint
 from .publish import select_weights
 
+OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, arch and patch size.'
+
 
 def init_backbone(
-    backbone: dict, checkpoint: str | os.PathLike | None = None, source: str = 'teacher'
+    backbone: dict, checkpoint: str | os.PathLike | None = None, role: str = 'teacher'
 ) -> nn.Module:
     """Build a backbone alone, load its weights, and put it into evaluation mode.
 
@@ -23,7 +25,7 @@ def init_backbone(
         backbone: Its config, ``dict(type='mmvidssl.DINOViT', ...)``.
         checkpoint: A training checkpoint, or a published backbone. None leaves the random
             initialisation.
-        source: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
+        role: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -35,16 +37,12 @@ def init_backbone(
         with only_warnings():
             model.init_weights()
         return model.eval()
-    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, source)
-    try:
-        check_checkpoint_fits(weights, model, allow_missing=True)
-        absent, extra = model.load_state_dict(weights, strict=False)
-    except ValueError as error:
-        raise ValueError(f'{checkpoint}: {error}') from error
-    absent = [name for name in absent if name not in PRETRAINING_ONLY]
-    if absent or extra:
+    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, role)
+    coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
+    if coverage.left_over:
         raise ValueError(
-            f'{checkpoint} is not of this backbone: it lacks {", ".join(absent[:8]) or "nothing"}, '
-            f'and has {", ".join(extra[:8]) or "nothing"} besides'
+            f'{checkpoint} is not of this {type(model).__name__}, which does not take '
+            f'{show(coverage.left_over)}. {OWN_BACKBONE}'
         )
+    model.load_state_dict(weights, strict=False)
     return model.eval()

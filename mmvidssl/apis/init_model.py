@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_checkpoint_fits
+from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start
+from mmvidssl.engine.checkpoint.coverage_text import report
+from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY
 
 
 class UnsafeCheckpointError(ValueError):
@@ -38,8 +39,12 @@ def init_model(
     config: str | os.PathLike | Config,
     checkpoint: str | os.PathLike | None = None,
     device: str | torch.device = 'cpu',
+    role: str | None = None,
 ) -> nn.Module:
     """Build the model of a config, load its weights, and put it into evaluation mode.
+
+    The log says what was loaded, interpolated, new and left over. Of a model that tests by many
+    views (``*-ms`` configs) this is the model inside.
 
     Args:
         config: A config file, or the config.
@@ -47,24 +52,50 @@ def init_model(
             and as teacher. None initialises as the config says: at random, or a downstream model
             from the checkpoint it names.
         device: Where the model shall live.
+        role: Whose backbone a model that has but one (a downstream model) takes from a checkpoint
+            that holds both, ``'teacher'`` or ``'student'``. None: the teacher's, which DINO and
+            DoRA are evaluated with. A model with both takes both.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
         ValueError: If the checkpoint lacks weights of the backbone, or is of another architecture;
-            names the weights.
+            names the weights. Tensors that the config's ``PretrainedReportHook`` allows to be new
+            may be.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
             raise FileNotFoundError(f'no such config: {config}')
         config = Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmvidssl'))
-    model = MODELS.build(_model_cfg(config))
+    model = unwrap_model(MODELS.build(_model_cfg(config)))
     if checkpoint is None:
-        with only_warnings():
-            model.init_weights()
+        _initialize(model, _allowed_new(config))
     else:
-        _load_into(model, load_weights(checkpoint), checkpoint)
+        content = dict(state_dict=load_weights(checkpoint))
+        start = examine_start(
+            model, content['state_dict'], str(checkpoint), role, _allowed_new(config)
+        )
+        start.arrange_(content)
+        model.load_state_dict(content['state_dict'], strict=False)
+        MMLogger.get_current_instance().info(start.report())
     return model.to(device).eval()
+
+
+def _initialize(model: nn.Module, allow_new: Sequence[str]) -> None:
+    """As the config says; what it loads, it loads whole."""
+    expected = examine_all(model, allow_new)
+    with only_warnings():
+        model.init_weights()
+    for source, coverage in expected:
+        check_arrival(source, coverage)
+        MMLogger.get_current_instance().info(report(source, coverage))
+
+
+def _allowed_new(config: Config) -> list[str]:
+    """What the config's ``PretrainedReportHook`` lets be new."""
+    hooks = config.get('custom_hooks') or []
+    reports = [hook for hook in hooks if 'PretrainedReportHook' in str(hook.get('type'))]
+    return [pattern for hook in reports for pattern in hook.get('allow_new', ())]
 
 
 def _model_cfg(config: Config) -> dict:
@@ -125,19 +156,3 @@ def _explain(path: Path, error: Exception) -> ValueError:
     return ValueError(
         f'{path} cannot be opened as a checkpoint of plain data: {type(error).__name__}, {reason}'
     )
-
-
-def _load_into(model: nn.Module, weights: dict[str, torch.Tensor], name) -> None:
-    check_checkpoint_fits(weights, model, allow_missing=True)
-    # Loading gives the model a teacher if the weights have none.
-    absent, _ = model.load_state_dict(weights, strict=False)
-    backbones = tuple(prefix + BACKBONE for prefix in PREFIXES.values())
-    # Published backbones lack these, and features do not depend on them.
-    spared = {prefix + name for prefix in backbones for name in PRETRAINING_ONLY}
-    missing = sorted(key for key in absent if key.startswith(backbones) and key not in spared)
-    if missing:
-        total = sum(key.startswith(backbones) for key in model.state_dict())
-        raise ValueError(
-            f'{name} lacks {len(missing)} of the {total} weights of the backbone: '
-            f'{", ".join(missing[:8])}{" ..." if len(missing) > 8 else ""}'
-        )

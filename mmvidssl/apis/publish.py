@@ -17,12 +17,12 @@ from .init_model import read_checkpoint
 
 
 def publish_model(
-    checkpoint: str | os.PathLike, out: str | os.PathLike, source: str = 'teacher'
+    checkpoint: str | os.PathLike, out: str | os.PathLike, role: str = 'teacher'
 ) -> Path:
     """Write the student's or the teacher's backbone of a checkpoint to a file of its own.
 
     The file holds ``state_dict`` (``backbone.*``, without the mask token, which only pretraining
-    uses) and ``meta`` (plain data: ``source``, ``epoch``, ``iter``, ``date`` of the checkpoint, the
+    uses) and ``meta`` (plain data: ``role``, ``epoch``, ``iter``, ``date`` of the checkpoint, the
     ``config`` it was trained with, versions), opens with ``torch.load(..., weights_only=True)`` and
     is loaded by ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
 
@@ -30,20 +30,20 @@ def publish_model(
         checkpoint: What the runner saved, or :func:`convert_checkpoint` or
             :func:`convert_slowfast` wrote.
         out: Name of the new file; eight digits of its SHA-256 are put before ``.pth``.
-        source: ``'teacher'`` or ``'student'``. A checkpoint without a teacher (a released backbone)
-            gives its only backbone for the teacher's, and ``meta`` says ``source='backbone'``.
+        role: ``'teacher'`` or ``'student'``. A checkpoint without a teacher (a released backbone)
+            gives its only backbone for the teacher's, and ``meta`` says ``role='backbone'``.
 
     Returns:
         The new file's path.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If ``source`` is unknown, or the checkpoint has no such backbone.
+        ValueError: If ``role`` is unknown, or the checkpoint has no such backbone.
     """
     content = read_checkpoint(checkpoint)
-    weights, source = select_weights(content, checkpoint, source)
+    weights, role = select_weights(content, checkpoint, role)
     weights = {BACKBONE + key: value for key, value in weights.items()}
-    plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, source)))
+    plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, role)))
     digest = hashlib.sha256(plain).hexdigest()[:8]
     published = Path(out).with_name(f'{Path(out).stem}-{digest}.pth')
     write_bytes(plain, published)
@@ -51,34 +51,34 @@ def publish_model(
 
 
 def select_weights(
-    content: Mapping, checkpoint: str | os.PathLike, source: str
+    content: Mapping, checkpoint: str | os.PathLike, role: str
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The weights of one backbone, in names without a prefix, without those of pretraining alone.
 
     Args:
         content: Of the checkpoint, from :func:`read_checkpoint`.
         checkpoint: Its path, for messages.
-        source: ``'teacher'`` or ``'student'``.
+        role: ``'teacher'`` or ``'student'``.
 
     Returns:
         The weights, and whose they are; ``'backbone'`` where there is but one.
 
     Raises:
-        ValueError: If ``source`` is unknown, or the checkpoint has no such backbone.
+        ValueError: If ``role`` is unknown, or the checkpoint has no such backbone.
     """
-    if source not in PREFIXES:
-        raise ValueError(f'source must be one of {tuple(PREFIXES)}, got {source!r}')
+    if role not in PREFIXES:
+        raise ValueError(f'role must be one of {tuple(PREFIXES)}, got {role!r}')
     state_dict = dict(content['state_dict'])
     without_teacher = complete_teacher(state_dict)
-    prefix = PREFIXES[source] + BACKBONE
+    prefix = PREFIXES[role] + BACKBONE
     weights = {
         key.removeprefix(prefix): value.detach().clone()
         for key, value in state_dict.items()
         if key.startswith(prefix) and key.removeprefix(prefix) not in PRETRAINING_ONLY
     }
     if not weights:
-        raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {source} backbone')
-    return weights, 'backbone' if source == 'teacher' and without_teacher else source
+        raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {role} backbone')
+    return weights, 'backbone' if role == 'teacher' and without_teacher else role
 
 
 def write_plain(content: dict, path: Path) -> None:
@@ -99,7 +99,7 @@ def write_bytes(data: memoryview, path: Path) -> None:
         temporary.write_bytes(data)
 
 
-def _plain_meta(content: dict, source: str) -> dict:
+def _plain_meta(content: dict, role: str) -> dict:
     meta = content.get('meta', {})
     kept = {key: meta[key] for key in ('epoch', 'iter') if isinstance(meta.get(key), int)}
     for key in ('seed', 'experiment_name', 'mmengine_version', 'converted_from', 'arch'):
@@ -109,4 +109,4 @@ def _plain_meta(content: dict, source: str) -> dict:
         kept['config'] = meta['cfg']
     # When the weights were made; MMEngine's runner writes it down.
     date = meta['time'] if isinstance(meta.get('time'), str) else time.strftime('%Y%m%d')
-    return dict(source=source, date=date, mmvidssl_version=__version__, **kept)
+    return dict(role=role, date=date, mmvidssl_version=__version__, **kept)

@@ -65,11 +65,11 @@ class SegmentKNN(NamedTuple):
             f'{NUM_NEIGHBORS} nearest of {len(self.bank)} crops from earlier moments names right'
         )
 
-    def accuracy(self, model: nn.Module, source: str = 'teacher') -> float:
+    def accuracy(self, model: nn.Module, role: str = 'teacher') -> float:
         """Of the class tokens of a model's backbone, in ``[0, 1]``."""
         return self._accuracy(
-            extract_features(model, self.bank, source=source),
-            extract_features(model, self.held_out, source=source),
+            extract_features(model, self.bank, role=role),
+            extract_features(model, self.held_out, role=role),
         )
 
     def pixel_accuracy(self) -> float:

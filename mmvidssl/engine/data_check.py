@@ -1,4 +1,4 @@
-"""Data sets that fit their model and are there, told from a sample of them.
+"""Data sets that are there and fit their model.
 
 Data sets are those of mmaction2, mmdetection, mmsegmentation and mmpretrain, told apart by what
 they hold and not by their types.
@@ -6,7 +6,6 @@ they hold and not by their types.
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,33 +17,46 @@ from mmvidssl.utils.coco_classes import check_coco_classes
 
 from .class_counts import check_counts, class_counts
 from .listed_classes import check_listed_classes
+from .missing_files import Folders, add_path, find_missing
 
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir')
 LABEL_KEYS = ('gt_label', 'label')
 IGNORED = 255
+NUM_SHOWN = 5
 
 
 class DataCheck:
-    """Looks at some samples of a data set.
+    """Looks at all samples of a data set, and opens some of its masks.
 
     Args:
         dataset: Of any of the libraries, not wrapped.
         name: Where it stands in the config, ``'train_dataloader.dataset'``.
-        num_samples: How many samples to look at, evenly spaced.
-        num_masks: How many of their segmentation masks to open.
+        num_masks: How many segmentation masks to open, of evenly spaced samples.
     """
 
-    def __init__(self, dataset: BaseDataset, name: str, num_samples: int, num_masks: int) -> None:
+    def __init__(self, dataset: BaseDataset, name: str, num_masks: int) -> None:
         self.dataset = dataset
         self.name = f'{name} ({type(dataset).__name__})'
-        self.num_masks = num_masks
-        indices = spread(len(dataset), num_samples)
+        indices = spread(len(dataset), num_masks)
         self.infos = [dataset.get_data_info(index) for index in indices]
+        self.labels: set[int] = set()
+        self.folders: Folders = {}
+        for index in range(len(dataset)):  # one at a time: together they may not fit into memory
+            self._note(dataset.get_data_info(index))
         self.sources = ', '.join(
             f'{key}={value!r}'
             for key in ('data_root', 'ann_file', 'data_prefix')
             if (value := getattr(dataset, key, None))
         )
+
+    def _note(self, info: dict) -> None:
+        for key in FILE_KEYS:
+            path = info.get(key)
+            if isinstance(path, str) and '://' not in path:
+                add_path(path, self.folders)
+        for key in LABEL_KEYS:
+            if isinstance(info.get(key), (int, np.integer)):
+                self.labels.add(int(info[key]))
 
     def run(self, model: nn.Module) -> str:
         """Check files, number of classes, labels and masks; gives a line that says what was seen.
@@ -54,8 +66,7 @@ class DataCheck:
             ValueError: if there is no sample, or classes do not fit those of the model.
         """
         self.check_not_empty()
-        num_files = self.check_files()
-        seen = [f'{len(self.infos)} of {len(self.dataset)} samples looked at: {num_files} files']
+        seen = [f'{len(self.dataset)} samples: {self.check_files()} files, which exist']
         heads = class_counts(model)
         classes = self.classes
         if heads and classes is not None:
@@ -93,21 +104,18 @@ class DataCheck:
             )
 
     def check_files(self) -> int:
-        """Number of files looked for; all are there."""
-        files = [
-            info[key]
-            for info in self.infos
-            for key in FILE_KEYS
-            if isinstance(info.get(key), str) and '://' not in info[key]
-        ]
-        missing = [file for file in files if not Path(file).exists()]
+        """Number of files (videos, images, masks, folders of frames); all are there."""
+        number = sum(map(len, self.folders.values()))
+        missing = find_missing(self.folders)
         if missing:
+            listed = getattr(self.dataset, 'ann_file', None) or 'its list'
+            more = ', ...' if len(missing) > NUM_SHOWN else ''
             raise FileNotFoundError(
-                f'{self.name}: {len(missing)} of the {len(files)} files looked for do not exist, '
-                f'{", ".join(missing[:3])} among them. Their names are put together from '
+                f'{self.name}: {len(missing)} of the {number} files that {listed} names do not '
+                f'exist: {", ".join(missing[:NUM_SHOWN])}{more}. Their names are put together from '
                 f'{self.sources}; correct those, or take out of the list what is not there.'
             )
-        return len(files)
+        return number
 
     def check_categories(self, classes: tuple[str, ...] | range) -> None:
         """Refuse names of classes that a COCO annotation file does not have."""
@@ -136,19 +144,13 @@ class DataCheck:
 
     def check_labels(self, heads: dict[str, int]) -> Iterator[str]:
         """Refuse labels of samples that no head has a class for."""
-        labels = [
-            int(info[key])
-            for info in self.infos
-            for key in LABEL_KEYS
-            if isinstance(info.get(key), (int, np.integer))
-        ]
-        if not labels or not heads:
+        if not self.labels or not heads:
             return
-        least, most, num_classes = min(labels), max(labels), next(iter(heads.values()))
+        least, most, num_classes = min(self.labels), max(self.labels), next(iter(heads.values()))
         # A list to be tested on may have no labels; mmaction2 writes -1 for them.
         if most >= num_classes or (least < 0 and not self.dataset.test_mode):
             raise ValueError(
-                f'{self.name}: the {len(labels)} labels looked at go from {least} to {most}, but '
+                f'{self.name}: the labels go from {least} to {most}, but '
                 f'the {num_classes} classes of the model ({next(iter(heads))}) from 0 to '
                 f'{num_classes - 1}. Number the classes of {self.dataset.ann_file or "the list"} '
                 'from 0, a label in every line, and set num_classes to how many there are.'
@@ -163,12 +165,12 @@ class DataCheck:
             return
         seen: set[int] = set()
         num_classes = min(heads.values())
-        for index in spread(len(masks), self.num_masks):
-            values = self._read_mask(masks[index])
+        for path in masks:
+            values = self._read_mask(path)
             wrong = values - set(range(num_classes)) - {IGNORED}
             if wrong:
                 raise ValueError(
-                    f'{self.name}: {masks[index]} has the values {sorted(wrong)[:8]}, which are no '
+                    f'{self.name}: {path} has the values {sorted(wrong)[:8]}, which are no '
                     f'classes: with reduce_zero_label={self.dataset.reduce_zero_label} and '
                     f'{num_classes} classes ({next(iter(heads))}), masks may hold '
                     f'{self._allowed(num_classes)}. Write the masks anew, or correct '
@@ -177,7 +179,7 @@ class DataCheck:
             seen |= values
         shown = sorted(seen - {IGNORED})
         span = f'{shown[0]} to {shown[-1]}' if shown else 'none'
-        yield f'classes in {min(len(masks), self.num_masks)} masks: {len(shown)} ({span})'
+        yield f'classes in {len(masks)} masks: {len(shown)} ({span})'
 
     def _allowed(self, num_classes: int) -> str:
         shift = int(bool(self.dataset.reduce_zero_label))

@@ -98,6 +98,12 @@ def check_pretrained_files(cfg: Config) -> None:
                 f'{cfg.filename}: {place}: {checkpoint} does not exist. Name the pretrained '
                 f'weights with --cfg-options {place}.checkpoint=PATH'
             )
+    start = cfg.get('load_from')
+    if isinstance(start, str) and '://' not in start and not Path(start).is_file():
+        raise FileNotFoundError(
+            f'{cfg.filename}: load_from: {start} does not exist. Name a checkpoint to start from '
+            'with --cfg-options load_from=PATH, or load_from=None'
+        )
 
 
 def _pretrained(node: Any, place: str) -> Iterator[tuple[str, dict]]:

@@ -159,7 +159,7 @@ def test_converted_checkpoint_can_be_published(convert, tmp_path):
     path = publish_model(convert(golden_checkpoint()).path, tmp_path / 'dora.pth')
     content = load(path)
     assert content['meta']['converted_from'] == 'released.pth'
-    assert content['meta']['source'] == 'teacher' and content['meta']['epoch'] == 100
+    assert content['meta']['role'] == 'teacher' and content['meta']['epoch'] == 100
     assert all(key.startswith('backbone.') for key in content['state_dict'])
 
 
@@ -167,7 +167,7 @@ def test_a_released_backbone_can_be_published_as_teacher(convert, tmp_path):
     _, weights = released_backbone()
     converted = convert(weights).path
     content = load(publish_model(converted, tmp_path / 'dora.pth', 'teacher'))
-    assert content['meta']['source'] == 'backbone'
+    assert content['meta']['role'] == 'backbone'
     assert content['state_dict'].keys() == load(converted)['state_dict'].keys()
 
 

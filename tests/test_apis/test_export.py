@@ -223,12 +223,79 @@ def test_heads_come_from_the_config_the_argument_or_the_width(tmp_path):
     assert 'num_heads=6' in done.usage
 
 
+@pytest.mark.parametrize('height, width, number', [(16, 64, 16), (24, 48, 18), (32, 32, 16)])
+@torch.no_grad()
+def test_positions_of_images_that_are_no_squares(height, width, number, tmp_path):
+    """As many positions as of a square (2 x 8 patches, not 4 x 4), and another number."""
+    pytest.importorskip('timm', reason='timm is not a dependency; install it to compare features')
+    model = write(dora_cfg(backbone=backbone_cfg(img_size=(height, width))), tmp_path / 'run.pth')
+    done = export_to_timm(tmp_path / 'run.pth', tmp_path / 'timm.pth')
+    size = str(height if height == width else (height, width))
+    assert f'img_size={size}, patch_size=8' in done.usage
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (3, height, width, 3), np.uint8)
+    names = dict(torch=torch, pixels=normalized(model, frames))
+    exec(done.usage, names)
+    torch.testing.assert_close(
+        names['features'], extract_features(model, frames, pool='class'), atol=1e-5, rtol=1e-4
+    )
+    # Without a config in the file, the number of positions alone is known.
+    torch.save(model.state_dict(), tmp_path / 'bare.pth')
+    options = dict(num_heads=4, force=True)
+    again = export_to_timm(
+        tmp_path / 'bare.pth', tmp_path / 'timm.pth', img_size=(height, width), **options
+    )
+    assert again.usage == done.usage
+    if number != 16:
+        with pytest.raises(ValueError, match=f'its {number} positions .*--img-size HEIGHT WIDTH'):
+            export_to_timm(tmp_path / 'bare.pth', tmp_path / 'timm.pth', **options)
+    if height != width:
+        message = r'run.pth: the positions are of images of .* takes squares.*to_timm.py'
+        with pytest.raises(ValueError, match=message):
+            export_to_hf(tmp_path / 'run.pth', tmp_path / 'hf')
+
+
+def test_image_sizes_that_do_not_fit(tmp_path):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match=r'img_size=\(16, 64\), but its config says 32; leave'):
+        export_to_timm(tmp_path / 'run.pth', tmp_path / 'timm.pth', img_size=(16, 64))
+    torch.save(model.state_dict(), tmp_path / 'bare.pth')
+    for size, message in [
+        (
+            (32, 64),
+            r'img_size=\(32, 64\) is of 4x8 patches of 8 pixels, but there are 16 positions',
+        ),
+        ((1, 2, 3), 'must be height and width in pixels'),
+        ((0, 8), 'must be height and width in pixels'),
+    ]:
+        with pytest.raises(ValueError, match=f'bare.pth: .*{message}'):
+            export_to_timm(tmp_path / 'bare.pth', tmp_path / 'timm.pth', num_heads=4, img_size=size)
+
+
+def test_vits_without_a_norm_or_a_class_token_are_told_from_other_models(tmp_path):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    weights = {f'backbone.{k}': v for k, v in model.backbone.state_dict().items()}
+    normless = {k: v for k, v in weights.items() if not k.startswith('backbone.ln1')}
+    tokenless = {k: v for k, v in weights.items() if k != 'backbone.cls_token'}
+    oblong = {**weights, 'backbone.patch_embed.projection.weight': torch.zeros(24, 3, 8, 16)}
+    for changed, message in [
+        (normless, r'the ViT has no final norm \(ln1\), as fine-tuned .* of its pretraining'),
+        (tokenless, 'the ViT has no class token, as fine-tuned'),
+        (oblong, 'the ViT has patches of 8x16'),
+        ({'backbone.conv1.weight': torch.zeros(1)}, 'the backbone is no ViT: cls_token, .*conv1'),
+    ]:
+        torch.save(changed, tmp_path / 'bare.pth')
+        with pytest.raises(ValueError, match=message) as error:
+            export_to_timm(tmp_path / 'bare.pth', tmp_path / 'timm.pth')
+        assert 'MViT' not in str(error.value) and 'export_backbone.py' in str(error.value)
+
+
 def test_what_is_no_plain_vit_is_refused(tmp_path):
     write(maskfeat_cfg(), tmp_path / 'mvit.pth')
     write(dora_cfg(), tmp_path / 'run.pth')
     for export, out in ((export_to_timm, 'timm.pth'), (export_to_hf, 'hf')):
         with pytest.raises(
-            ValueError, match='mvit.pth: the backbone is no ViT.*export_backbone.py'
+            ValueError, match='mvit.pth: the backbone is an MViT.*export_backbone.py'
         ):
             export(tmp_path / 'mvit.pth', tmp_path / out)
         with pytest.raises(FileNotFoundError, match='none.pth'):
@@ -324,18 +391,20 @@ def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
 
 def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
     model = write(dora_cfg(), tmp_path / 'run.pth')
-    for source in ('teacher', 'student'):
-        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', source)
-        wanted = model.teacher.backbone if source == 'teacher' else model.backbone
+    for role in ('teacher', 'student'):
+        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', role)
+        wanted = model.teacher.backbone if role == 'teacher' else model.backbone
         for name, value in backbone.state_dict().items():
             assert torch.equal(value, wanted.state_dict()[name])
     assert not backbone.training
     deeper = backbone_cfg()
     deeper['arch'] = dict(deeper['arch'], num_layers=3)
-    with pytest.raises(ValueError, match='run.pth is not of this backbone: it lacks layers.2'):
+    with pytest.raises(ValueError, match='(?s)run.pth does not cover the DINOViT: .*layers.2.ln1'):
         init_backbone(deeper, tmp_path / 'run.pth')
-    with pytest.raises(ValueError, match='(?s)run.pth: .*patch_embed'):
+    with pytest.raises(ValueError, match='(?s)run.pth does not cover .*patch_embed'):
         init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match='DINOViT, which does not take ln1.weight, ln1.bias'):
+        init_backbone(backbone_cfg(final_norm=False), tmp_path / 'run.pth')
 
 
 def test_torch_hub_builds_and_loads(tmp_path):
@@ -348,7 +417,13 @@ def test_torch_hub_builds_and_loads(tmp_path):
     frame = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(again(frame), model(frame))
-    with pytest.raises(ValueError, match='tiny.pth.*another architecture'):
+    both = {f'teacher.backbone.{k}': v for k, v in model.state_dict().items()}
+    both |= {f'backbone.{k}': v + 1 for k, v in model.state_dict().items()}
+    torch.save(both, tmp_path / 'both.pth')
+    for role, offset in dict(teacher=0, student=1).items():
+        options = dict(checkpoint=str(tmp_path / 'both.pth'), img_size=64, role=role)
+        assert torch.equal(load('dino_vit_tiny_p16', **options).cls_token, model.cls_token + offset)
+    with pytest.raises(ValueError, match='tiny.pth does not cover the DINOViT'):
         load('dino_vit_small_p16', checkpoint=str(tmp_path / 'tiny.pth'))
 
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from mmvidssl.apis import init_model
-from tests.utils_model import dora_cfg, maskfeat_cfg
+from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -64,6 +64,43 @@ def test_features_of_a_video(tool, run_of, video, tmp_path):
     assert code == 0 and np.load(out)['features'].shape == (3, 16)
 
 
+def test_role_of_a_downstream_model(tool, run_of, video, tmp_path):
+    """Its one backbone is filled with that role's."""
+    _, checkpoint = run_of(dora_cfg())
+    content = torch.load(checkpoint, weights_only=True)
+    for name, value in content['state_dict'].items():
+        if name.startswith('backbone.'):
+            value.add_(0.1)
+    torch.save(content, checkpoint)
+    model = dict(
+        type='ImageClassifier',
+        backbone=backbone_cfg(),
+        head=dict(type='LinearClsHead', num_classes=2, in_channels=24),
+        data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    )
+    config = tmp_path / 'downstream.py'
+    Config(dict(default_scope='mmpretrain', model=model)).dump(str(config))
+    found = {}
+    for name, cfg in dict(dora=tmp_path / 'config.py', downstream=config).items():
+        for role in ((), ('--role', 'teacher'), ('--role', 'student')):
+            out = tmp_path / 'features.npz'
+            sizes = ('--short-side', 32, '--crop-size', 32, *role)
+            code, _, error = tool('extract_features', cfg, checkpoint, video, '--out', out, *sizes)
+            assert code == 0, error
+            found[name, role[-1:]] = np.load(out)['features']
+    for role in ((), ('teacher',), ('student',)):
+        np.testing.assert_allclose(found['downstream', role], found['dora', role], rtol=1e-5)
+    np.testing.assert_array_equal(found['dora', ()], found['dora', ('teacher',)])
+    assert not np.allclose(found['dora', ('teacher',)], found['dora', ('student',)])
+    exported = {}
+    for role in ('teacher', 'student'):
+        out = tmp_path / f'{role}.ts'
+        arguments = (config, checkpoint, out, '--size', 32, '--role', role)
+        assert tool('model_converters/export_backbone', *arguments)[0] == 0
+        exported[role] = torch.jit.load(str(out))(torch.full((1, 3, 32, 32), 9.0))
+    assert not torch.allclose(exported['teacher'], exported['student'])
+
+
 def test_features_are_refused_in_a_sentence(tool, run_of, video, tmp_path):
     config, checkpoint = run_of(dora_cfg())
     for arguments, message in [
@@ -82,6 +119,12 @@ def test_exports(tool, run_of, tmp_path):
     config, checkpoint = run_of(dora_cfg())
     code, printed, _ = tool('model_converters/to_timm', checkpoint, tmp_path / 'timm.pth')
     assert code == 0 and 'VisionTransformer(img_size=32, patch_size=8' in printed
+    torch.save(torch.load(checkpoint, weights_only=True)['state_dict'], tmp_path / 'bare.pth')
+    wide = ('--img-size', 16, 64, '--num-heads', 4)
+    code, printed, _ = tool(
+        'model_converters/to_timm', tmp_path / 'bare.pth', tmp_path / 'wide.pth', *wide
+    )
+    assert code == 0 and 'VisionTransformer(img_size=(16, 64), patch_size=8' in printed
     code, printed, _ = tool('model_converters/to_hf', checkpoint, tmp_path / 'hf')
     assert code == 0 and 'ViTModel.from_pretrained' in printed
     arguments = (config, checkpoint, tmp_path / 'backbone.ts', '--size', 32, 48)

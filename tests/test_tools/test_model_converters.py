@@ -56,7 +56,7 @@ def test_publisher_says_that_there_is_but_one_backbone(tool, released, tmp_path)
     code, out, note = tool('publish_model', tmp_path / 'ours.pth', tmp_path / 'vit.pth')
     assert code == 0 and 'ours.pth holds no teacher: its only backbone is published' in note
     published = torch.load(out.strip(), weights_only=True)
-    assert published['meta']['source'] == 'backbone'
+    assert published['meta']['role'] == 'backbone'
     assert torch.equal(
         published['state_dict']['backbone.cls_token'], content['teacher']['backbone.cls_token']
     )

@@ -98,6 +98,14 @@ def test_pretrained_files_that_are_there(config, tmp_path):
     ]
     check_pretrained_files(config(model=dict(backbones=backbones)))
     check_pretrained_files(config(model=None))
+    check_pretrained_files(config(load_from=str(tmp_path / 'weights.pth')))
+    check_pretrained_files(config(load_from='https://example.com/weights.pth'))
+
+
+def test_missing_file_to_start_from(config):
+    message = 'some.py: load_from: none.pth does not exist. Name a checkpoint to start from with '
+    with pytest.raises(FileNotFoundError, match=message + '--cfg-options load_from=PATH'):
+        check_pretrained_files(config(load_from='none.pth'))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mmvidssl.apis import export_backbone, init_model
-from mmvidssl.apis.feature_extractor import POOLS, SOURCES
+from mmvidssl.apis.feature_extractor import POOLS, ROLES
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
     parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
-    parser.add_argument('--source', choices=SOURCES, help='default: the teacher if there is one')
+    parser.add_argument('--role', choices=ROLES, help='default: the teacher if there is one')
     parser.add_argument('--force', action='store_true', help='overwrite OUT')
     args = parser.parse_args()
     if args.size and len(args.size) > 2:
@@ -29,10 +29,9 @@ def main() -> int:
     args = parse_args()
     size = args.size[0] if args.size and len(args.size) == 1 else args.size
     try:
-        model = init_model(args.config, args.checkpoint)
-        done = export_backbone(
-            model, args.out, size, args.layers, args.pool, args.source, args.force
-        )
+        model = init_model(args.config, args.checkpoint, role=args.role)
+        role = args.role if hasattr(model, 'teacher') else None
+        done = export_backbone(model, args.out, size, args.layers, args.pool, role, args.force)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,20 +11,20 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint', help='what the runner saved, or a converter wrote')
     parser.add_argument('out', help='name of the new file; a hash is put before .pth')
-    parser.add_argument('--source', choices=('teacher', 'student'), default='teacher')
+    parser.add_argument('--role', choices=('teacher', 'student'), default='teacher')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
     try:
-        published = publish_model(args.checkpoint, args.out, args.source)
-        source = read_checkpoint(published)['meta']['source']
+        published = publish_model(args.checkpoint, args.out, args.role)
+        role = read_checkpoint(published)['meta']['role']
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    if source != args.source:
-        note = f'{args.checkpoint} holds no {args.source}: its only {source} is published'
+    if role != args.role:
+        note = f'{args.checkpoint} holds no {args.role}: its only {role} is published'
         print(note, file=sys.stderr)
     print(published)
     return 0

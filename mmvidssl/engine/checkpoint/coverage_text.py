@@ -21,11 +21,23 @@ class Source(NamedTuple):
     module: nn.Module
     checkpoint: str
     prefix: str
+    fix: str = ''
+    """What to do if they do not fit; empty where an ``init_cfg`` names the file, see `advise`."""
 
     @property
     def option(self) -> str:
-        """Where the config says so."""
+        """The ``init_cfg`` that names the file."""
         return f'model.{self.name}.init_cfg' if self.name else 'model.init_cfg'
+
+    @property
+    def origin(self) -> str:
+        """The weights, in the file."""
+        return f'{self.checkpoint} (prefix {self.prefix!r})' if self.prefix else self.checkpoint
+
+    @property
+    def place(self) -> str:
+        """What messages begin with: where the config names the file, if it does."""
+        return '' if self.fix else f'{self.option}: '
 
     def strip(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights of the file by their names in the module.
@@ -55,7 +67,7 @@ def report(source: Source, coverage: Coverage) -> str:
     others = f'; also in the file: {show(coverage.elsewhere)}' if coverage.elsewhere else ''
     return (
         f'{source.name or "model"}: {len(coverage.arrived)} of {coverage.num_tensors} tensors '
-        f'loaded from {source.checkpoint} (prefix {source.prefix!r}): {", ".join(parts)}'
+        f'loaded from {source.origin}: {", ".join(parts)}'
         f'{unused}{others}'
     )
 
@@ -84,8 +96,32 @@ def find_elsewhere(source: Source, weights: Mapping[str, Tensor]) -> list[str]:
     return [prefix for prefix, count in found.items() if count == most and prefix != current]
 
 
+def find_extra_blocks(names: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Blocks that ``names`` have beyond the last of those of the same list in ``own``."""
+    lists = _blocks(own)
+    return [
+        f'{place}.{number}'
+        for place, numbers in _blocks(names).items()
+        for number in sorted(numbers)
+        if place in lists and number > max(lists[place])
+    ]
+
+
+def _blocks(names: Iterable[str]) -> dict[str, set[int]]:
+    """Numbers of the members of every list of modules, by its name."""
+    found: dict[str, set[int]] = {}
+    for name in names:
+        parts = name.split('.')
+        for place, part in enumerate(parts):
+            if part.isdigit():
+                found.setdefault('.'.join(parts[:place]), set()).add(int(part))
+    return found
+
+
 def advise(source: Source, weights: Mapping[str, Tensor]) -> str:
     """What to change if the weights of a file do not cover a module."""
+    if source.fix:
+        return source.fix
     names = set(source.module.state_dict())
     num_given = len(names & source.strip(weights).keys())
     found = find_prefixes(weights, names)
@@ -119,10 +155,10 @@ def describe(weights: Mapping[str, Tensor]) -> str:
     """``'12 blocks (layers.*), patch_embed.projection.weight 384x3x16x16'`` or the like."""
     blocks: dict[str, set[int]] = {}
     for name in weights:
-        found = re.match(r'(\w+)\.(\d+)\.', name)
+        found = re.match(r'([\w.]+?)\.(\d+)\.', name)
         if found:
             blocks.setdefault(found[1], set()).add(int(found[2]))
-    parts = [f'{len(numbers)} blocks ({name}.*)' for name, numbers in blocks.items()]
+    parts = [f'{len(numbers)} blocks ({name}.*)' for name, numbers in blocks.items()][:NUM_SHOWN]
     first = next((name for name, value in weights.items() if value.ndim > 3), None)
     if first is not None:
         parts.append(f'{first} {_text(weights[first].shape)}')

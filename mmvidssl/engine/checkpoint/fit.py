@@ -6,20 +6,17 @@ from math import isqrt
 from torch import Tensor, nn
 
 
-def check_checkpoint_fits(
-    state_dict: Mapping[str, Tensor], model: nn.Module, allow_missing: bool
-) -> None:
-    """Refuse weights of another architecture, which MMEngine would load with a mere warning.
+def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Refuse to resume from weights of another model, which MMEngine would do with a mere warning.
 
-    Initial weights may be of another ``img_size`` (or clip length): mmpretrain's ViT interpolates
-    ``pos_embed`` while it loads, if both grids are square, and a module whose
-    ``interpolated_on_load`` names some of its parameters interpolates these along their first axis.
+    Another ``img_size`` (or clip length) is refused as well, though a module may interpolate its
+    positions while it loads: mmpretrain's ViT ``pos_embed``, if both grids are square, and a module
+    whose ``interpolated_on_load`` names some of its parameters these, along their first axis. What
+    a run may start from, :func:`examine_start` tells.
 
     Args:
         state_dict: Of the checkpoint.
         model: The model that is to load it, not wrapped.
-        allow_missing: Whether the checkpoint may lack some of the model's tensors, and be of
-            another ``img_size`` (initial weights may, a checkpoint to resume from may not).
 
     Raises:
         ValueError: lists the first tensors that do not fit and says what to do.
@@ -32,18 +29,10 @@ def check_checkpoint_fits(
     shapes = [
         f'{key}: {tuple(given[key].shape)} in the checkpoint, {tuple(expected[key].shape)} in the '
         'model' + (' (another img_size)' if key in resized else '')
-        for key in differing - (resized if allow_missing else set())
+        for key in differing
     ]
-    missing = (
-        []
-        if allow_missing
-        else [f'{key}: not in the checkpoint' for key in expected.keys() - given.keys()]
-    )
+    missing = [f'{key}: not in the checkpoint' for key in expected.keys() - given.keys()]
     unexpected = [f'{key}: not in the model' for key in given.keys() - expected.keys()]
-    if not common:
-        missing = missing or ['no name in common']
-    elif allow_missing:
-        unexpected = []
     problems = sorted(shapes) + sorted(missing) + sorted(unexpected)
     if problems:
         _refuse(problems, only_img_size=len(problems) == len(resized) == len(shapes))

@@ -19,25 +19,23 @@ class DataCheckHook(Hook):
     ``num_classes`` is not the data set's number of classes; classes that are no category of a COCO
     annotation file; labels that are no class; lists of videos with names of classes whose labels
     mean others, or leave a class without a video to train on; segmentation masks with values that
-    are no class, or with several channels. What depends on samples is told from those looked at,
-    and a line says how many those were; such a list is read as a whole.
+    are no class, or with several channels. All files are looked for, by listing their folders, and
+    not opened, but for some masks; a line says what was found.
 
     Args:
-        num_samples: How many samples of each data set to look at, evenly spaced, first and last
-            included. Their files are looked for, not opened.
-        num_masks: How many segmentation masks to open, of those.
+        num_masks: How many segmentation masks of each data set to open, evenly spaced, first and
+            last included.
 
     Raises:
-        ValueError: if a number is not positive.
+        ValueError: if it is not positive.
     """
 
-    def __init__(self, num_samples: int = 1000, num_masks: int = 20) -> None:
-        if min(num_samples, num_masks) < 1:
+    def __init__(self, num_masks: int = 20) -> None:
+        if num_masks < 1:
             raise ValueError(
-                f'num_samples and num_masks must be positive, got {num_samples} and {num_masks}; '
-                'leave out DataCheckHook to check nothing'
+                f'num_masks must be positive, got {num_masks}; leave out DataCheckHook to check '
+                'nothing'
             )
-        self.num_samples = num_samples
         self.num_masks = num_masks
 
     def before_run(self, runner) -> None:
@@ -58,5 +56,4 @@ class DataCheckHook(Hook):
                         f'{name}: a {type(dataset).__name__} is not checked, it is no BaseDataset'
                     )
                     continue
-                check = DataCheck(dataset, name, self.num_samples, self.num_masks)
-                runner.logger.info(check.run(model))
+                runner.logger.info(DataCheck(dataset, name, self.num_masks).run(model))

@@ -4,7 +4,7 @@ import os.path as osp
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvidssl.registry import HOOKS
 
@@ -13,6 +13,7 @@ from ..checkpoint import (
     AtomicBackend,
     check_checkpoint_fits,
     collect_gradients,
+    examine_start,
     find_resumable,
     pack_message_hub,
     restart_schedules,
@@ -20,6 +21,7 @@ from ..checkpoint import (
     unpack_message_hub,
 )
 from ..unwrap import unwrap_model
+from .pretrained_report_hook import PretrainedReportHook, is_only_tested
 
 
 @HOOKS.register_module()
@@ -31,7 +33,8 @@ class PlainCheckpointHook(CheckpointHook):
 
     - files are written to a temporary name, synced and renamed, ``last_checkpoint`` included, and
       older checkpoints are removed after that, so that a full disk leaves the previous one;
-    - a checkpoint of another architecture is refused when it is loaded or resumed;
+    - a checkpoint of another architecture is refused when it is loaded or resumed, and one to start
+      from unless it covers the backbone (to test, all of the model); see :func:`examine_start`;
     - the position in the data is kept, if the training loop has one
       (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
     - to resume automatically, the newest checkpoint serves if ``last_checkpoint`` or the file that
@@ -78,8 +81,10 @@ class PlainCheckpointHook(CheckpointHook):
             ValueError: if the checkpoint is of another architecture or, to resume, data set.
         """
         model = unwrap_model(runner.model)
-        state_dict = checkpoint.get('state_dict', checkpoint)
-        check_checkpoint_fits(state_dict, model, allow_missing=not runner._resume)
+        if runner._resume:
+            check_checkpoint_fits(checkpoint.get('state_dict', checkpoint), model)
+        else:
+            self._start(runner, model, checkpoint)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = unpack_message_hub(checkpoint['message_hub'])
         if runner._resume and hasattr(runner.train_loop, 'load_state_dict'):
@@ -87,6 +92,16 @@ class PlainCheckpointHook(CheckpointHook):
         if runner._resume and 'gradients' in checkpoint:
             restore_gradients(checkpoint['gradients'], model)
             runner.logger.info('restored the gradients of an unfinished accumulation')
+
+    @staticmethod
+    def _start(runner, model: nn.Module, checkpoint: dict) -> None:
+        if any(isinstance(hook, PretrainedReportHook) for hook in runner.hooks):
+            return  # which does the same, with tensors that may be new
+        state_dict = checkpoint.get('state_dict', checkpoint)
+        name = runner._load_from or 'the checkpoint'
+        start = examine_start(model, state_dict, name, is_whole=is_only_tested(runner))
+        start.arrange_(checkpoint)
+        runner.logger.info(start.report())
 
     def _restore_position(self, runner, checkpoint: dict) -> None:
         loop, meta = runner.train_loop, checkpoint['meta']

@@ -1,27 +1,14 @@
 """Pretrained weights that arrive whole, or training that does not begin."""
 
-from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 
-import torch
 from mmengine.hooks import Hook
-from mmengine.model import PretrainedInit
 from mmengine.runner import BaseLoop, find_latest_checkpoint
-from torch import nn
 
 from mmvidssl.registry import HOOKS
-from mmvidssl.utils.roles import PRETRAINING_ONLY
 
-from ..checkpoint import Coverage, find_coverage, read_weights
-from ..checkpoint.coverage_text import (
-    Source,
-    advise,
-    compare,
-    describe_misfit,
-    find_elsewhere,
-    report,
-    show,
-)
+from ..checkpoint import Coverage, Start, check_arrival, examine_all, examine_start, read_weights
+from ..checkpoint.coverage_text import Source, report
 from ..unwrap import unwrap_model
 
 
@@ -36,8 +23,12 @@ class PretrainedReportHook(Hook):
     of the file, to the bit, and a line says how many were loaded, which were interpolated, which
     are new, and which of the file are left over.
 
-    Works on the models of any library, with ``DistributedDataParallel`` too. Nothing is checked
-    where training is resumed or starts from ``load_from``, whose weights replace these.
+    Where a run starts from ``load_from``, whose weights replace these, that file is examined and
+    reported likewise: it must cover the model's backbone, or for a test all of the model. From a
+    training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's.
+
+    Works on the models of any library, with ``DistributedDataParallel`` too. What a resumed run
+    loads is left to ``PlainCheckpointHook``.
 
     Args:
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
@@ -53,8 +44,9 @@ class PretrainedReportHook(Hook):
                 f'allow_new must be a list of patterns, got the string {allow_new!r}. '
                 f'Write [{allow_new!r}].'
             )
-        self.allow_new = (*allow_new, *PRETRAINING_ONLY)
+        self.allow_new = tuple(allow_new)
         self._expected: list[tuple[Source, Coverage]] = []
+        self._start: Start | None = None
         self._is_done = False
 
     def before_run(self, runner) -> None:
@@ -64,75 +56,36 @@ class PretrainedReportHook(Hook):
             FileNotFoundError: if a file is missing.
             ValueError: if a file does not cover its module; says how and what to change.
         """
+        resumed = _find_resumed(runner)
+        if resumed is None and runner._load_from is not None:
+            self._start = examine_start(
+                unwrap_model(runner.model),
+                read_weights(runner._load_from),
+                runner._load_from,
+                allow_new=self.allow_new,
+                is_whole=is_only_tested(runner),
+            )
         # Also called to validate or test, which initialise nothing.
         if self._is_done or not isinstance(runner._train_loop, BaseLoop):
             return
         self._is_done = True
-        other = _find_replacement(runner)
+        other = resumed or runner._load_from
         if other is not None:
             runner.logger.info(f'weights come from {other}; those of init_cfg are not checked')
             return
-        sources = list(find_sources(unwrap_model(runner.model)))
-        if not sources:
+        self._expected = examine_all(unwrap_model(runner.model), self.allow_new)
+        if not self._expected:
             runner.logger.warning(
                 "no module has init_cfg=dict(type='Pretrained', ...): nothing of the model is "
                 'pretrained'
             )
-        self._expected = [(source, self.examine(source)) for source in sources]
 
-    def examine(self, source: Source) -> Coverage:
-        """What a module will load from its file.
-
-        Raises:
-            FileNotFoundError, ValueError: as :meth:`before_run`.
-        """
-        try:
-            weights = read_weights(source.checkpoint)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'{source.option}: {error}. Name the pretrained weights, on the command line with '
-                f'--cfg-options {source.option}.checkpoint=PATH'
-            ) from error
-        given = source.strip(weights)
-        if not given:
-            raise ValueError(
-                f'{source.option}: no weight of {source.checkpoint} begins with '
-                f'{source.prefix!r}. {advise(source, weights)}'
-            )
-        try:
-            coverage = find_coverage(source.module, given)
-        except ValueError as error:
-            raise ValueError(
-                f'{source.option}: {source.checkpoint}: {error}: {compare(given, source.module)}. '
-                f'{advise(source, weights)}'
-            ) from error
-        problems = self._find_problems(coverage)
-        if problems:
-            listed = show(problems, separator='\n  ')
-            raise ValueError(
-                f'{source.option}: {source.checkpoint} (prefix {source.prefix!r}) does not cover '
-                f'the {type(source.module).__name__}: {len(problems)} of its '
-                f'{coverage.num_tensors} tensors are missing or do not fit:\n  {listed}\n'
-                f'{compare(given, source.module)}.\n{advise(source, weights)}'
-            )
-        coverage.elsewhere = find_elsewhere(source, weights)
-        return coverage
-
-    def _find_problems(self, coverage: Coverage) -> list[str]:
-        misfits = {n: s for n, s in coverage.misfits.items() if not self._may_be_new(n)}
-        missing = [name for name in coverage.new if not self._may_be_new(name)]
-        return [
-            *(describe_misfit(name, shapes) for name, shapes in misfits.items()),
-            *(f'{name}: not in the file' for name in missing),
-            *(
-                f'{name}: not finite in the file'
-                for name, value in coverage.arrived.items()
-                if not value.isfinite().all()
-            ),
-        ]
-
-    def _may_be_new(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.allow_new)
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Leave of a checkpoint to start from what the model takes."""
+        start, self._start = self._start, None
+        if start is not None:
+            start.arrange_(checkpoint)
+            runner.logger.info(start.report())
 
     def before_train(self, runner) -> None:
         """Compare the model's tensors with what they should be, and report.
@@ -148,50 +101,14 @@ class PretrainedReportHook(Hook):
             runner.logger.info(report(source, coverage))
 
 
-def find_sources(model: nn.Module) -> Iterator[Source]:
-    """Every module of a model that is to be initialised from a file.
-
-    Raises:
-        ValueError: if a file is not named.
-    """
-    for name, module in model.named_modules():
-        configs = getattr(module, 'init_cfg', None) or []
-        for config in [configs] if isinstance(configs, dict) else configs:
-            if config.get('type') in ('Pretrained', PretrainedInit):
-                source = Source(
-                    name, module, str(config.get('checkpoint') or ''), config.get('prefix') or ''
-                )
-                if not source.checkpoint:
-                    raise ValueError(
-                        f'{source.option} names no checkpoint. Name the pretrained weights, on the '
-                        f'command line with --cfg-options {source.option}.checkpoint=PATH'
-                    )
-                yield source
+def is_only_tested(runner) -> bool:
+    """Whether a runner validates or tests and does not train."""
+    train, *others = (runner._train_loop, runner._val_loop, runner._test_loop)
+    return not isinstance(train, BaseLoop) and any(isinstance(o, BaseLoop) for o in others)
 
 
-def check_arrival(source: Source, coverage: Coverage) -> None:
-    """Compare a module with what loading should have made of it.
-
-    Raises:
-        RuntimeError: names the tensors that differ.
-    """
-    state = source.module.state_dict()
-    differing = [
-        name
-        for name, value in coverage.arrived.items()
-        if not torch.equal(state[name].cpu(), value.to('cpu', state[name].dtype))
-    ]
-    if differing:
-        raise RuntimeError(
-            f'{source.option}: {len(differing)} of {coverage.num_tensors} tensors are not those of '
-            f'{source.checkpoint} when training begins: {show(differing)}. Something initialises '
-            f'them again after they were loaded: an init_weights() of '
-            f'{type(source.module).__name__} or of the model, or a hook.'
-        )
-
-
-def _find_replacement(runner) -> str | None:
-    """The checkpoint that will replace all weights, if there is one."""
-    if runner._resume and runner._load_from is None:
-        return find_latest_checkpoint(runner.work_dir)
-    return runner._load_from
+def _find_resumed(runner) -> str | None:
+    """The checkpoint that the run goes on from, if there is one."""
+    if not runner._resume:
+        return None
+    return runner._load_from or find_latest_checkpoint(runner.work_dir)

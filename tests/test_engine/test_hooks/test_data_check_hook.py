@@ -1,6 +1,7 @@
 """Data sets of the four libraries, right and wrong."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -31,8 +32,8 @@ def model_of(*numbers):
     return nn.ModuleDict({f'head{i}': SomeHead(number) for i, number in enumerate(numbers)})
 
 
-def check(dataset, *numbers, num_samples=100, num_masks=10):
-    return DataCheck(dataset, NAME, num_samples, num_masks).run(model_of(*numbers))
+def check(dataset, *numbers, num_masks=10):
+    return DataCheck(dataset, NAME, num_masks).run(model_of(*numbers))
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +123,7 @@ def videos(tmp_path):
 
 def test_detection(coco):
     assert check(coco(), 2, 2) == (
-        f'{NAME} (CocoDataset): 3 of 3 samples looked at: 3 files, 2 classes'
+        f'{NAME} (CocoDataset): 3 samples: 3 files, which exist, 2 classes'
     )
     message = r'has 2 classes, but there is .*head0.num_classes=2, .*head1.num_classes=80. Set '
     with pytest.raises(ValueError, match=message + r'model.head1.num_classes to 2'):
@@ -145,16 +146,26 @@ def test_missing_files(coco, videos):
     dataset = coco(data_prefix=dict(img='elsewhere'))
     with pytest.raises(FileNotFoundError) as error:
         check(dataset, 2)
-    parts = ('3 of the 3 files looked for do not exist', 'elsewhere/0.png', "'img': '", 'ann_file=')
+    parts = ('elsewhere/0.png', 'elsewhere/1.png', "'img': '", 'ann_file=')
     assert all(part in str(error.value) for part in parts)
-    with pytest.raises(FileNotFoundError, match=r'1 of the 4 files .*/2.mp4'):
-        check(videos([0, 1, 2, 1], missing=[2]), 3)
+    message = r'3 of the 3 files that .*/coco.json names do not exist'
+    assert re.search(message, str(error.value))
+
+
+def test_all_missing_files_are_counted(videos, tmp_path):
+    """A sample of a thousand would have found hardly any of them."""
+    dataset = videos([0] * 3000, missing=range(7, 3000, 300))
+    with pytest.raises(FileNotFoundError) as error:
+        check(dataset, 1)
+    message = f'{NAME} (VideoDataset): 10 of the 3000 files that {tmp_path}/list.txt names do not '
+    names = [f'{tmp_path}/{index}.mp4' for index in sorted(range(7, 3000, 300), key=str)][:5]
+    assert f'{message}exist: {", ".join(names)}, ...' in str(error.value)
 
 
 def test_masks(masks):
     classes = dict(metainfo=dict(classes=('sky', 'sea', 'sand')))
     assert check(masks([0, 1, 2, 255], **classes), 3, 3) == (
-        f'{NAME} (BaseSegDataset): 2 of 2 samples looked at: 4 files, 3 classes, classes in 2 '
+        f'{NAME} (BaseSegDataset): 2 samples: 4 files, which exist, 3 classes, classes in 2 '
         'masks: 3 (0 to 2)'
     )
     message = r'masks/0.png has the values \[3\].* masks may hold 0 to 2 and 255'
@@ -192,13 +203,13 @@ def test_masks_read_as_the_library_reads_them(masks):
     init_default_scope('mmseg')
     info = dataset.get_data_info(0)
     loaded = TRANSFORMS.build(dict(type='LoadAnnotations'))(dict(info))['gt_seg_map']
-    ours = DataCheck(dataset, NAME, 10, 10)._read_mask(info['seg_map_path'])
+    ours = DataCheck(dataset, NAME, 10)._read_mask(info['seg_map_path'])
     assert ours == set(np.unique(loaded).tolist()) == {0, 1, 255}
 
 
 def test_videos(videos):
-    assert 'looked at: 4 files, labels 0 to 2' in check(videos([0, 1, 2, 1]), 3)
-    with pytest.raises(ValueError, match=r'labels looked at go from 1 to 3, but the 3 classes'):
+    assert '4 files, which exist, labels 0 to 2' in check(videos([0, 1, 2, 1]), 3)
+    with pytest.raises(ValueError, match=r'the labels go from 1 to 3, but the 3 classes'):
         check(videos([1, 2, 3]), 3)
     with pytest.raises(ValueError, match='parts of the model disagree, but there is .*=400'):
         check(videos([0, 1]), 2, 400)
@@ -240,7 +251,7 @@ def test_image_folders(tmp_path):
     for name in ('cat/0.png', 'cat/1.png', 'dog/2.png'):
         image(tmp_path / name)
     dataset = make('mmpretrain.CustomDataset', data_root=str(tmp_path))
-    assert '3 files, 2 classes, labels 0 to 1' in check(dataset, 2)
+    assert '3 files, which exist, 2 classes, labels 0 to 1' in check(dataset, 2)
     with pytest.raises(ValueError, match=r'has 2 classes, but there is .*num_classes=1000'):
         check(dataset, 1000)
 
@@ -250,7 +261,7 @@ def test_depth(tmp_path):
     image(tmp_path / 'images/kitchen_1.jpg')
     image(tmp_path / 'annotations/kitchen_1.png', 200)
     dataset = make('mmseg.NYUDataset', data_root=str(tmp_path))
-    assert check(dataset, 1).endswith('1 of 1 samples looked at: 2 files')
+    assert check(dataset, 1).endswith('1 samples: 2 files, which exist')
 
 
 def test_empty(tmp_path):
@@ -265,8 +276,14 @@ def test_empty(tmp_path):
         check(dataset, 1)
 
 
-def test_looks_at_the_stated_number(videos):
-    assert '3 of 7 samples looked at: 3 files' in check(videos([0] * 7), 1, num_samples=3)
+def test_a_label_of_one_sample_in_thousands(videos):
+    with pytest.raises(ValueError, match='the labels go from 0 to 3, but the 3 classes'):
+        check(videos([0] * 1500 + [3] + [0] * 1500), 3)
+
+
+def test_opens_the_stated_number_of_masks(masks):
+    options = dict(metainfo=dict(classes=('sky', 'sea')))
+    assert 'classes in 1 masks' in check(masks([0, 1], **options), 2, num_masks=1)
     assert spread(7, 3) == [0, 3, 6]
     assert spread(2, 9) == [0, 1] and spread(0, 9) == [] and spread(5, 1) == [0]
 
@@ -336,7 +353,6 @@ def test_looks_at_the_loops_that_run(videos):
         DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=wrong))
 
 
-@pytest.mark.parametrize('options', [dict(num_samples=0), dict(num_masks=-1)])
-def test_numbers_are_positive(options):
+def test_number_is_positive():
     with pytest.raises(ValueError, match='must be positive'):
-        DataCheckHook(**options)
+        DataCheckHook(num_masks=0)

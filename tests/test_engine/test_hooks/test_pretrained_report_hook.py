@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
@@ -68,8 +69,22 @@ def pretrained(checkpoint, prefix='teacher.backbone.', **changes):
     return backbone_cfg(init_cfg=init_cfg, **changes)
 
 
-def make_runner(work_dir, backbone, model=Classifier, wrapper=None, hook=None, **options):
+PLAIN = dict(type='PlainCheckpointHook')
+REPORT = dict(type='PretrainedReportHook')
+
+
+def make_runner(
+    work_dir,
+    backbone,
+    model=Classifier,
+    wrapper=None,
+    hook=None,
+    checkpoint=PLAIN,
+    custom_hooks=None,
+    **options,
+):
     model = model(backbone)
+    custom_hooks = [dict(REPORT, **(hook or {}))] if custom_hooks is None else custom_hooks
     return Runner(
         model=wrapper(model) if wrapper else model,
         work_dir=str(work_dir),
@@ -78,8 +93,8 @@ def make_runner(work_dir, backbone, model=Classifier, wrapper=None, hook=None, *
         ),
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        default_hooks=dict(checkpoint=dict(type='PlainCheckpointHook')),
-        custom_hooks=[dict(type='PretrainedReportHook', **(hook or {}))],
+        default_hooks=dict(checkpoint=checkpoint),
+        custom_hooks=custom_hooks,
         experiment_name=f'pretrained{next(_count)}',
         default_scope='mmvidssl',
         **options,
@@ -204,21 +219,115 @@ def test_refuses_what_is_initialised_again(files, tmp_path):
     assert runner.iter == 0
 
 
-def test_another_start_is_not_checked(files, tmp_path):
-    """Neither what is resumed nor what ``load_from`` replaces."""
-    backbone = pretrained(files / 'dora.pth', final_norm=False)
-    make_runner(tmp_path / 'first', backbone).train()
+def test_another_start_takes_the_place_of_init_cfg(files, tmp_path):
+    """Neither what is resumed nor what ``load_from`` replaces is checked."""
+    make_runner(tmp_path / 'first', pretrained(files / 'dora.pth')).train()
     start = str(tmp_path / 'first' / 'epoch_1.pth')
-    uncovered = pretrained(files / 'dora.pth', final_norm=False, layer_scale_init_value=1e-5)
-    with pytest.raises(ValueError, match='gamma1.weight: not in the file'):
+    uncovered = pretrained(files / 'maskfeat.pth', 'backbone.')
+    with pytest.raises(ValueError, match='do not fit'):
         make_runner(tmp_path / 'third', uncovered).train()
     runner = make_runner(tmp_path / 'second', uncovered, load_from=start)
     runner.train()
     assert f'weights come from {start}' in log_of(runner)
+    assert f'model: 32 of 32 tensors loaded from {start}: 32 as they are' in log_of(runner)
     (tmp_path / 'second' / 'last_checkpoint').unlink()  # PlainCheckpointHook finds it all the same
     runner = make_runner(tmp_path / 'second', uncovered, resume=True)
     runner.train()
     assert runner.epoch == 1
+
+
+class Start(Hook):
+    """The backbone when training begins."""
+
+    priority = 'LOWEST'
+
+    def before_train(self, runner):
+        self.state = {k: v.clone() for k, v in runner.model.backbone.state_dict().items()}
+
+
+HOOKS_OF_A_CONFIG = {
+    'ours': (PLAIN, [REPORT]),
+    'ours without a report': (PLAIN, []),
+    "MMEngine's and a report": (dict(type='mmengine.CheckpointHook'), [REPORT]),
+}
+
+
+@pytest.mark.parametrize(
+    'checkpoint, custom_hooks', HOOKS_OF_A_CONFIG.values(), ids=HOOKS_OF_A_CONFIG
+)
+def test_load_from_a_run_of_dora_takes_the_teacher(files, tmp_path, checkpoint, custom_hooks):
+    """MMEngine's prefixes would take the student."""
+    options = dict(
+        load_from=str(files / 'dora.pth'), checkpoint=checkpoint, custom_hooks=custom_hooks
+    )
+    runner = make_runner(tmp_path, backbone_cfg(), **options)
+    start = Start()
+    runner.register_hook(start, priority='LOWEST')
+    runner.train()
+    weights = torch.load(files / 'dora.pth', weights_only=True)['state_dict']
+    for name, value in start.state.items():
+        assert torch.equal(value, weights[f'teacher.backbone.{name}']), name
+    assert (
+        f'{files}/dora.pth holds a student and a teacher, Classifier has one backbone and takes '
+        f"the teacher's. backbone: 30 of 30 tensors loaded from {files}/dora.pth (prefix "
+        "'teacher.backbone.')"
+    ) in log_of(runner)
+
+
+@pytest.mark.parametrize(
+    'checkpoint, custom_hooks', HOOKS_OF_A_CONFIG.values(), ids=HOOKS_OF_A_CONFIG
+)
+def test_load_from_another_method_is_refused(files, tmp_path, checkpoint, custom_hooks):
+    options = dict(checkpoint=checkpoint, custom_hooks=custom_hooks)
+    runner = make_runner(tmp_path, backbone_cfg(), load_from=str(files / 'maskfeat.pth'), **options)
+    with pytest.raises(ValueError, match='does not cover the Classifier: 32 of its 32 tensors'):
+        runner.train()
+    assert runner.iter == 0
+
+
+@pytest.mark.parametrize(
+    'checkpoint, custom_hooks', HOOKS_OF_A_CONFIG.values(), ids=HOOKS_OF_A_CONFIG
+)
+def test_a_pretrained_backbone_alone_is_not_tested(files, tmp_path, checkpoint, custom_hooks):
+    """MMEngine would test a head of random weights."""
+    options = dict(
+        load_from=str(files / 'dora.pth'),
+        checkpoint=checkpoint,
+        custom_hooks=custom_hooks,
+        test_dataloader=dict(dataset=Images(), batch_size=2, sampler=dict(type='DefaultSampler')),
+        test_cfg=dict(),
+        test_evaluator=dict(type='mmengine.DumpResults', out_file_path=str(tmp_path / 'a.pkl')),
+    )
+    runner = make_runner(tmp_path, backbone_cfg(), **options)
+    with pytest.raises(ValueError, match=r'2 of its 32 .*(.|\n)*head.weight: not in the file'):
+        runner.test()
+
+
+def test_an_init_cfg_without_a_prefix_leaves_a_choice(files, tmp_path):
+    class Whole(Classifier):
+        def __init__(self, backbone, prefix=None):
+            super().__init__(backbone)
+            checkpoint = str(files / 'dora.pth')
+            self.init_cfg = dict(type='Pretrained', checkpoint=checkpoint, prefix=prefix)
+
+    message = "model.init_cfg: .*dora.pth holds the backbones.*Set model.init_cfg.prefix='teacher.'"
+    hook = dict(allow_new=['head.*'])
+    with pytest.raises(ValueError, match=message):
+        make_runner(tmp_path / 'either', backbone_cfg(), model=Whole, hook=hook).train()
+    runner = make_runner(
+        tmp_path / 'teacher',
+        Whole(backbone_cfg(), 'teacher.'),
+        hook=hook,
+        model=lambda whole: whole,
+    )
+    runner.train()
+    assert "(prefix 'teacher.'): 30 as they are" in log_of(runner)
+
+
+def test_a_deeper_model_is_refused(files, tmp_path):
+    shallow = dict(embed_dims=24, num_layers=1, num_heads=4, feedforward_channels=48)
+    with pytest.raises(ValueError, match='is of a deeper model: layers.1 would be left over'):
+        make_runner(tmp_path, pretrained(files / 'dora.pth', arch=shallow)).train()
 
 
 def test_warns_if_nothing_is_pretrained(tmp_path):
@@ -235,6 +344,7 @@ def test_patterns_are_a_list():
 def test_validation_needs_no_file(caplog):
     class Idle:
         _train_loop = dict(max_epochs=1)
+        _resume, _load_from = False, None
         logger = logging.getLogger('idle')
 
     PretrainedReportHook().before_run(Idle())
