@@ -21,10 +21,11 @@ def test_no_reader_hangs_or_dies(tmp_path):
     tally = fuzz_readers(tmp_path, num_damages=40, seed=1, timeout=30)
     assert tally.is_safe, tally
     assert 'DecordReader' in tally.outcomes
+    assert {'PyAVReader', 'ProxyReader'} <= set(tally.outcomes)
     for name, count in tally.outcomes.items():
         assert count.total() == 40 or len(tally.skipped[name]) == len(SAMPLES)
-    assert tally.outcomes['DecordReader']['decoded']
-    assert tally.outcomes['DecordReader']['typed error']
+    for name in ('DecordReader', 'PyAVReader', 'ProxyReader'):
+        assert tally.outcomes[name]['decoded'] and tally.outcomes[name]['typed error']
 
 
 class UntypedReader(PlainReader):
@@ -72,4 +73,4 @@ def test_a_crash_is_caught_but_a_hang_is_not_safe():
 
 
 def test_samples_are_of_several_containers(tmp_path):
-    assert len({path.suffix for path in write_samples(tmp_path)}) == 4
+    assert len({path.suffix for path in write_samples(tmp_path)}) == 5

@@ -38,7 +38,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument('--workers', type=int, nargs='+', help='(default: 1, and one a core)')
     parser.add_argument('--batches', type=int, default=10, help='(default: %(default)s)')
-    parser.add_argument('--readers', nargs='*', default=['PyAVReader'], choices=READERS)
+    parser.add_argument(
+        '--readers', nargs='*', choices=READERS, help='(default: those that are installed)'
+    )
     parser.add_argument('--proxies', nargs='*', default=[], help="to compare with the config's")
     parser.add_argument('--step-seconds', help="of an iteration without its data, or 'model'")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
@@ -54,7 +56,8 @@ def main() -> None:
     if step is not None:
         step = measure_step(cfg) if step == 'model' else float(step)
         print(f'an iteration of {cfg.train_dataloader.batch_size}: {step:.3f} s without data')
-    sources = {name: with_reader(cfg, dict(type=f'mmvidssl.{name}')) for name in args.readers}
+    names = installed_readers() if args.readers is None else args.readers
+    sources = {name: with_reader(cfg, dict(type=f'mmvidssl.{name}')) for name in names}
     if args.proxies:
         sources['proxies'] = with_videos(cfg, args.proxies)
     for name, source in sources.items():
@@ -69,6 +72,14 @@ def main() -> None:
         if step is not None:
             wanted = needed_workers(rate, cfg.train_dataloader.batch_size, step)
             print(f'{name}: {recommendation(wanted)}')
+
+
+def installed_readers() -> list[str]:
+    try:
+        import torchcodec.decoders  # noqa: F401  (without FFmpeg's libraries it fails here)
+    except (ImportError, RuntimeError):
+        return [name for name in READERS if name != 'TorchCodecReader']
+    return list(READERS)
 
 
 def recommendation(wanted: int) -> str:

@@ -1,0 +1,59 @@
+"""The benchmarks run as their help says, on next to nothing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.utils_run import tiny_cfg
+from tests.utils_video import write_video
+
+TOOLS = Path(__file__).parents[2] / 'tools/benchmarks'
+
+
+def run(name, *args):
+    done = subprocess.run(
+        [sys.executable, str(TOOLS / name), *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_data(tmp_path):
+    video = write_video(tmp_path / 'v.mp4', num_frames=120)
+    cfg = tiny_cfg(video, tmp_path / 'work')
+    cfg.dump(tmp_path / 'config.py')
+    out = run(
+        'data.py',
+        tmp_path / 'config.py',
+        *('--readers', 'PyAVReader', 'DecordReader'),
+        *('--proxies', video, '--workers', 0, '--batches', 1, '--step-seconds', 'model'),
+    )
+    for name in ('PyAVReader', 'DecordReader', 'proxies'):
+        assert re.search(rf'{name}, 0 worker\(s\): [\d.]+ clips/s, training waits \d+%', out), out
+        assert re.search(rf'{name}: \d+ worker\(s\) would keep up', out), out
+
+
+@pytest.mark.slow
+def test_decoding(tmp_path):
+    out = run(
+        'decoding.py',
+        *('--work-dir', tmp_path, '--height', 180, '--minutes', 0.35),
+        *('--clips', 1, '--proxy-clips', 2, '--rounds', 1),
+        *('--kinds', 'reopen', 'PyAVReader', 'PyAVReader, guarded', 'proxy'),
+    )
+    assert len(re.findall(r's a clip .* times the clips of reopen', out)) == 4, out
+
+
+@pytest.mark.slow
+def test_reader_memory():
+    out = run('reader_memory.py', *('--clips', 10, '--videos', 2, '--size', 64, 96), '--guarded')
+    for name in ('PyAVReader', 'DecordReader', 'ProxyReader'):
+        assert re.search(rf'{name}: 10: \d+ MiB', out), out
