@@ -15,7 +15,8 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    # Seconds that processes wait for one whose disk stalls; it ends by itself after 2 x 120.
+    dist_cfg=dict(backend='nccl', timeout=1800),
 )
 
 # Add dict(type='TensorboardVisBackend') for TensorBoard.

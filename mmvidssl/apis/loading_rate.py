@@ -19,6 +19,8 @@ from mmvidssl.engine.optimizers import fit_to_device
 from mmvidssl.registry import MODELS
 from mmvidssl.utils import register_all_modules
 
+MIN_BATCHES_EACH = 4
+
 
 class LoadingRate(NamedTuple):
     """What loading some batches took.
@@ -46,13 +48,16 @@ def measure_loading(
     Args:
         cfg: With ``train_dataloader``.
         num_workers: In place of the config's.
-        num_batches: Timed, after the workers' first ones.
+        num_batches: Timed, after the workers' first ones; at least four of each worker, and as
+            many of each, because workers that began together deliver together.
         step_seconds: What training does between two batches; it is slept through, as on a GPU.
 
     Raises:
         ValueError: the data set has too few batches; whatever the data set raises.
     """
     loader = build_loader(cfg, num_workers)
+    each = max(1, num_workers)
+    num_batches = max(math.ceil(num_batches / each), MIN_BATCHES_EACH) * each
     num_first = max(1, num_workers * (loader.prefetch_factor or 0))
     rounds = 1 if step_seconds is None else 2
     needed = num_first + rounds * num_batches

@@ -16,7 +16,7 @@ from .clip_index import ClipIndex
 from .clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .proxy_hint import advise_on_proxies
 from .quarantine import ReplacesBroken
-from .readers import DEFAULT_TIMEOUT, Readers, build_readers, probe_video
+from .readers import Readers, build_readers, probe_video
 from .transforms import DecodeClip, SplitClips, build_transforms
 
 
@@ -62,8 +62,8 @@ class LongVideoDataset(ReplacesBroken):
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the files alone until first use.
         timeout: Seconds until a video must have been looked at when the data set is built
-            (:class:`GuardedReaders`); ``None`` for no deadline. Decoding has its own, see
-            :class:`DecodeClip`.
+            (:class:`GuardedReaders`): the first time, all of it is read (:func:`load_index`).
+            ``None`` for no deadline. Decoding has its own, see :class:`DecodeClip`.
         max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
             before another one takes its place.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
@@ -93,7 +93,7 @@ class LongVideoDataset(ReplacesBroken):
         test_mode: bool = False,
         lazy_init: bool = False,
         metainfo: dict | None = None,
-        timeout: float | None = DEFAULT_TIMEOUT,
+        timeout: float | None = 1800.0,
         max_retries: int = 1,
         quarantine_after: int | None = 3,
     ) -> None:

@@ -8,9 +8,12 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 
 from .clip_index import ClipIndex
-from .readers import VideoError
+from .readers import DecodeTimeoutError, VideoError
 
 MAX_REPLACEMENTS = 10
+# Deadlines that one sample may run into. Other processes wait meanwhile, and give up after
+# ``env_cfg.dist_cfg.timeout``.
+MAX_TIMEOUTS = 2
 NUM_SHOWN = 10
 
 
@@ -67,10 +70,12 @@ class Quarantine:
 class ReplacesBroken(BaseDataset):
     """Base of data sets that go on when a video cannot be read.
 
-    A sample whose video raises :class:`VideoError` is tried ``max_retries`` times more. Then
-    another one is drawn in its place, from the seed and the sample's own index and draw: the same
-    one in whatever worker, as long as that has the same videos in quarantine. All other errors are
-    mistakes, and raised. In ``test_mode`` nothing is replaced: scores would lie.
+    A sample whose video raises :class:`VideoError` is tried ``max_retries`` times more, unless it
+    ran into the deadline: a disk that stalls does so again, and other processes wait. Then another
+    one is drawn in its place, from the seed and the sample's own index and draw: the same one in
+    whatever worker, as long as that has the same videos in quarantine. A second deadline ends it.
+    All other errors are mistakes, and raised. In ``test_mode`` nothing is replaced: scores would
+    lie.
 
     The pipeline receives ``decode_failures`` (see :class:`VidSSLDataSample`) where there are some.
     """
@@ -118,6 +123,7 @@ class ReplacesBroken(BaseDataset):
         if self.test_mode or self.quarantine is None:
             return self._try(now, [])
         failures: list[dict] = []
+        num_timeouts = 0
         for replacement in range(1, MAX_REPLACEMENTS + 2):
             video = self.video_of(now.index)
             if video in self.quarantine.reasons:
@@ -127,6 +133,9 @@ class ReplacesBroken(BaseDataset):
                     sample = self._try(now, failures)
                 except VideoError as error:
                     failures.append(self._note_failure(video, error))
+                    num_timeouts += isinstance(error, DecodeTimeoutError)
+                    if num_timeouts == MAX_TIMEOUTS:
+                        break
                 else:
                     self.quarantine.note_success(video)
                     return sample
@@ -143,6 +152,8 @@ class ReplacesBroken(BaseDataset):
         for _ in range(self.max_retries):
             try:
                 return self._run_pipeline(now, failures)
+            except DecodeTimeoutError:
+                raise
             except VideoError as error:
                 video = self.video_of(now.index)
                 failures.append(self._describe(video, _reason(error), False, is_replaced=False))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    # Several nodes may write into one folder, with equal process numbers.
+    unique = f'{os.getpid()}.{secrets.token_hex(4)}'
+    temporary = path.with_name(f'.{path.stem}.{unique}.tmp{path.suffix}')
     try:
         yield temporary
         replace_synced(temporary, path)

@@ -45,7 +45,7 @@ def cfg(tmp_path):
         interval_unit='frames',
         pipeline=[dict(type='SleepTransform'), *dataset.pipeline],
     )
-    cfg.train_dataloader.sampler.num_samples_per_epoch = 64
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 128
     cfg.work_dir = str(tmp_path / 'work')
     return cfg
 
@@ -61,6 +61,13 @@ def test_a_slow_data_set_is_found_slow_and_workers_help(cfg):
     assert several.num_workers == 2
     assert several.wait_share < one.wait_share
     assert 20 < several.mib_per_worker < 4000
+
+
+def test_every_worker_gives_as_many_batches(cfg):
+    """They deliver together: a few batches of many workers would be part of a burst."""
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 20
+    with pytest.raises(ValueError, match=r'10 batches of 2, 24 are needed: 8 .* 1 x 16'):
+        measure_loading(cfg, num_workers=4, num_batches=1)
 
 
 def test_too_short_a_data_set_is_refused(cfg):

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset
-from mmvidssl.datasets.quarantine import MAX_REPLACEMENTS, NoVideoLeftError, Quarantine
-from mmvidssl.datasets.readers import UndecodableVideoError, VideoError
+from mmvidssl.datasets.quarantine import (
+    MAX_REPLACEMENTS,
+    MAX_TIMEOUTS,
+    NoVideoLeftError,
+    Quarantine,
+)
+from mmvidssl.datasets.readers import DecodeTimeoutError, UndecodableVideoError, VideoError
 from tests.utils_video import write_video
 
 NAMES = [f'{letter}.mp4' for letter in 'abcdef']
@@ -13,6 +18,8 @@ NAMES = [f'{letter}.mp4' for letter in 'abcdef']
 
 class Failing:
     """A pipeline's step that fails for some videos, so many times."""
+
+    error: type[VideoError] = UndecodableVideoError
 
     def __init__(self, **times) -> None:
         self.times = {f'{letter}.mp4': number for letter, number in times.items()}
@@ -23,7 +30,7 @@ class Failing:
         self.seen.append(name)
         if self.times.get(name, 0):
             self.times[name] -= 1
-            raise UndecodableVideoError(f'{name} is broken')
+            raise self.error(f'{name} is broken')
         return dict(results, name=name, drawn=results['rng'].random())
 
 
@@ -105,6 +112,23 @@ def test_a_lost_disk_is_not_searched_to_the_end(tmp_path, monkeypatch):
     with pytest.raises(NoVideoLeftError):
         dataset[ClipIndex(1, 0)]
     assert len(step.seen) == MAX_REPLACEMENTS + 1
+
+
+def test_a_stalled_disk_is_asked_twice_and_no_more(tmp_path):
+    """Other processes wait meanwhile: two deadlines, however many retries and videos there are."""
+    step = Failing(a=999, b=999, c=999, d=999, e=999, f=999)
+    step.error = DecodeTimeoutError
+    dataset = listed(tmp_path, step, max_retries=5, quarantine_after=1000)
+    with pytest.raises(NoVideoLeftError, match='DecodeTimeoutError'):
+        dataset[ClipIndex(1, 0)]
+    assert len(step.seen) == MAX_TIMEOUTS
+
+
+def test_one_stall_is_replaced(tmp_path):
+    step = Failing(b=1)
+    step.error = DecodeTimeoutError
+    sample = listed(tmp_path, step, max_retries=5)[ClipIndex(1, 0)]
+    assert sample['name'] != 'b.mp4' and told(sample) == [('b.mp4', True, True)]
 
 
 def test_other_errors_are_not_swallowed(tmp_path):

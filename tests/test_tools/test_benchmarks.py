@@ -38,7 +38,7 @@ def test_data(tmp_path):
     )
     for name in ('PyAVReader', 'DecordReader', 'proxies'):
         assert re.search(rf'{name}, 0 worker\(s\): [\d.]+ clips/s, training waits \d+%', out), out
-        assert re.search(rf'{name}: \d+ worker\(s\) would keep up', out), out
+        assert re.search(rf'{name}: num_workers=\d+ would keep up', out), out
 
 
 @pytest.mark.slow

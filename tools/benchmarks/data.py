@@ -43,6 +43,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--proxies', nargs='*', default=[], help="to compare with the config's")
     parser.add_argument('--step-seconds', help="of an iteration without its data, or 'model'")
+    parser.add_argument(
+        '--processes', type=int, default=1, help='GPUs of a machine (default: %(default)s)'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     return parser.parse_args()
 
@@ -61,7 +64,7 @@ def main() -> None:
     if args.proxies:
         sources['proxies'] = with_videos(cfg, args.proxies)
     for name, source in sources.items():
-        for num_workers in args.workers or sorted({1, os.cpu_count() or 1}):
+        for num_workers in args.workers or sorted({1, num_cores()}):
             rate = measure_loading(source, num_workers, args.batches, step)
             line = f'{name}, {num_workers} worker(s): {rate.clips_per_second:.2f} clips/s'
             if rate.wait_share is not None:
@@ -71,7 +74,7 @@ def main() -> None:
             print(line, flush=True)
         if step is not None:
             wanted = needed_workers(rate, cfg.train_dataloader.batch_size, step)
-            print(f'{name}: {recommendation(wanted)}')
+            print(f'{name}: {recommendation(wanted, args.processes)}')
 
 
 def installed_readers() -> list[str]:
@@ -82,11 +85,22 @@ def installed_readers() -> list[str]:
     return list(READERS)
 
 
-def recommendation(wanted: int) -> str:
-    cores = os.cpu_count() or 1
-    text = f'{wanted} worker(s) would keep up with such iterations (num_workers={wanted} a process)'
-    if wanted > cores:
-        text += f'; this machine has {cores} cores: make proxies, or repeat clips (clips_per_seek)'
+def num_cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def recommendation(wanted: int, num_processes: int) -> str:
+    text = f'num_workers={wanted} would keep up with such iterations'
+    if num_processes > 1:
+        text += f', {wanted * num_processes} workers for {num_processes} processes'
+    if wanted * num_processes > num_cores():
+        text += (
+            f'; {num_cores()} core(s) may be used here: make proxies (make_proxy.py), or '
+            'take several clips from one place (clips_per_seek)'
+        )
     return text
 
 

@@ -112,7 +112,7 @@ def make_proxy(video: Path, folder: Path) -> Path:
     command = [sys.executable, str(script), str(video), '--out', str(folder)]
     started = time.monotonic()
     subprocess.run([*command, '--short-side', '720', '--fps', '4'], check=True)
-    (proxy,) = folder.glob(f'{video.stem}*')
+    (proxy,) = folder.glob(f'{video.stem}.frames')
     print(f'made {proxy} in {time.monotonic() - started:.0f} s', flush=True)
     return proxy
 
@@ -169,7 +169,7 @@ def main() -> None:
     video = args.work_dir / f'{args.height}p60_{args.minutes:g}min.mp4'
     proxy_folder = args.work_dir / 'proxies'
     if args.kind:
-        proxy = next(iter(proxy_folder.glob(f'{video.stem}*')), video)
+        proxy = next(iter(proxy_folder.glob(f'{video.stem}.frames')), video)
         print(json.dumps(measure(args, video, proxy)))
         return
     if not video.exists():
@@ -177,7 +177,7 @@ def main() -> None:
         make_video(video, args.height, args.minutes)
         print(f'made {video} in {time.monotonic() - started:.0f} s', flush=True)
     print(f'{video}: {video.stat().st_size / 2**20:.0f} MiB', flush=True)
-    if 'proxy' in args.kinds and not list(proxy_folder.glob(f'{video.stem}*')):
+    if 'proxy' in args.kinds and not list(proxy_folder.glob(f'{video.stem}.frames')):
         make_proxy(video, proxy_folder)
     runs: dict[str, list[dict]] = {kind: [] for kind in args.kinds}
     for seed in range(args.rounds):

@@ -77,13 +77,19 @@ class IndexedReader(ABC):
             indices = nearest_frames(self.timestamps, np.asarray(times, dtype=np.float64))
         inds = check_frame_inds(indices, self.num_frames, self.path)
         wanted, where = np.unique(inds, return_inverse=True)
-        frames = list(self.iter_frames(wanted, short_side))
-        if len({frame.shape for frame in frames}) > 1:
-            self.close()
-            raise UndecodableVideoError(
-                f'frames {describe_range(wanted)} of {self.path} have several sizes; encode it anew'
-            )
-        return np.stack([frames[i] for i in where])
+        frames: np.ndarray | None = None  # filled as they come: whole 4K frames fit only once
+        for number, frame in enumerate(self.iter_frames(wanted, short_side)):
+            if frames is None:
+                frames = np.empty((len(inds), *frame.shape), dtype=np.uint8)
+            if frame.shape != frames.shape[1:]:
+                self.close()
+                raise UndecodableVideoError(
+                    f'frames {describe_range(wanted)} of {self.path} have several sizes; encode it '
+                    'anew'
+                )
+            frames[where == number] = frame
+        assert frames is not None
+        return frames
 
     def iter_frames(
         self, wanted: np.ndarray, short_side: int | None = None
