@@ -45,10 +45,24 @@ def readers():
     readers.close()
 
 
-def children() -> list[int]:
-    """Processes that this one started and that are not gone, zombies included."""
+def all_children() -> set[int]:
     with open(f'/proc/self/task/{os.getpid()}/children') as file:
-        return [int(pid) for pid in file.read().split()]
+        return set(map(int, file.read().split()))
+
+
+EARLIER: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def earlier_children():
+    """Decoders of data sets that other tests hold are none of our business."""
+    EARLIER.clear()
+    EARLIER.update(all_children())
+
+
+def children() -> list[int]:
+    """Processes that a test started and that are not gone, zombies included."""
+    return sorted(all_children() - EARLIER)
 
 
 def ask(readers, what, path='a'):
