@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files
 from mmvidssl.utils.coco_classes import check_detection_data
+from mmvidssl.utils.data_files import check_data_files
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
 EXAMPLES = """examples:
@@ -64,6 +65,7 @@ def main() -> None:
         cfg = load_run_config(args)
         set_resume(cfg, args.resume)
         check_pretrained_files(cfg)
+        check_data_files(cfg)
         check_detection_data(cfg)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())

@@ -1,11 +1,12 @@
 """Names of classes, and the categories of a COCO annotation file."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
+
+from .data_files import leaves
 
 
 def check_coco_classes(place: str, ann_file: str, classes: Sequence[str]) -> None:
@@ -37,31 +38,15 @@ def check_detection_data(cfg: Config) -> None:
     """Check the names of classes of every COCO data set of a config that names its own.
 
     Raises:
-        FileNotFoundError: if such a data set's annotation file does not exist.
         ValueError: as :func:`check_coco_classes`.
     """
     for part in ('train', 'val', 'test'):
         loader = cfg.get(f'{part}_dataloader') or {}
-        place = f'{part}_dataloader.dataset'
-        for dataset in _leaves(loader.get('dataset')):
+        for place, dataset in leaves(loader.get('dataset'), f'{part}_dataloader.dataset'):
             classes = (dataset.get('metainfo') or {}).get('classes')
             ann_file = str(dataset.get('ann_file') or '')
             if isinstance(classes, str) or not classes or not ann_file.endswith('.json'):
                 continue
             path = Path(dataset.get('data_root') or '', ann_file)
-            if not path.is_file():
-                raise FileNotFoundError(
-                    f'{place}: the annotation file {path} does not exist. It is put together from '
-                    'data_root and ann_file.'
-                )
-            check_coco_classes(place, str(path), classes)
-
-
-def _leaves(dataset: Any) -> Iterator[dict]:
-    """Configs of data sets within those of wrappers."""
-    if isinstance(dataset, dict):
-        inner = dataset.get('datasets') or dataset.get('dataset')
-        if inner is None:
-            yield dataset
-        for part in inner if isinstance(inner, (list, tuple)) else [inner]:
-            yield from _leaves(part)
+            if path.is_file():  # else see check_data_files
+                check_coco_classes(place, str(path), classes)

@@ -95,7 +95,7 @@ def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
         ),
         (
             "val_dataloader = dict(dataset=dict(ann_file='no.json', metainfo=dict(classes=['a'])))",
-            'val_dataloader.dataset: the annotation file no.json does not exist',
+            'val_dataloader.dataset.ann_file: no.json does not exist. Name another with',
         ),
     ],
 )

@@ -42,10 +42,9 @@ WRAPPERS = [
 def test_data_sets_of_a_config(ann_file, wrap):
     check_detection_data(config_of(ann_file, ('cat',), wrap))
     check_detection_data(config_of(ann_file, None, wrap))
-    with pytest.raises(ValueError, match=r'train_dataloader.dataset: metainfo.classes .*cow'):
+    with pytest.raises(ValueError, match=r'train_dataloader.dataset.*: metainfo.classes .*cow'):
         check_detection_data(config_of(ann_file, ('cow',), wrap))
-    with pytest.raises(FileNotFoundError, match=r'none.json does not exist.* data_root'):
-        check_detection_data(config_of(ann_file.with_name('none.json'), ('cat',), wrap))
+    check_detection_data(config_of(ann_file.with_name('none.json'), ('cat',), wrap))
 
 
 def test_other_data_sets_are_passed_over(tmp_path):

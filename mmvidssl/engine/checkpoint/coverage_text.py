@@ -65,6 +65,8 @@ def report(source: Source, coverage: Coverage) -> str:
     parts.append(f'{len(new)} new' + (f' ({show(new)})' if new else ''))
     unused = f'; left over: {show(coverage.left_over)}' if coverage.left_over else ''
     others = f'; also in the file: {show(coverage.elsewhere)}' if coverage.elsewhere else ''
+    if TEACHER + BACKBONE in coverage.elsewhere:
+        others += ", the teacher's, which DINO and DoRA are evaluated with"
     return (
         f'{source.name or "model"}: {len(coverage.arrived)} of {coverage.num_tensors} tensors '
         f'loaded from {source.origin}: {", ".join(parts)}'

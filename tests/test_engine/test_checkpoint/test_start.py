@@ -68,6 +68,8 @@ def test_one_backbone_takes_the_teachers_unless_told_otherwise(dora, role, prefi
         f'file.pth holds a student and a teacher, Classifier has one backbone and takes the '
         f"{role or 'teacher'}'s. backbone: 30 of 30 tensors loaded from file.pth (prefix {prefix!r}"
     )
+    warning = "also in the file: teacher.backbone., the teacher's, which DINO and DoRA are evaluat"
+    assert (warning in line) == (role == 'student')
 
 
 def test_bare_state_dicts_are_arranged_too(dora):
