@@ -3,8 +3,12 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +155,23 @@ ODDITIES: dict[str, Callable[[Path, Path], object]] = {
 def write_mkv(whole: Path) -> Path:
     """A Matroska file beside ``whole``."""
     return write_video(whole.with_suffix('.mkv'), num_frames=20)
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """An empty folder that everyone may read; pytest keeps its own to itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def run_as_nobody(code: str) -> str:
+    """What a script prints as a user without rights (root may read everything).
+
+    What it imports before ``become_nobody()`` is there also where he may not look.
+    """
+    start = 'import os\ndef become_nobody():\n    os.getuid() or os.setuid(65534)\n'
+    command = [sys.executable, '-c', start + code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

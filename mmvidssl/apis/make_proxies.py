@@ -96,11 +96,12 @@ def verify_proxies(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
     """Compare every byte of proxies (or of all in folders) with their checksums.
 
     Returns:
-        What is wrong, by path; nothing if all are whole.
+        What is wrong, by path, also of those that cannot be read; nothing if all are whole.
     """
     failed: dict[str, str] = {}
     for path in map(Path, paths):
-        names = [file.path for file in find_files(path, [PROXY_SUFFIX])] if path.is_dir() else ['']
+        is_folder = os.path.isdir(path)  # Path.is_dir raises where nothing may be looked at
+        names = [file.path for file in find_files(path, [PROXY_SUFFIX])] if is_folder else ['']
         for file in [str(path / name) for name in names]:
             try:
                 verify_pack(file)

@@ -9,7 +9,14 @@ import av
 import cv2
 import numpy as np
 
-from mmvidssl.datasets.readers import PackWriter, VideoError, open_pack
+from mmvidssl.datasets.readers import (
+    EmptyVideoError,
+    PackWriter,
+    UndecodableVideoError,
+    VideoError,
+    VideoNotFoundError,
+    open_pack,
+)
 from mmvidssl.datasets.readers.base import shrunk_size
 from mmvidssl.version import __version__
 
@@ -147,10 +154,11 @@ def _is_made(path: Path, manifest: dict) -> bool:
 
     Raises:
         ValueError: it is another one.
+        VideoError: it cannot be read, so that nobody knows.
     """
     try:
         found = open_pack(path).manifest
-    except VideoError:
+    except (UndecodableVideoError, EmptyVideoError, VideoNotFoundError):
         return False
     same_source = found['source']['sha256'] == manifest['source']['sha256']
     if same_source and found['settings'] == manifest['settings']:

@@ -61,9 +61,10 @@ class LongVideoDataset(ReplacesBroken):
         pipeline: Transforms.
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the files alone until first use.
-        timeout: Seconds until a video must have been looked at when the data set is built
-            (:class:`GuardedReaders`): the first time, all of it is read (:func:`load_index`).
-            ``None`` for no deadline. Decoding has its own, see :class:`DecodeClip`.
+        timeout: Seconds until the answer to each request must be there while the data set is built
+            (:class:`GuardedReaders`; a video takes a handful: opening it, decoding two frames, its
+            times). The first time, all of a video is read (:func:`load_index`). ``None`` for no
+            deadline. Decoding has its own, see :class:`DecodeClip`.
         max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
             before another one takes its place.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;

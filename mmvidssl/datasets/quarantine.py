@@ -127,7 +127,8 @@ class ReplacesBroken(BaseDataset):
         for replacement in range(1, MAX_REPLACEMENTS + 2):
             video = self.video_of(now.index)
             if video in self.quarantine.reasons:
-                failures.append(self._describe(video, self.quarantine.reasons[video], True))
+                reason = self.quarantine.reasons[video]
+                failures.append(self._describe(video, reason, True, times=0))
             else:
                 try:
                     sample = self._try(now, failures)
@@ -176,13 +177,19 @@ class ReplacesBroken(BaseDataset):
         return self._describe(video, _reason(error), is_last)
 
     def _describe(
-        self, video: int, reason: str, is_quarantined: bool, is_replaced: bool = True
+        self,
+        video: int,
+        reason: str,
+        is_quarantined: bool,
+        is_replaced: bool = True,
+        times: int = 1,
     ) -> dict:
         return dict(
             path=self.path_of(video),
             reason=reason,
             replaced=is_replaced,
             quarantined=is_quarantined,
+            times=times,
         )
 
     def _describe_end(self, failures: list[dict]) -> str:

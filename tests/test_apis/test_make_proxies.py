@@ -6,6 +6,8 @@ import pytest
 from mmvidssl.apis import ProxySettings, make_proxies, proxy_workers, verify_proxies
 from mmvidssl.apis.make_proxies import plan_proxies
 from mmvidssl.apis.proxy_workers import Job, run_jobs
+from mmvidssl.datasets.readers import proxy_pack
+from tests.utils_broken_video import public_folder, run_as_nobody
 from tests.utils_video import write_video
 
 SETTINGS = ProxySettings(short_side=32, fps=4)
@@ -14,6 +16,12 @@ SETTINGS = ProxySettings(short_side=32, fps=4)
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
     return write_video(tmp_path_factory.mktemp('videos') / 'v.mp4')
+
+
+@pytest.fixture
+def public_path():
+    with public_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -79,6 +87,38 @@ def test_what_verification_finds(folder, video, tmp_path):
     failed = verify_proxies([tmp_path / 'out', tmp_path / 'gone.frames'])
     assert failed.keys() == {str(path), str(tmp_path / 'gone.frames')}
     assert 'altered' in failed[str(path)]
+
+
+def test_verification_goes_on_behind_what_cannot_be_read(folder, public_path):
+    out, locked = public_path / 'out', public_path / 'locked'
+    make_proxies([folder], out, SETTINGS, workers=1)
+    (out / 'a.frames').chmod(0)
+    (out / 'deep' / 'c.frames').write_bytes(b'no proxy')
+    locked.mkdir(mode=0)
+    code = (
+        'from mmvidssl.apis import verify_proxies\n'
+        'become_nobody()\n'
+        f'found = verify_proxies([{str(locked / "x.frames")!r}, {str(out)!r}])\n'
+        'for path, reason in found.items():\n'
+        '    print(path, reason, sep=": ")\n'
+    )
+    first, second, third = run_as_nobody(code).splitlines()
+    assert first.startswith(f'{locked}/x.frames: cannot look at {locked}/x.frames: Permission')
+    assert second.startswith(f'{out}/a.frames: cannot read the proxy {out}/a.frames: Permission')
+    assert third.startswith(f'{out}/deep/c.frames: ') and 'not begin like a proxy' in third
+
+
+def test_a_proxy_that_cannot_be_read_is_not_made_again(video, tmp_path, monkeypatch):
+    make_proxies([video], tmp_path, SETTINGS, workers=1)
+    before = (tmp_path / 'v.frames').stat()
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(proxy_pack, 'open', refuse, raising=False)
+    made = make_proxies([video], tmp_path, SETTINGS, workers=1)
+    assert 'v.frames: Permission denied' in made.failed[str(video)]
+    assert (tmp_path / 'v.frames').stat() == before
 
 
 def test_plan(folder, tmp_path):

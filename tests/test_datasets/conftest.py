@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.utils_broken_video import public_folder
 from tests.utils_video import write_video
 
 
@@ -16,6 +18,13 @@ def video(tmp_path_factory) -> Path:
 def short_video(tmp_path_factory) -> Path:
     """40 frames at 10 fps: 0, 0.1, ... 3.9 s."""
     return write_video(tmp_path_factory.mktemp('videos') / 'b.mp4', num_frames=40)
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """As ``tmp_path``, for :func:`run_as_nobody`."""
+    with public_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope='session')

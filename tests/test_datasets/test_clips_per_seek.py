@@ -110,6 +110,27 @@ def test_with_repeats_samples_stay_one_list(video):
     assert [s['data_samples'].frame_inds[0] for s in samples] == [0, 0, 3, 3, 6, 6]
 
 
+@pytest.mark.parametrize('num_repeats', [1, 2])
+def test_a_failure_replaces_all_clips_and_counts_once(video, short_video, tmp_path, num_repeats):
+    path = tmp_path / 'v.mp4'
+    path.write_bytes(short_video.read_bytes())
+    repeat = dict(type='RepeatAugment', transforms=PIPELINE[1:], num_repeats=num_repeats)
+    pipeline = [PIPELINE[0], repeat]
+    dataset = build(video, path, clips_per_seek=4, pipeline=pipeline, quarantine_after=1)
+    path.unlink()
+
+    def failures_of(index):
+        samples = dataset[ClipIndex(index, 0)]
+        return [failure for s in samples for failure in s['data_samples'].decode_failures]
+
+    first, again = failures_of(20), failures_of(21)
+    later = 4 * num_repeats - 1
+    assert [failure['times'] for failure in first] == [1] + [0] * later
+    assert [failure['times'] for failure in again] == [0] * (later + 1)  # nothing was tried
+    assert all(failure['replaced'] and failure['quarantined'] for failure in first + again)
+    assert {failure['path'] for failure in first + again} == {str(path)}
+
+
 def test_fingerprint_tells_groups_apart(video):
     options = [
         dict(),

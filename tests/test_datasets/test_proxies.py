@@ -10,6 +10,7 @@ from mmvidssl.apis import ProxySettings, make_proxy
 from mmvidssl.datasets import LongVideoDataset, VideoListDataset, WalkingToursDataset, proxy_hint
 from mmvidssl.datasets.proxy_hint import advise_on_proxies
 from mmvidssl.datasets.readers import UndecodableVideoError, VideoInfo
+from tests.utils_broken_video import run_as_nobody
 from tests.utils_video import read_frame_number
 
 DECODE = [dict(type='DecodeClip')]
@@ -87,6 +88,24 @@ def test_a_damaged_proxy_is_named_before_training(proxy, tmp_path):
     (tmp_path / 'a.frames').write_bytes(proxy.read_bytes()[:-100])
     with pytest.raises(UndecodableVideoError, match=r'a\.frames is damaged.*make_proxy\.py'):
         LongVideoDataset(videos=[str(tmp_path / 'a.frames')], clip_len=3)
+
+
+def test_a_proxy_without_permission_is_replaced(proxy, public_path):
+    for name in ('a.frames', 'b.frames'):
+        (public_path / name).write_bytes(proxy.read_bytes())
+    (public_path / 'b.frames').chmod(0)
+    pipeline = [dict(type='SampleClip', clip_len=2), dict(type='PackClipInputs')]
+    code = (
+        'from mmvidssl.datasets import ClipIndex, VideoListDataset\n'
+        'become_nobody()\n'
+        f'dataset = VideoListDataset(data_root={str(public_path)!r}, pipeline={pipeline}, seed=0)\n'
+        "sample = dataset[ClipIndex(1, 0)]['data_samples']\n"
+        'print(sample.video_path, sample.decode_failures)\n'
+    )
+    read, failures = run_as_nobody(code).splitlines()[-1].split(maxsplit=1)
+    assert read == str(public_path / 'a.frames')
+    assert f'VideoError: cannot read the proxy {public_path / "b.frames"}: Permission' in failures
+    assert "'replaced': True" in failures
 
 
 def info(path, short_side, fps=60.0):

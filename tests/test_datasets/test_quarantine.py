@@ -69,6 +69,8 @@ def test_a_broken_video_is_replaced_and_read_no_more(tmp_path):
     again = dataset[ClipIndex(1, 1)]
     assert again['name'] != 'b.mp4' and told(again) == [('b.mp4', True, True)]
     assert step.seen.count('b.mp4') == 2  # one trial more, both of the first sample
+    times = [failure['times'] for sample in (first, again) for failure in sample['decode_failures']]
+    assert times == [1, 0]
 
 
 def test_what_replaces_is_a_function_of_seed_index_and_draw(tmp_path):

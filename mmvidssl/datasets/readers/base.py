@@ -1,5 +1,6 @@
 """The protocol of a video reader, and what is common to all."""
 
+import stat
 from pathlib import Path
 from typing import Protocol
 
@@ -62,14 +63,21 @@ def check_video_file(path: str) -> None:
     """Refuse a path that cannot be a video, without opening it.
 
     Raises:
-        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file.
+        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file, or it
+            cannot be looked at.
     """
     file = Path(path)
-    if not file.exists():
-        raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})')
-    if not file.is_file():
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})') from error
+    except (OSError, ValueError) as error:  # a folder without permission, a lost disk
+        raise VideoError(
+            f'cannot look at {path}: {getattr(error, "strerror", None) or error}'
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
         raise VideoError(f'a video must be a file, but this is not one: {path}')
-    if file.stat().st_size == 0:
+    if found.st_size == 0:
         raise EmptyVideoError(f'the video has 0 bytes, get it again: {path}')
 
 

@@ -172,5 +172,9 @@ def build_readers(max_open: int = 4, timeout: float | None = DEFAULT_TIMEOUT) ->
 
 
 def is_safe(path: str) -> bool:
-    """Whether a file is read in this process: a proxy, of which nothing stalls or crashes it."""
+    """Whether a file is read in this process, without a deadline: a proxy.
+
+    It is mapped into memory and compared with checksums, and no video decoder sees it. A disk that
+    stalls stalls this process, and one that cannot give what is mapped ends it (SIGBUS).
+    """
     return is_proxy(path)

@@ -24,7 +24,7 @@ from zlib import crc32
 import numpy as np
 
 from .base import check_video_file
-from .errors import EmptyVideoError, UndecodableVideoError
+from .errors import EmptyVideoError, UndecodableVideoError, VideoError, VideoNotFoundError
 
 PROXY_SUFFIX = '.frames'
 FORMAT_VERSION = 1
@@ -60,12 +60,12 @@ def open_pack(path: str | Path) -> Pack:
     """Map a proxy; reads the manifest and the index, and no frame.
 
     Raises:
-        VideoError: missing, empty, cut off, altered in manifest or index, or not a proxy.
+        VideoError: missing, unreadable, empty, cut off, altered in manifest or index, or not a
+            proxy.
     """
     path = str(path)
     check_video_file(path)
-    with open(path, 'rb') as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = _map(path)
     manifest = _read_manifest(path, data)
     if len(data) < PREAMBLE.size + FOOTER_SIZE:
         raise damaged(path, manifest, 'it is cut off')
@@ -88,10 +88,15 @@ def read_image_bytes(pack: Pack, number: int) -> np.ndarray:
     """The encoded image of a frame, uint8 ``(size,)``, compared with its checksum.
 
     Raises:
-        UndecodableVideoError: the frame was altered, or the file was cut off since it was opened.
+        VideoError: the frame was altered, the file was cut off since it was opened, or its disk
+            was lost.
     """
     _, offset, size, crc = pack.frames[number].tolist()
-    if pack.data.size() < len(pack.data):  # touching what is gone would end the process
+    try:
+        size_now = pack.data.size()
+    except OSError as error:  # ESTALE, of a network's disk
+        raise unreadable(pack.path, error) from error
+    if size_now < len(pack.data):  # touching what is gone would end the process
         raise damaged(pack.path, pack.manifest, 'it was cut off while it was open')
     image = np.frombuffer(pack.data, np.uint8, size, offset)
     if crc32(image.data) != crc:
@@ -142,6 +147,21 @@ def damaged(path: str, manifest: dict | None, reason: str) -> UndecodableVideoEr
     return UndecodableVideoError(
         f'the proxy {path} is damaged: {reason}. Make it again: python {command} --overwrite'
     )
+
+
+def unreadable(path: str, error: OSError | ValueError) -> VideoError:
+    """An error of the system, with the name of the file."""
+    if isinstance(error, FileNotFoundError):
+        return VideoNotFoundError(f'the proxy is gone: {path}')
+    return VideoError(f'cannot read the proxy {path}: {getattr(error, "strerror", None) or error}')
+
+
+def _map(path: str) -> mmap.mmap:
+    try:
+        with open(path, 'rb') as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: it has no bytes any more
+        raise unreadable(path, error) from error
 
 
 def _read_manifest(path: str, data: mmap.mmap) -> dict:

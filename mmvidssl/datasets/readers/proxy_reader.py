@@ -40,10 +40,11 @@ class ProxyReader:
     @property
     def fps(self) -> float:
         """Average number of frames per second; what was asked for if there is but one."""
-        times = self.timestamps
-        if len(times) == 1:
-            return float(self.manifest['settings']['fps'])
-        return float((len(times) - 1) / (times[-1] - times[0]))
+        pack = self._open()
+        if len(pack.frames) == 1:
+            return float(pack.manifest['settings']['fps'])
+        first, last = pack.frames['time'][[0, -1]].tolist()  # not all of hours: it is often asked
+        return (len(pack.frames) - 1) / (last - first)
 
     @property
     def timestamps(self) -> np.ndarray:

@@ -60,3 +60,14 @@ class FrameTransform(BaseTransform):
             ]
             results['clip'] = np.stack(frames)
         return results
+
+
+def without_counts(results: dict) -> dict:
+    """``results`` for the second and later samples of what was decoded once.
+
+    Their ``decode_failures`` say what the first one's say, but it alone counts how often.
+    """
+    if 'decode_failures' not in results:
+        return results
+    failures = [dict(failure, times=0) for failure in results['decode_failures']]
+    return dict(results, decode_failures=failures)

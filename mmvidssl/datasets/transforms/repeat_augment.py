@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import build_transforms
+from .base import build_transforms, without_counts
 
 
 @TRANSFORMS.register_module()
@@ -37,9 +37,11 @@ class RepeatAugment(BaseTransform):
 
     def transform(self, results: dict) -> list[dict]:  # type: ignore[override]
         """The samples."""
-        samples = []
+        samples: list[dict] = []
         for rng in results['rng'].spawn(self.num_repeats):
             sample = dict(results, rng=rng)
+            if samples:
+                sample = without_counts(sample)
             for transform in self.transforms:
                 sample = transform(sample)
             samples.append(sample)

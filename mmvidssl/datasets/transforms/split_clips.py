@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import build_transforms
+from .base import build_transforms, without_counts
 
 
 @TRANSFORMS.register_module()
@@ -36,6 +36,8 @@ class SplitClips(BaseTransform):
         for own in results['clips']:
             rows = np.searchsorted(results['frame_inds'], own['frame_inds'])
             sample: Any = dict(group, **own, clip=results['clip'][rows])
+            if samples:
+                sample = without_counts(sample)
             for transform in self.transforms:
                 sample = transform(sample)
             samples.extend(sample if isinstance(sample, list) else [sample])

@@ -33,8 +33,9 @@ class DataFailureHook(Hook):
 
     - ``num_samples``, ``num_replaced``: since training began or was resumed;
     - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (how often it failed,
-      those included where a second trial went well) and ``quarantined`` (whether a
-      worker reads it no more), those with the most failures first.
+      those included where a second trial went well; once for samples that are decoded together, and
+      not where nothing was tried because of the quarantine) and ``quarantined`` (whether a worker
+      reads it no more), those with the most failures first.
 
     Every 20 iterations the counts are reduced over all processes, and the report is written if
     there is something new. All processes stop together when too much is lost.
@@ -101,8 +102,8 @@ class DataFailureHook(Hook):
         self._num_samples += 1
         self._num_replaced += any(failure['replaced'] for failure in failures)
         for failure in failures:
-            self._num_failures += 1
-            add_to(self._videos, dict(failure, times=1))
+            self._num_failures += 1  # also what counts no times is new
+            add_to(self._videos, failure)
 
     def _check(self, runner) -> tuple[int, int]:
         """Samples and replaced ones of this epoch, of all processes."""

@@ -1,3 +1,4 @@
+import errno
 import os
 import pickle
 
@@ -10,9 +11,12 @@ from mmvidssl.datasets.readers import (
     ProxyReader,
     ReaderCache,
     UndecodableVideoError,
+    VideoError,
     VideoNotFoundError,
     build_reader,
+    open_pack,
     probe_video,
+    proxy_pack,
 )
 from mmvidssl.datasets.readers.base import shrink_frame
 from tests.utils_proxy import decode_all, in_fork
@@ -40,6 +44,12 @@ def test_tells_number_rate_and_times(reader, short_video):
     assert reader.timestamps.dtype == np.float64
     np.testing.assert_array_equal(reader.timestamps, decode_all(short_video)[0][::2])
     assert reader.manifest['source']['name'] == 'b.mp4'
+
+
+def test_the_rate_copies_no_times(reader, monkeypatch):
+    """It is asked for with each sample, and the index of hours is long."""
+    monkeypatch.setattr(ProxyReader, 'timestamps', property(lambda self: 1 / 0))
+    assert reader.fps == pytest.approx(5) and type(reader.fps) is float
 
 
 def test_frames_are_those_of_the_video(reader, short_video):
@@ -122,6 +132,45 @@ def test_cut_off_while_open(copy):
     os.truncate(copy, 30)
     with pytest.raises(UndecodableVideoError, match=r'copy\.frames .* cut off while it was open'):
         reader.get_frames(np.array([19]))
+
+
+@pytest.mark.parametrize(
+    'error, kind, words',
+    [
+        (FileNotFoundError(2, 'No such file'), VideoNotFoundError, 'the proxy is gone: .*copy'),
+        (OSError(errno.ESTALE, 'Stale file'), VideoError, r'copy\.frames: Stale file'),
+        (OSError(errno.EIO, 'Input/output error'), VideoError, r'copy\.frames: Input/output'),
+        (ValueError('cannot mmap an empty file'), VideoError, r'copy\.frames: cannot mmap'),
+    ],
+)
+def test_what_goes_wrong_between_looking_and_opening(copy, monkeypatch, error, kind, words):
+    def fail(*args, **kwargs):
+        raise error
+
+    reader = ProxyReader(str(copy))
+    monkeypatch.setattr(proxy_pack, 'open', fail, raising=False)
+    with pytest.raises(VideoError, match=words) as caught:
+        reader.get_frames(np.array([0]))
+    assert type(caught.value) is kind
+
+
+def test_a_disk_lost_while_open(copy):
+    class Lost(bytes):
+        def size(self):
+            raise OSError(errno.ESTALE, 'Stale file handle')
+
+    pack = open_pack(copy)
+    with pytest.raises(VideoError, match=r'copy\.frames: Stale file handle'):
+        proxy_pack.read_image_bytes(pack._replace(data=Lost(pack.data)), 0)
+
+
+def test_a_lost_disk_is_not_looked_at(copy, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr('pathlib.Path.stat', fail)
+    with pytest.raises(VideoError, match=r'cannot look at .*copy\.frames: Input/output error'):
+        ProxyReader(str(copy))
 
 
 def test_an_image_that_opencv_does_not_know(tmp_path):

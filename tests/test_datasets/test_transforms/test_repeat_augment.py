@@ -52,6 +52,15 @@ def test_repeats_follow_the_generator(video):
     assert not all(map(same, first, other))
 
 
+def test_failures_are_counted_by_the_first_repeat(video):
+    results = SampleClip(clip_len=2, frame_interval=1)(results_of(video))
+    failure = dict(path='b.mp4', reason='bad', replaced=True, quarantined=False, times=1)
+    results['decode_failures'] = [failure]
+    samples = RepeatAugment(AUGMENT, num_repeats=3)(results)
+    told = [sample['data_samples'].decode_failures for sample in samples]
+    assert told == [[failure], *[[dict(failure, times=0)]] * 2]
+
+
 def test_impossible_settings():
     with pytest.raises(ValueError, match='num_repeats'):
         RepeatAugment(AUGMENT, num_repeats=0)
