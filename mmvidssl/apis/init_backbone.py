@@ -36,7 +36,8 @@ def init_backbone(
     if checkpoint is None:
         with only_warnings():
             model.init_weights()
-        return model.eval()
+        model.eval()  # mmpretrain's backbones return nothing
+        return model
     weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, role)
     coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
     if coverage.left_over:
@@ -45,4 +46,5 @@ def init_backbone(
             f'{show(coverage.left_over)}. {OWN_BACKBONE}'
         )
     model.load_state_dict(weights, strict=False)
-    return model.eval()
+    model.eval()
+    return model
