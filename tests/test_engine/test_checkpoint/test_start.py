@@ -131,6 +131,13 @@ def test_a_backbone_must_be_there_whole():
     assert 'projection.weight: 24x3x4x4 in the file, 24x3x8x8 in the model' in message
 
 
+def test_a_foreign_file_does_not_pass_for_a_batch_norms_counter():
+    model = Classifier()
+    model.head = nn.Sequential(nn.BatchNorm1d(24), nn.Linear(24, 3))
+    message = refusal(model, {'conv1.weight': torch.zeros(1)})
+    assert '36 of its 36 tensors are missing' in message
+
+
 def test_a_deeper_backbone_is_refused(dora):
     arch = dict(embed_dims=24, num_layers=1, num_heads=4, feedforward_channels=48)
     shallow = Classifier(backbone_cfg(arch=arch))
