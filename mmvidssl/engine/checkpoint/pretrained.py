@@ -1,7 +1,7 @@
 """Modules and the files that they start from, compared before and after they are loaded."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -32,9 +32,8 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
         ValueError: if a file is not named.
     """
     for name, module in model.named_modules():
-        configs = getattr(module, 'init_cfg', None) or []
-        for config in [configs] if isinstance(configs, dict) else configs:
-            if config.get('type') in ('Pretrained', PretrainedInit):
+        for config in _configs(module):
+            if _is_pretrained(config):
                 source = Source(
                     name, module, str(config.get('checkpoint') or ''), config.get('prefix') or ''
                 )
@@ -44,6 +43,33 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
                         f'command line with --cfg-options {source.option}.checkpoint=PATH'
                     )
                 yield source
+
+
+def drop_sources(model: nn.Module, names: Collection[str] | None = None) -> None:
+    """Let no ``init_cfg`` load a file whose weights others will replace, nor need it.
+
+    Args:
+        model: Its modules' ``init_cfg`` are changed.
+        names: Of the tensors that come from elsewhere: a module with any of them goes without its
+            file. None: of all tensors.
+    """
+    for name, module in model.named_modules():
+        place = f'{name}.' if name else ''
+        if names is not None and not any(key.startswith(place) for key in names):
+            continue
+        configs = _configs(module)
+        others = [config for config in configs if not _is_pretrained(config)]
+        if len(others) < len(configs):
+            module.init_cfg = others or None
+
+
+def _configs(module: nn.Module) -> Sequence[dict]:
+    configs = getattr(module, 'init_cfg', None) or []
+    return [configs] if isinstance(configs, dict) else configs
+
+
+def _is_pretrained(config: dict) -> bool:
+    return config.get('type') in ('Pretrained', PretrainedInit)
 
 
 def examine_all(model: nn.Module, allow_new: Sequence[str] = ()) -> list[tuple[Source, Coverage]]:
