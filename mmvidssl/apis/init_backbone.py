@@ -4,11 +4,11 @@ import os
 
 from torch import nn
 
-from mmvidssl.engine.checkpoint import examine
+from mmvidssl.engine.checkpoint import examine, read_plain
 from mmvidssl.engine.checkpoint.coverage_text import Source, show
 from mmvidssl.registry import MODELS
 
-from .init_model import only_warnings, read_checkpoint
+from .init_model import only_warnings
 from .publish import select_weights
 
 OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, arch and patch size.'
@@ -38,7 +38,7 @@ def init_backbone(
             model.init_weights()
         model.eval()  # mmpretrain's backbones return nothing
         return model
-    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, role)
+    weights, _ = select_weights(read_plain(str(checkpoint)), checkpoint, role)
     coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
     if coverage.left_over:
         raise ValueError(

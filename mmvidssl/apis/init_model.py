@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start
+from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start, read_plain
 from mmvidssl.engine.checkpoint.coverage_text import report
 from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
@@ -58,9 +58,9 @@ def init_model(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
-        ValueError: If the checkpoint lacks weights of the backbone, or is of another architecture;
-            names the weights. Tensors that the config's ``PretrainedReportHook`` allows to be new
-            may be.
+        ValueError: If the checkpoint is no plain data with our names (says what converts it), lacks
+            weights of the backbone, or is of another architecture; names the weights. Tensors that
+            the config's ``PretrainedReportHook`` allows to be new may be.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
@@ -71,7 +71,7 @@ def init_model(
     if checkpoint is None:
         _initialize(model, _allowed_new(config))
     else:
-        content = dict(state_dict=load_weights(checkpoint))
+        content = read_plain(str(checkpoint))
         start = examine_start(
             model, content['state_dict'], str(checkpoint), role, _allowed_new(config)
         )

@@ -9,7 +9,7 @@ from .plain_state import pack_message_hub, unpack_message_hub
 from .pretrained import check_arrival, drop_sources, examine, examine_all, find_sources
 from .schedules import restart_schedules
 from .start import Start, examine_start
-from .weights_file import read_weights
+from .weights_file import read_plain, read_weights
 
 __all__ = [
     'LAST_CHECKPOINT',
@@ -27,6 +27,7 @@ __all__ = [
     'find_resumable',
     'find_sources',
     'pack_message_hub',
+    'read_plain',
     'read_weights',
     'restart_schedules',
     'restore_gradients',

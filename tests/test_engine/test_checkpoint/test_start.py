@@ -131,6 +131,33 @@ def test_a_backbone_must_be_there_whole():
     assert 'projection.weight: 24x3x4x4 in the file, 24x3x8x8 in the model' in message
 
 
+RELEASED = {'layers.': 'blocks.', '.ln1.': '.norm1.', '.ln2.': '.norm2.', 'projection': 'proj'}
+
+
+@pytest.mark.parametrize(
+    'prefix, extra, tool',
+    [
+        ('', {}, 'dora_to_mmvidssl.py'),
+        ('module.backbone.', {'head.last_layer.weight_g': torch.zeros(1)}, 'dora_to_mmvidssl.py'),
+        ('', {'pred_head.projections.0.weight': torch.zeros(1)}, 'slowfast_to_mmvidssl.py'),
+    ],
+)
+def test_names_of_the_released_code_are_to_be_converted(prefix, extra, tool):
+    released = dict(extra)
+    for name, value in state_of(Classifier().backbone).items():
+        for ours, theirs in RELEASED.items():
+            name = name.replace(ours, theirs)
+        released[prefix + name] = value
+    message = refusal(Classifier(), released)
+    assert f'convert it with tools/model_converters/{tool}, and name the new file' in message
+
+
+def test_an_mvit_is_no_released_vit():
+    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1])
+    cfg = dict(type='mmvidssl.MaskFeatMViT', arch=arch, spatial_size=32, temporal_size=4)
+    assert 'convert' not in refusal(Classifier(), state_of(Classifier(cfg)))
+
+
 def test_a_foreign_file_does_not_pass_for_a_batch_norms_counter():
     model = Classifier()
     model.head = nn.Sequential(nn.BatchNorm1d(24), nn.Linear(24, 3))
