@@ -17,6 +17,7 @@ from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start
 from mmvidssl.engine.checkpoint.coverage_text import report
 from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import check_role
 
 
 class UnsafeCheckpointError(ValueError):
@@ -54,7 +55,8 @@ def init_model(
         device: Where the model shall live.
         role: Whose backbone a model that has but one (a downstream model) takes from a checkpoint
             that holds both, ``'teacher'`` or ``'student'``. None: the teacher's, which DINO and
-            DoRA are evaluated with. A model with both takes both.
+            DoRA are evaluated with. A model with both takes both. The student's is not taken from
+            a published teacher.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
@@ -72,6 +74,7 @@ def init_model(
         _initialize(model, _allowed_new(config))
     else:
         content = read_plain(str(checkpoint))
+        check_role(content['meta'], checkpoint, role)
         start = examine_start(
             model, content['state_dict'], str(checkpoint), role, _allowed_new(config)
         )

@@ -213,6 +213,24 @@ def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp
         assert torch.equal(content['state_dict'][key], value)
 
 
+def test_a_published_teacher_is_no_student(config, trained, tmp_path):
+    teacher = publish_model(trained, tmp_path / 'teacher.pth')
+    for call in (
+        lambda role: init_model(config, teacher, role=role),
+        lambda role: init_model(classifier(), teacher, role=role),
+        lambda role: init_backbone(backbone_cfg(), teacher, role or 'teacher'),
+        lambda role: publish_model(teacher, tmp_path / 'again.pth', role or 'teacher'),
+    ):
+        call(None)
+        call('teacher')
+        with pytest.raises(ValueError, match=f'{teacher} is the published backbone of a teacher'):
+            call('student')
+    with pytest.raises(ValueError, match='--role student'):
+        export_to_timm(teacher, tmp_path / 'timm.pth', role='student')
+    student = publish_model(trained, tmp_path / 'student.pth', 'student')
+    init_model(classifier(), student, role='student')
+
+
 def test_positions_of_another_size_are_interpolated(config, trained):
     weights = load_weights(trained)
     config.model.backbone.img_size = 48
