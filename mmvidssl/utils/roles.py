@@ -27,10 +27,10 @@ def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -
     """
     if role == 'student' and meta.get('role') == 'teacher':
         raise ValueError(
-            f"{checkpoint} is the published backbone of a teacher (role='teacher' in its meta), and "
-            "role='student' asks for the student's. Publish that one from the checkpoint of the run "
-            '(tools/model_converters/publish_model.py CHECKPOINT OUT --role student), or leave out '
-            'role.'
+            f"{checkpoint} is the published backbone of a teacher (role='teacher' in its meta), "
+            "and role='student' asks for the student's. Publish that one from the checkpoint of "
+            'the run (tools/model_converters/publish_model.py CHECKPOINT OUT --role student), or '
+            'leave out role.'
         )
 
 

@@ -129,11 +129,12 @@ def examine(
     kind = type(source.module).__name__
     problems = _find_problems(coverage, (*allow_new, *PRETRAINING_ONLY), required)
     if problems:
-        listed = show(problems, separator='\n  ')
+        listed = show(problems.values(), separator='\n  ')
+        advice = _suggest_new(problems, coverage, required) or advise(source, weights)
         raise ValueError(
             f'{source.place}{source.origin} does not cover the {kind}: {len(problems)} '
             f'of its {coverage.num_tensors} tensors are missing or do not fit:\n  {listed}\n'
-            f'{compare(given, source.module)}.\n{advise(source, weights)}'
+            f'{compare(given, source.module)}.\n{advice}'
         )
     extra = find_extra_blocks(coverage.left_over, source.module.state_dict())
     if extra := [name for name in extra if name.startswith(required)]:
@@ -161,22 +162,37 @@ def _refuse_either_role(source: Source, weights: Mapping[str, Tensor]) -> None:
 
 def _find_problems(
     coverage: Coverage, allow_new: Sequence[str], required: tuple[str, ...]
-) -> list[str]:
+) -> dict[str, str]:
+    """What is wrong with each tensor, by its name."""
+
     def may_be_new(name: str) -> bool:
         inner = re.sub(r'^(teacher\.)?backbone\.', '', name)
         return any(fnmatchcase(name, p) or fnmatchcase(inner, p) for p in allow_new)
 
     misfits = {n: s for n, s in coverage.misfits.items() if not may_be_new(n)}
     missing = [n for n in coverage.new if n.startswith(required) and not may_be_new(n)]
-    return [
-        *(describe_misfit(name, shapes) for name, shapes in misfits.items()),
-        *(f'{name}: not in the file' for name in missing),
-        *(
-            f'{name}: not finite in the file'
+    return {
+        **{name: describe_misfit(name, shapes) for name, shapes in misfits.items()},
+        **{name: f'{name}: not in the file' for name in missing},
+        **{
+            name: f'{name}: not finite in the file'
             for name, value in coverage.arrived.items()
             if not value.isfinite().all()
-        ),
-    ]
+        },
+    }
+
+
+def _suggest_new(
+    problems: Collection[str], coverage: Coverage, required: tuple[str, ...]
+) -> str | None:
+    """The way out if nothing but heads is of another shape: another number of classes."""
+    if any(name.startswith(required) or name not in coverage.misfits for name in problems):
+        return None
+    patterns = list(dict.fromkeys(f'{name.rpartition(".")[0]}.*' for name in problems))
+    return (
+        'The backbone fits. To train these anew, for another number of classes, let them be new, '
+        f"in custom_hooks: dict(type='mmvidssl.PretrainedReportHook', allow_new={patterns})."
+    )
 
 
 def check_arrival(source: Source, coverage: Coverage) -> None:

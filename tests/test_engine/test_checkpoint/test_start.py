@@ -1,5 +1,7 @@
 """What a whole model takes from a checkpoint, and what it refuses."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -118,6 +120,13 @@ def test_heads_may_be_absent_but_not_of_another_size():
     state = state_of(Classifier(classes=5))
     message = refusal(Classifier(), state)
     assert 'head.weight: 5x24 in the file, 3x24 in the model' in message
+    # What it says to write is what lets it start.
+    (patterns,) = re.findall(r'PretrainedReportHook.*allow_new=(\[.*?\])', message)
+    assert patterns == "['head.*']"
+    assert '2 new (head.weight, head.bias)' in load(Classifier(), state, allow_new=['head.*'])
+    assert 'allow_new' not in refusal(Classifier(), state, is_whole=True)
+    del state['backbone.cls_token']
+    message = refusal(Classifier(), state)
     assert "init_cfg=dict(type='Pretrained', checkpoint=PATH, prefix='backbone.')" in message
 
 
