@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mmvidssl.engine.checkpoint import read_plain
 from mmvidssl.registry import MODELS
 
-from .init_model import read_checkpoint
 from .plain_config import read_plain_config
 from .publish import select_weights
 from .vit_names import BLOCK_NEEDS, NEEDS, describe_vit
@@ -51,7 +51,7 @@ def read_vit(
         ValueError: if it holds no plain ViT, or the number of heads or the image size cannot be
             told, is not the config's, or does not fit the weights; names the file.
     """
-    content = read_checkpoint(checkpoint)
+    content = read_plain(str(checkpoint))
     weights, _ = select_weights(content, checkpoint, role)
     try:
         _check_plain(weights)

@@ -4,11 +4,11 @@ import os
 
 from torch import nn
 
-from mmvidssl.engine.checkpoint import examine
+from mmvidssl.engine.checkpoint import examine, read_plain
 from mmvidssl.engine.checkpoint.coverage_text import Source, show
 from mmvidssl.registry import MODELS
 
-from .init_model import only_warnings, read_checkpoint
+from .init_model import only_warnings
 from .publish import select_weights
 
 OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, arch and patch size.'
@@ -36,8 +36,9 @@ def init_backbone(
     if checkpoint is None:
         with only_warnings():
             model.init_weights()
-        return model.eval()
-    weights, _ = select_weights(read_checkpoint(checkpoint), checkpoint, role)
+        model.eval()  # mmpretrain's backbones return nothing
+        return model
+    weights, _ = select_weights(read_plain(str(checkpoint)), checkpoint, role)
     coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
     if coverage.left_over:
         raise ValueError(
@@ -45,4 +46,5 @@ def init_backbone(
             f'{show(coverage.left_over)}. {OWN_BACKBONE}'
         )
     model.load_state_dict(weights, strict=False)
-    return model.eval()
+    model.eval()
+    return model

@@ -13,10 +13,11 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start
+from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start, read_plain
 from mmvidssl.engine.checkpoint.coverage_text import report
 from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import check_role
 
 
 class UnsafeCheckpointError(ValueError):
@@ -54,13 +55,14 @@ def init_model(
         device: Where the model shall live.
         role: Whose backbone a model that has but one (a downstream model) takes from a checkpoint
             that holds both, ``'teacher'`` or ``'student'``. None: the teacher's, which DINO and
-            DoRA are evaluated with. A model with both takes both.
+            DoRA are evaluated with. A model with both takes both. The student's is not taken from
+            a published teacher.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
-        ValueError: If the checkpoint lacks weights of the backbone, or is of another architecture;
-            names the weights. Tensors that the config's ``PretrainedReportHook`` allows to be new
-            may be.
+        ValueError: If the checkpoint is no plain data with our names (says what converts it), lacks
+            weights of the backbone, or is of another architecture; names the weights. Tensors that
+            the config's ``PretrainedReportHook`` allows to be new may be.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
@@ -71,7 +73,8 @@ def init_model(
     if checkpoint is None:
         _initialize(model, _allowed_new(config))
     else:
-        content = dict(state_dict=load_weights(checkpoint))
+        content = read_plain(str(checkpoint))
+        check_role(content['meta'], checkpoint, role)
         start = examine_start(
             model, content['state_dict'], str(checkpoint), role, _allowed_new(config)
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from mmvidssl.utils.atomic_file import atomic_path
-from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, complete_teacher
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, check_role, complete_teacher
 from mmvidssl.version import __version__
 
 from .init_model import read_checkpoint
@@ -64,10 +64,12 @@ def select_weights(
         The weights, and whose they are; ``'backbone'`` where there is but one.
 
     Raises:
-        ValueError: If ``role`` is unknown, or the checkpoint has no such backbone.
+        ValueError: If ``role`` is unknown, the checkpoint has no such backbone, or it is a
+            published teacher and the student is asked for.
     """
     if role not in PREFIXES:
         raise ValueError(f'role must be one of {tuple(PREFIXES)}, got {role!r}')
+    check_role(content.get('meta', {}), checkpoint, role)
     state_dict = dict(content['state_dict'])
     without_teacher = complete_teacher(state_dict)
     prefix = PREFIXES[role] + BACKBONE

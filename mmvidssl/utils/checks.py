@@ -86,10 +86,14 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
 def check_pretrained_files(cfg: Config) -> None:
     """Refuse pretrained weights that are not there, before data are read and a model is built.
 
+    Files of an ``init_cfg`` are not asked for where ``PretrainedReportHook`` lets those of
+    ``load_from``, or of a run that goes on, take their place.
+
     Raises:
         FileNotFoundError: says where the config names the file, and the option that names another.
     """
-    for place, init_cfg in _pretrained(cfg.get('model'), 'model'):
+    model = None if _starts_elsewhere(cfg) else cfg.get('model')
+    for place, init_cfg in _pretrained(model, 'model'):
         checkpoint = init_cfg.get('checkpoint')
         if not isinstance(checkpoint, str) or '://' in checkpoint:
             continue
@@ -104,6 +108,18 @@ def check_pretrained_files(cfg: Config) -> None:
             f'{cfg.filename}: load_from: {start} does not exist. Name a checkpoint to start from '
             'with --cfg-options load_from=PATH, or load_from=None'
         )
+
+
+def _starts_elsewhere(cfg: Config) -> bool:
+    hooks = [
+        hook.get('type') if isinstance(hook, dict) else type(hook)
+        for hook in cfg.get('custom_hooks') or []
+    ]
+    if not any('PretrainedReportHook' in str(hook) for hook in hooks):
+        return False
+    written = Path(cfg.get('work_dir') or '.')
+    can_resume = any(written.glob('*.pth')) or (written / 'last_checkpoint').is_file()
+    return bool(cfg.get('load_from') or cfg.get('resume') and can_resume)
 
 
 def _pretrained(node: Any, place: str) -> Iterator[tuple[str, dict]]:

@@ -1,5 +1,8 @@
 """Whose weights are whose, by their names in a checkpoint."""
 
+import os
+from collections.abc import Mapping
+
 from torch import Tensor
 
 BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
@@ -9,6 +12,26 @@ PRETRAINING_ONLY = ('mask_token',)
 """Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
 """What comes before ``backbone.`` and ``neck.`` in the names of each role."""
+
+
+def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -> None:
+    """Refuse to take a published teacher for the student.
+
+    Args:
+        meta: Of the file.
+        checkpoint: Its name, for the message.
+        role: Whose backbone is asked for.
+
+    Raises:
+        ValueError: says how to get the student's.
+    """
+    if role == 'student' and meta.get('role') == 'teacher':
+        raise ValueError(
+            f"{checkpoint} is the published backbone of a teacher (role='teacher' in its meta), "
+            "and role='student' asks for the student's. Publish that one from the checkpoint of "
+            'the run (tools/model_converters/publish_model.py CHECKPOINT OUT --role student), or '
+            'leave out role.'
+        )
 
 
 def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:

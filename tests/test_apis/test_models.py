@@ -9,7 +9,15 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 import mmvidssl
-from mmvidssl.apis import extract_features, init_model, load_weights, publish_model, track_objects
+from mmvidssl.apis import (
+    export_to_timm,
+    extract_features,
+    init_backbone,
+    init_model,
+    load_weights,
+    publish_model,
+    track_objects,
+)
 from mmvidssl.models.utils import resize_pos_embed
 from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, dora_cfg
@@ -81,6 +89,26 @@ def test_files_that_are_no_plain_checkpoints_are_named(config, tmp_path):
             load_weights(tmp_path / name)
     with pytest.raises(FileNotFoundError, match='none.pth'):
         load_weights(tmp_path / 'none.pth')
+
+
+@pytest.mark.parametrize('way', ['init_model', 'init_cfg', 'init_backbone', 'to_timm'])
+def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
+    """Whichever way it is given, the sentence is the same."""
+    weights = dict(teacher=load_weights(trained), student=load_weights(trained), epoch=3)
+    path = tmp_path / 'released.pth'
+    torch.save(weights, path)
+    calls = dict(
+        init_model=lambda: init_model(classifier(), path),
+        init_cfg=lambda: init_model(classifier(checkpoint=str(path), prefix='teacher.')),
+        init_backbone=lambda: init_backbone(backbone_cfg(), path),
+        to_timm=lambda: export_to_timm(path, tmp_path / 'timm.pth'),
+    )
+    with pytest.raises(ValueError) as error:
+        calls[way]()
+    assert str(error.value).startswith(
+        f"{path} holds no state_dict, only teacher, student, epoch. It is a file of DoRA's, DINO's "
+        "or iBOT's code: convert it with tools/model_converters/dora_to_mmvidssl.py."
+    )
 
 
 def test_features_are_class_tokens_of_normalised_frames(config, trained, frames):
@@ -183,6 +211,24 @@ def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp
     assert content['state_dict'].keys() == weights.keys()
     for key, value in weights.items():
         assert torch.equal(content['state_dict'][key], value)
+
+
+def test_a_published_teacher_is_no_student(config, trained, tmp_path):
+    teacher = publish_model(trained, tmp_path / 'teacher.pth')
+    for call in (
+        lambda role: init_model(config, teacher, role=role),
+        lambda role: init_model(classifier(), teacher, role=role),
+        lambda role: init_backbone(backbone_cfg(), teacher, role or 'teacher'),
+        lambda role: publish_model(teacher, tmp_path / 'again.pth', role or 'teacher'),
+    ):
+        call(None)
+        call('teacher')
+        with pytest.raises(ValueError, match=f'{teacher} is the published backbone of a teacher'):
+            call('student')
+    with pytest.raises(ValueError, match='--role student'):
+        export_to_timm(teacher, tmp_path / 'timm.pth', role='student')
+    student = publish_model(trained, tmp_path / 'student.pth', 'student')
+    init_model(classifier(), student, role='student')
 
 
 def test_positions_of_another_size_are_interpolated(config, trained):

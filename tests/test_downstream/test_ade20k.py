@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from tests.test_downstream import utils
+from tests.test_downstream.utils_action import coverage_at_full_size, pretraining_config
 from tests.test_downstream.utils_dense import (
     bicubic,
     check_custom_keys,
@@ -181,3 +182,11 @@ def test_both_tests_are_of_the_same_model(name):
     assert multi.model.type == 'SegTTAModel'
     assert multi.model.module == single.model
     assert multi.test_evaluator == single.test_evaluator
+
+
+@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
+def test_full_models_take_the_weights_of_the_configs_they_name(name):
+    cfg = Config.fromfile(PATHS[name])
+    coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
+    assert not coverage.misfits and not coverage.new and not coverage.left_over
+    assert coverage.interpolated == {'pos_embed': ((1, 197, 384), (1, 1 + 32 * 32, 384))}

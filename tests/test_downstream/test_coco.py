@@ -1,15 +1,13 @@
 """Detection configs, run with mmdetection."""
 
-import copy
-
 import pytest
 import torch
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
 
 from mmvidssl.models.backbones.mvit import resize_rel_pos
 from tests.test_downstream import utils
+from tests.test_downstream.utils_action import coverage_at_full_size, pretraining_config
 from tests.test_downstream.utils_dense import (
     bicubic,
     check_custom_keys,
@@ -170,20 +168,17 @@ def test_recipe_is_that_of_ibot(name, decay, length, steps):
     assert crop.crop_size == (384, 600) and after.scales == resize.scales
 
 
-def test_every_parameter_has_the_rate_of_its_depth():
-    cfg = Config.fromfile(PATHS[IBOT_1X])
-    wrapper_cfg = dict(copy.deepcopy(cfg.optim_wrapper), type='OptimWrapper')
-    wrapper_cfg.pop('loss_scale')
-    model = utils.build_on_meta(cfg)
-    groups = build_optim_wrapper(model, wrapper_cfg).optimizer.param_groups
-    settings = {id(p): (g['lr'], g['weight_decay']) for g in groups for p in g['params']}
-    for name, parameter in model.named_parameters():
-        rate, weight_decay = settings.pop(id(parameter))
-        depth = 13
-        if name.startswith('backbone.layers.'):
-            depth = int(name.split('.')[2]) + 1
-        elif name.startswith('backbone.'):
-            depth = 0
-        assert rate == pytest.approx(1e-4 * 0.8 ** (13 - depth)), name
-        assert weight_decay == (0.0 if parameter.ndim == 1 else 0.05), name
-    assert not settings
+@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
+def test_full_models_take_the_weights_of_the_configs_they_name(name):
+    cfg = Config.fromfile(PATHS[name])
+    coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
+    assert not coverage.misfits
+    if is_mvit(name):
+        assert coverage.new == [f'norm{n}.{part}' for n in range(3) for part in ('weight', 'bias')]
+        assert set(coverage.renamed) == {'norm3.weight', 'norm3.bias'}
+        assert all('.rel_pos_' in key for key in coverage.interpolated)
+        assert coverage.left_over == ['mask_token']
+    else:
+        assert not coverage.new
+        assert coverage.interpolated == {'pos_embed': ((1, 197, 384), (1, 1 + 50 * 63, 384))}
+        assert coverage.left_over == ['ln1.weight', 'ln1.bias']

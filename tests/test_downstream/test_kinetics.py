@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
 from mmengine.registry import TRANSFORMS, init_default_scope
 
 from mmvidssl.registry import MODELS
@@ -190,25 +189,3 @@ def test_class_scores_are_those_of_the_mean_frame(folder, pretrained):
         scores = model(frames, stage='head')
         tokens = model.backbone(frames.flatten(0, 1))[0].unflatten(0, (2, 8)).mean(1)
     torch.testing.assert_close(scores, model.cls_head.fc_cls(tokens))
-
-
-def test_layers_learn_at_their_own_rate():
-    """Layer decay as PySlowFast has it, at full size: 0.75 ** (16 + 1 - depth)."""
-    cfg = Config.fromfile(PATHS[SMALL])
-    model = build_full(cfg)
-    cfg.optim_wrapper.update(type='OptimWrapper')
-    cfg.optim_wrapper.pop('loss_scale')
-    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
-    rate = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
-    decay = {
-        id(p): group['weight_decay'] for group in optimizer.param_groups for p in group['params']
-    }
-    for name, parameter in model.named_parameters():
-        parts = name.split('.')
-        depth = 17
-        if parts[1] in ('cls_token', 'patch_embed'):
-            depth = 0
-        elif parts[1] == 'blocks':
-            depth = int(parts[2]) + 1
-        assert rate[id(parameter)] == pytest.approx(9.6e-3 * 0.75 ** (17 - depth)), name
-        assert decay[id(parameter)] == (0.05 if parameter.ndim > 1 else 0), name

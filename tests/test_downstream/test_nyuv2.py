@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from tests.test_downstream import utils
+from tests.test_downstream.utils_action import coverage_at_full_size, pretraining_config
 from tests.test_downstream.utils_dense import (
     bicubic,
     check_custom_keys,
@@ -102,3 +103,11 @@ def test_trains_and_evaluates(name, nyuv2, pretrained, tmp_path):
     rmse, abs_rel = naive_errors(runner)
     assert metrics['rmse'] == pytest.approx(rmse, rel=1e-3)
     assert metrics['abs_rel'] == pytest.approx(abs_rel, rel=1e-3)
+
+
+@EACH
+def test_full_models_take_the_weights_of_the_configs_they_name(name):
+    cfg = Config.fromfile(PATHS[name])
+    coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
+    assert not coverage.misfits and not coverage.new and not coverage.left_over
+    assert len(coverage.as_saved) == coverage.num_tensors  # positions are those of pretraining

@@ -106,7 +106,8 @@ def build_full(cfg: Config) -> nn.Module:
 
 def coverage_at_full_size(cfg: Config, pretraining: Path) -> Coverage:
     """What the backbone of a config takes from that of a pretraining config, both on no memory."""
-    backbone = build_full(cfg).backbone
+    model = build_full(cfg)
+    backbone = getattr(model, 'module', model).backbone
     source = Config.fromfile(pretraining).model
     source.data_preprocessor = None
     init_default_scope('mmvidssl')

@@ -102,6 +102,25 @@ def test_pretrained_files_that_are_there(config, tmp_path):
     check_pretrained_files(config(load_from='https://example.com/weights.pth'))
 
 
+def test_another_start_needs_no_pretrained_file(config, tmp_path):
+    (tmp_path / 'epoch_1.pth').touch()
+    model = dict(backbone=dict(init_cfg=pretrained('none.pth')))
+    hooks = [dict(type='mmvidssl.PretrainedReportHook')]
+    starts = [
+        dict(load_from=str(tmp_path / 'epoch_1.pth')),
+        dict(load_from=str(tmp_path / 'epoch_1.pth'), resume=True),
+        dict(resume=True, work_dir=str(tmp_path)),
+    ]
+    for start in starts:
+        check_pretrained_files(config(model=model, custom_hooks=hooks, **start))
+        with pytest.raises(FileNotFoundError, match='none.pth'):  # MMEngine would read it
+            check_pretrained_files(config(model=model, **start))
+    fresh = dict(resume=True, work_dir=str(tmp_path / 'fresh'))
+    for start in (fresh, dict(work_dir=str(tmp_path))):
+        with pytest.raises(FileNotFoundError, match='none.pth'):
+            check_pretrained_files(config(model=model, custom_hooks=hooks, **start))
+
+
 def test_missing_file_to_start_from(config):
     message = 'some.py: load_from: none.pth does not exist. Name a checkpoint to start from with '
     with pytest.raises(FileNotFoundError, match=message + '--cfg-options load_from=PATH'):

@@ -6,10 +6,10 @@ from .fit import check_checkpoint_fits
 from .latest import LAST_CHECKPOINT, find_resumable
 from .pending_gradients import collect_gradients, restore_gradients
 from .plain_state import pack_message_hub, unpack_message_hub
-from .pretrained import check_arrival, examine, examine_all, find_sources
+from .pretrained import check_arrival, drop_sources, examine, examine_all, find_sources
 from .schedules import restart_schedules
 from .start import Start, examine_start
-from .weights_file import read_weights
+from .weights_file import read_plain, read_weights
 
 __all__ = [
     'LAST_CHECKPOINT',
@@ -19,6 +19,7 @@ __all__ = [
     'check_arrival',
     'check_checkpoint_fits',
     'collect_gradients',
+    'drop_sources',
     'examine',
     'examine_all',
     'examine_start',
@@ -26,6 +27,7 @@ __all__ = [
     'find_resumable',
     'find_sources',
     'pack_message_hub',
+    'read_plain',
     'read_weights',
     'restart_schedules',
     'restore_gradients',

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 """In the file, and in the module."""
+COUNTER = 'num_batches_tracked'
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Coverage:
         converted: Names of those that the module changes otherwise.
         misfits: Shapes of those that are of another shape, and so are not loaded.
         new: Names of those that are not in the file.
+        defaults: Names of counters of batches (``num_batches_tracked``) that are not in the file;
+            torch's batch norm does without, or makes them up, so they tell nothing of a file.
         left_over: Names in the file that the module does not take.
         elsewhere: Other prefixes under which the file has the same names: another role's weights.
     """
@@ -36,12 +39,13 @@ class Coverage:
     converted: list[str] = field(default_factory=list)
     misfits: dict[str, Shapes] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
+    defaults: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
 
     @property
     def num_tensors(self) -> int:
-        """Of the module."""
+        """Of the module, but for ``defaults``."""
         return len(self.arrived) + len(self.misfits) + len(self.new)
 
 
@@ -63,6 +67,10 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
     coverage = Coverage()
     taken = set()
     for name, own in module.state_dict().items():
+        is_given = name in weights or id(arrived.get(name)) in origins
+        if name.endswith(COUNTER) and not is_given:
+            coverage.defaults.append(name)
+            continue
         if name not in arrived:
             coverage.new.append(name)
             continue

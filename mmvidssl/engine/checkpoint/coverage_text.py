@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmvidssl.utils.roles import BACKBONE, TEACHER
 
 from .coverage import Coverage
+from .weights_file import CONVERTERS
 
 NUM_SHOWN = 6
 
@@ -122,6 +123,11 @@ def _blocks(names: Iterable[str]) -> dict[str, set[int]]:
 
 def advise(source: Source, weights: Mapping[str, Tensor]) -> str:
     """What to change if the weights of a file do not cover a module."""
+    if tool := _find_converter(weights, source.module.state_dict()):
+        return (
+            f'The names in the file are those of the released code ({show(weights)}): convert it '
+            f'with {CONVERTERS}{tool}, and name the new file.'
+        )
     if source.fix:
         return source.fix
     names = set(source.module.state_dict())
@@ -143,6 +149,17 @@ def advise(source: Source, weights: Mapping[str, Tensor]) -> str:
         f'Name a checkpoint of the same method and size, or give {module} the type and arch of the '
         "checkpoint's. What may be new is listed in PretrainedReportHook's allow_new."
     )
+
+
+def _find_converter(names: Iterable[str], own: Iterable[str]) -> str | None:
+    """The tool that renames blocks of a released ViT, where those of the model are mmpretrain's."""
+    names = list(names)
+    of_vit = any(re.search(r'(^|\.)blocks\.(\d+\.)+norm1\.', name) for name in names)
+    of_mvit = any('.attn.rel_pos_' in name or '.attn.pool_' in name for name in names)
+    if not of_vit or of_mvit or not any(re.search(r'(^|\.)layers\.\d+\.ln1\.', n) for n in own):
+        return None
+    is_slowfast = any('pred_head.' in name or 'head.projection.' in name for name in names)
+    return 'slowfast_to_mmvidssl.py' if is_slowfast else 'dora_to_mmvidssl.py'
 
 
 def compare(weights: Mapping[str, Tensor], module: nn.Module) -> str:

@@ -1,7 +1,7 @@
 """Modules and the files that they start from, compared before and after they are loaded."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -32,9 +32,8 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
         ValueError: if a file is not named.
     """
     for name, module in model.named_modules():
-        configs = getattr(module, 'init_cfg', None) or []
-        for config in [configs] if isinstance(configs, dict) else configs:
-            if config.get('type') in ('Pretrained', PretrainedInit):
+        for config in _configs(module):
+            if _is_pretrained(config):
                 source = Source(
                     name, module, str(config.get('checkpoint') or ''), config.get('prefix') or ''
                 )
@@ -44,6 +43,33 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
                         f'command line with --cfg-options {source.option}.checkpoint=PATH'
                     )
                 yield source
+
+
+def drop_sources(model: nn.Module, names: Collection[str] | None = None) -> None:
+    """Let no ``init_cfg`` load a file whose weights others will replace, nor need it.
+
+    Args:
+        model: Its modules' ``init_cfg`` are changed.
+        names: Of the tensors that come from elsewhere: a module with any of them goes without its
+            file. None: of all tensors.
+    """
+    for name, module in model.named_modules():
+        place = f'{name}.' if name else ''
+        if names is not None and not any(key.startswith(place) for key in names):
+            continue
+        configs = _configs(module)
+        others = [config for config in configs if not _is_pretrained(config)]
+        if len(others) < len(configs):
+            module.init_cfg = others or None
+
+
+def _configs(module: nn.Module) -> Sequence[dict]:
+    configs = getattr(module, 'init_cfg', None) or []
+    return [configs] if isinstance(configs, dict) else configs
+
+
+def _is_pretrained(config: dict) -> bool:
+    return config.get('type') in ('Pretrained', PretrainedInit)
 
 
 def examine_all(model: nn.Module, allow_new: Sequence[str] = ()) -> list[tuple[Source, Coverage]]:
@@ -103,11 +129,12 @@ def examine(
     kind = type(source.module).__name__
     problems = _find_problems(coverage, (*allow_new, *PRETRAINING_ONLY), required)
     if problems:
-        listed = show(problems, separator='\n  ')
+        listed = show(problems.values(), separator='\n  ')
+        advice = _suggest_new(problems, coverage, required) or advise(source, weights)
         raise ValueError(
             f'{source.place}{source.origin} does not cover the {kind}: {len(problems)} '
             f'of its {coverage.num_tensors} tensors are missing or do not fit:\n  {listed}\n'
-            f'{compare(given, source.module)}.\n{advise(source, weights)}'
+            f'{compare(given, source.module)}.\n{advice}'
         )
     extra = find_extra_blocks(coverage.left_over, source.module.state_dict())
     if extra := [name for name in extra if name.startswith(required)]:
@@ -135,22 +162,37 @@ def _refuse_either_role(source: Source, weights: Mapping[str, Tensor]) -> None:
 
 def _find_problems(
     coverage: Coverage, allow_new: Sequence[str], required: tuple[str, ...]
-) -> list[str]:
+) -> dict[str, str]:
+    """What is wrong with each tensor, by its name."""
+
     def may_be_new(name: str) -> bool:
         inner = re.sub(r'^(teacher\.)?backbone\.', '', name)
         return any(fnmatchcase(name, p) or fnmatchcase(inner, p) for p in allow_new)
 
     misfits = {n: s for n, s in coverage.misfits.items() if not may_be_new(n)}
     missing = [n for n in coverage.new if n.startswith(required) and not may_be_new(n)]
-    return [
-        *(describe_misfit(name, shapes) for name, shapes in misfits.items()),
-        *(f'{name}: not in the file' for name in missing),
-        *(
-            f'{name}: not finite in the file'
+    return {
+        **{name: describe_misfit(name, shapes) for name, shapes in misfits.items()},
+        **{name: f'{name}: not in the file' for name in missing},
+        **{
+            name: f'{name}: not finite in the file'
             for name, value in coverage.arrived.items()
             if not value.isfinite().all()
-        ),
-    ]
+        },
+    }
+
+
+def _suggest_new(
+    problems: Collection[str], coverage: Coverage, required: tuple[str, ...]
+) -> str | None:
+    """The way out if nothing but heads is of another shape: another number of classes."""
+    if any(name.startswith(required) or name not in coverage.misfits for name in problems):
+        return None
+    patterns = list(dict.fromkeys(f'{name.rpartition(".")[0]}.*' for name in problems))
+    return (
+        'The backbone fits. To train these anew, for another number of classes, let them be new, '
+        f"in custom_hooks: dict(type='mmvidssl.PretrainedReportHook', allow_new={patterns})."
+    )
 
 
 def check_arrival(source: Source, coverage: Coverage) -> None:

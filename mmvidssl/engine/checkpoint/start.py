@@ -27,6 +27,12 @@ class Start(NamedTuple):
     choice: str
     """Whose backbone it takes, where the file leaves a choice."""
 
+    @property
+    def names(self) -> list[str]:
+        """Of the model's tensors that it brings."""
+        place = f'{self.source.name}.' if self.source.name else ''
+        return [place + name for name in self.coverage.arrived]
+
     def report(self) -> str:
         """A line, or two, for the log."""
         return f'{self.choice}{report(self.source, self.coverage)}'

@@ -18,6 +18,13 @@ CONVERT = (
     'makes of them; dora_to_mmvidssl.py and slowfast_to_mmvidssl.py beside it make plain what the '
     'authors of DINO, DoRA and MaskFeat released.'
 )
+CONVERTERS = 'tools/model_converters/'
+RELEASED = {
+    'model_state': (f'{CONVERTERS}slowfast_to_mmvidssl.py', 'a file of PySlowFast'),
+    'student': (f'{CONVERTERS}dora_to_mmvidssl.py', "a file of DoRA's, DINO's or iBOT's code"),
+    'teacher': (f'{CONVERTERS}dora_to_mmvidssl.py', "a file of DoRA's, DINO's or iBOT's code"),
+}
+"""By a key of a released file: what converts it, and what it is."""
 EXTRACT = (
     "A training checkpoint of MMEngine's CheckpointHook, if you trust it, becomes plain by "
     "torch.save(dict(state_dict=torch.load(OLD, weights_only=False)['state_dict']), NEW). "
@@ -26,6 +33,14 @@ EXTRACT = (
 
 def read_weights(checkpoint: str) -> dict[str, Tensor]:
     """All tensors of a checkpoint's ``state_dict``, or of a file that is one, by name.
+
+    See :func:`read_plain` for what it takes and raises.
+    """
+    return read_plain(checkpoint)['state_dict']
+
+
+def read_plain(checkpoint: str) -> dict[str, Any]:
+    """A checkpoint's ``state_dict``, tensors by name, and its ``meta``, empty if it has none.
 
     Args:
         checkpoint: A path, or an address that MMEngine fetches (``https://``, ``s3://``, ...).
@@ -40,8 +55,11 @@ def read_weights(checkpoint: str) -> dict[str, Tensor]:
     weights = {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
     if not weights:
         found = f'only {", ".join(map(str, content))}' if is_dict else f'a {type(content).__name__}'
-        raise ValueError(f'{checkpoint} holds no state_dict, {found[:200]}. {CONVERT}')
-    return weights
+        released = next((RELEASED[key] for key in RELEASED if key in state_dict), None)
+        named = f'It is {released[1]}: convert it with {released[0]}. ' if released else ''
+        raise ValueError(f'{checkpoint} holds no state_dict, {found[:200]}. {named}{CONVERT}')
+    meta = content.get('meta')
+    return dict(state_dict=weights, meta=meta if isinstance(meta, Mapping) else {})
 
 
 def _read(checkpoint: str) -> Any:

@@ -7,7 +7,15 @@ from mmengine.runner import BaseLoop, find_latest_checkpoint
 
 from mmvidssl.registry import HOOKS
 
-from ..checkpoint import Coverage, Start, check_arrival, examine_all, examine_start, read_weights
+from ..checkpoint import (
+    Coverage,
+    Start,
+    check_arrival,
+    drop_sources,
+    examine_all,
+    examine_start,
+    read_weights,
+)
 from ..checkpoint.coverage_text import Source, report
 from ..unwrap import unwrap_model
 
@@ -23,12 +31,13 @@ class PretrainedReportHook(Hook):
     of the file, to the bit, and a line says how many were loaded, which were interpolated, which
     are new, and which of the file are left over.
 
-    Where a run starts from ``load_from``, whose weights replace these, that file is examined and
+    Where a run starts from ``load_from``, that file takes the place of every such ``init_cfg`` of a
+    module that it has weights of: theirs are not read and need not be there. It is examined and
     reported likewise: it must cover the model's backbone, or for a test all of the model. From a
     training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's.
 
     Works on the models of any library, with ``DistributedDataParallel`` too. What a resumed run
-    loads is left to ``PlainCheckpointHook``.
+    loads is left to ``PlainCheckpointHook``; it reads no file of an ``init_cfg``.
 
     Args:
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
@@ -69,12 +78,12 @@ class PretrainedReportHook(Hook):
         if self._is_done or not isinstance(runner._train_loop, BaseLoop):
             return
         self._is_done = True
-        other = resumed or runner._load_from
+        model, other = unwrap_model(runner.model), resumed or runner._load_from
         if other is not None:
-            runner.logger.info(f'weights come from {other}; those of init_cfg are not checked')
-            return
-        self._expected = examine_all(unwrap_model(runner.model), self.allow_new)
-        if not self._expected:
+            drop_sources(model, self._start.names if self._start else None)
+            runner.logger.info(f'weights come from {other}, in place of those of init_cfg')
+        self._expected = examine_all(model, self.allow_new)
+        if not self._expected and other is None:
             runner.logger.warning(
                 "no module has init_cfg=dict(type='Pretrained', ...): nothing of the model is "
                 'pretrained'
@@ -94,8 +103,6 @@ class PretrainedReportHook(Hook):
             RuntimeError: if a tensor is not what loading should have made it.
         """
         expected, self._expected = self._expected, []
-        if runner._has_loaded:
-            return
         for source, coverage in expected:
             check_arrival(source, coverage)
             runner.logger.info(report(source, coverage))

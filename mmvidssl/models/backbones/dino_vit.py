@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from mmvidssl.registry import MODELS
 
 from ..utils import FrameTokens, clip_to_frames, resize_pos_embed
-from .vit_parts import check_frame_size, run_block
+from .vit_parts import FrozenStages, check_frame_size, run_block
 
 
 @MODELS.register_module()
-class DINOViT(VisionTransformer):
+class DINOViT(FrozenStages, VisionTransformer):
     """mmpretrain's ``VisionTransformer``, which also hands out what a tracker needs.
 
     Parameter names are mmpretrain's, so that any of its ViTs loads the weights. Initialisation is
@@ -75,24 +75,7 @@ class DINOViT(VisionTransformer):
         self.norm_outputs = norm_outputs
         self.concat_outputs = concat_outputs
         self.pad_frames = pad_frames
-        self._freeze(frozen_stages)
-
-    def _freeze(self, frozen_stages: int) -> None:
-        if frozen_stages > self.num_layers:
-            raise ValueError(
-                f'frozen_stages={frozen_stages}, but the backbone has {self.num_layers} blocks; '
-                f'frozen_stages={self.num_layers} freezes all of it'
-            )
-        self.frozen_stages = frozen_stages
-        if frozen_stages > 0:
-            self._freeze_stages()
-
-    def train(self, mode: bool = True) -> 'DINOViT':
-        """As ever, but what is frozen stays in evaluation mode."""
-        super().train(mode)
-        if mode and self.frozen_stages > 0:
-            self._freeze_stages()
-        return self
+        self.freeze(frozen_stages)
 
     @property
     def num_heads(self) -> int:

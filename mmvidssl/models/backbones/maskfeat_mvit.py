@@ -44,6 +44,7 @@ class MaskFeatMViT(MViT):
     def __init__(self, arch: str | dict = 'small', **kwargs) -> None:
         super().__init__(arch=self._pretraining_arch(arch), **kwargs)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        self.freeze(self.frozen_stages)
 
     @staticmethod
     def _pretraining_arch(arch: str | dict) -> dict:

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from mmvidssl.registry import MODELS
 
 from ..utils import ClipTokens, resize_mask, resize_pos_embed
-from .vit_parts import check_frame_size, run_block
+from .vit_parts import FrozenStages, check_frame_size, run_block
 
 
 @MODELS.register_module()
-class MaskFeatViT(VisionTransformer):
+class MaskFeatViT(FrozenStages, VisionTransformer):
     """mmpretrain's ``VisionTransformer`` whose masked patches are replaced by one learned token.
 
     Clips are seen frame by frame; images are clips of one frame. Parameter names are mmpretrain's,
@@ -29,7 +29,10 @@ class MaskFeatViT(VisionTransformer):
         with_cp: Keep only the input of each block for the backward pass and compute the rest again
             there: less memory for about a third more time, the same gradients.
         **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
-            ``final_norm`` among them.
+            ``final_norm`` among them, and ``frozen_stages`` as in :class:`DINOViT`.
+
+    Raises:
+        ValueError: if there are fewer blocks than ``frozen_stages``.
 
     Source: MaskFeat, section 3 and appendix.
     """
@@ -37,9 +40,15 @@ class MaskFeatViT(VisionTransformer):
     def __init__(
         self, arch: str | dict = 'base', out_type: str = 'raw', with_cp: bool = False, **kwargs
     ) -> None:
+        frozen_stages = kwargs.pop('frozen_stages', -1)
         super().__init__(arch=arch, out_type=out_type, **kwargs)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         self.with_cp = with_cp
+        self.freeze(frozen_stages)
+
+    def _freeze_stages(self) -> None:
+        super()._freeze_stages()
+        self.mask_token.requires_grad = False  # the frozen blocks see it
 
     @property
     def out_channels(self) -> int:

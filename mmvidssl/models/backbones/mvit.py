@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from mmvidssl.registry import MODELS
 
 from .mvit_block import MViTBlock
+from .vit_parts import FrozenStages
 
 
 @MODELS.register_module()
-class MViT(_MViT):
+class MViT(FrozenStages, _MViT):
     """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
 
     Parameter names and numbers are mmaction2's: weights go either way. MaskFeat pretrains with one
@@ -44,7 +45,13 @@ class MViT(_MViT):
         num_lean_blocks: Number of first blocks, where tokens are most, that compute some linear
             maps twice and keep less than half for it; the same gradients. Default: half of all,
             which for a tenth more time saves a third of what blocks keep. 0 is quickest.
+        frozen_stages: Number of first blocks that, with the patch embedding, the class token and
+            positions before them, neither learn nor drop paths; with all blocks, the norms behind
+            them too. Default -1: none.
         **kwargs: As in mmaction2's ``MViT``.
+
+    Raises:
+        ValueError: if there are fewer blocks than ``frozen_stages``.
     """
 
     # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
@@ -56,6 +63,7 @@ class MViT(_MViT):
         dim_mul_in_attention: bool = False,
         with_cp: bool = False,
         num_lean_blocks: int | None = None,
+        frozen_stages: int = -1,
         **kwargs,
     ) -> None:
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
@@ -63,6 +71,17 @@ class MViT(_MViT):
             num_lean_blocks = self.num_layers // 2
         for index, block in enumerate(self.blocks):
             MViTBlock.adopt(block, with_cp, is_lean=index < num_lean_blocks)
+        self.freeze(frozen_stages)
+
+    def _freeze_stages(self) -> None:
+        frozen = [self.patch_embed, *self.blocks[: self.frozen_stages]]
+        if self.frozen_stages == self.num_layers:
+            frozen += [part for name, part in self.named_children() if name.startswith('norm')]
+        for part in frozen:
+            part.eval().requires_grad_(False)
+        for name in ('cls_token', 'pos_embed', 'mask_token'):
+            if (token := getattr(self, name, None)) is not None:
+                token.requires_grad_(False)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, and the number of depths.

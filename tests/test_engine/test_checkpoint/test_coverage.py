@@ -76,8 +76,9 @@ def test_rehearsal_is_what_mmengine_loads(saved, own):
         assert torch.equal(after[name], value), name
     for name in (*coverage.new, *coverage.misfits):
         assert torch.equal(after[name], before[name]), name
-    assert after.keys() == coverage.arrived.keys() | coverage.misfits | set(coverage.new)
-    assert coverage.num_tensors == len(after)
+    unloaded = {*coverage.misfits, *coverage.new, *coverage.defaults}
+    assert after.keys() == coverage.arrived.keys() | unloaded
+    assert coverage.num_tensors == len(after) - len(coverage.defaults)
 
 
 def cover(name):
@@ -128,6 +129,23 @@ def test_tied_and_shared_tensors():
     weights = Tied().state_dict()
     coverage = find_coverage(Tied(), weights)
     assert set(coverage.as_saved) == weights.keys() and not coverage.left_over
+
+
+def test_counters_of_batches_that_loading_makes_up():
+    """They are neither loaded nor new: a file that lacks them is whole, a foreign one is none."""
+
+    def norm():
+        return nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+
+    weights = norm().state_dict()
+    counted = find_coverage(norm(), weights)
+    assert counted.num_tensors == len(counted.arrived) == 7 and not counted.defaults
+    del weights['1.num_batches_tracked']
+    coverage = find_coverage(norm(), weights)
+    assert coverage.num_tensors == len(coverage.arrived) == len(weights) == 6
+    assert coverage.defaults == ['1.num_batches_tracked'] and not coverage.new
+    foreign = find_coverage(norm(), {'conv.weight': torch.zeros(1)})
+    assert not foreign.arrived and len(foreign.new) == 6
 
 
 def test_a_module_that_fails_to_convert():

@@ -1,5 +1,7 @@
 """What a whole model takes from a checkpoint, and what it refuses."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -120,6 +122,13 @@ def test_heads_may_be_absent_but_not_of_another_size():
     state = state_of(Classifier(classes=5))
     message = refusal(Classifier(), state)
     assert 'head.weight: 5x24 in the file, 3x24 in the model' in message
+    # What it says to write is what lets it start.
+    (patterns,) = re.findall(r'PretrainedReportHook.*allow_new=(\[.*?\])', message)
+    assert patterns == "['head.*']"
+    assert '2 new (head.weight, head.bias)' in load(Classifier(), state, allow_new=['head.*'])
+    assert 'allow_new' not in refusal(Classifier(), state, is_whole=True)
+    del state['backbone.cls_token']
+    message = refusal(Classifier(), state)
     assert "init_cfg=dict(type='Pretrained', checkpoint=PATH, prefix='backbone.')" in message
 
 
@@ -131,6 +140,40 @@ def test_a_backbone_must_be_there_whole():
     wider = backbone_cfg(patch_size=4)
     message = refusal(Classifier(), state_of(Classifier(wider)))
     assert 'projection.weight: 24x3x4x4 in the file, 24x3x8x8 in the model' in message
+
+
+RELEASED = {'layers.': 'blocks.', '.ln1.': '.norm1.', '.ln2.': '.norm2.', 'projection': 'proj'}
+
+
+@pytest.mark.parametrize(
+    'prefix, extra, tool',
+    [
+        ('', {}, 'dora_to_mmvidssl.py'),
+        ('module.backbone.', {'head.last_layer.weight_g': torch.zeros(1)}, 'dora_to_mmvidssl.py'),
+        ('', {'pred_head.projections.0.weight': torch.zeros(1)}, 'slowfast_to_mmvidssl.py'),
+    ],
+)
+def test_names_of_the_released_code_are_to_be_converted(prefix, extra, tool):
+    released = dict(extra)
+    for name, value in state_of(Classifier().backbone).items():
+        for ours, theirs in RELEASED.items():
+            name = name.replace(ours, theirs)
+        released[prefix + name] = value
+    message = refusal(Classifier(), released)
+    assert f'convert it with tools/model_converters/{tool}, and name the new file' in message
+
+
+def test_an_mvit_is_no_released_vit():
+    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1])
+    cfg = dict(type='mmvidssl.MaskFeatMViT', arch=arch, spatial_size=32, temporal_size=4)
+    assert 'convert' not in refusal(Classifier(), state_of(Classifier(cfg)))
+
+
+def test_a_foreign_file_does_not_pass_for_a_batch_norms_counter():
+    model = Classifier()
+    model.head = nn.Sequential(nn.BatchNorm1d(24), nn.Linear(24, 3))
+    message = refusal(model, {'conv1.weight': torch.zeros(1)})
+    assert '36 of its 36 tensors are missing' in message
 
 
 def test_a_deeper_backbone_is_refused(dora):

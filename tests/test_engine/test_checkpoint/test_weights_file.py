@@ -60,7 +60,21 @@ def test_missing():
             dict(teacher=dict(a=WEIGHT), args=argparse.Namespace(arch='vit_small')),
             ['it holds a argparse.Namespace', 'dora_to_mmvidssl.py'],
         ),
-        (dict(teacher=dict(a=WEIGHT), epoch=3), ['holds no state_dict, only teacher, epoch']),
+        (
+            dict(teacher=dict(a=WEIGHT), epoch=3),
+            [
+                'holds no state_dict, only teacher, epoch',
+                'convert it with ',
+                '/dora_to_mmvidssl.py',
+            ],
+        ),
+        (
+            dict(epoch=3, model_state=dict(a=WEIGHT)),
+            [
+                'only epoch, model_state. It is a file of PySlowFast: convert it with '
+                'tools/model_converters/slowfast_to_mmvidssl.py'
+            ],
+        ),
         ([WEIGHT], ['holds no state_dict, a list']),
     ],
 )

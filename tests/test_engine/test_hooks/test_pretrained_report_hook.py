@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmvidssl.engine import drop_sources
 from mmvidssl.engine.hooks import PretrainedReportHook
 from mmvidssl.registry import HOOKS, MODELS
 from mmvidssl.utils import register_all_modules
@@ -81,6 +82,7 @@ def make_runner(
     hook=None,
     checkpoint=PLAIN,
     custom_hooks=None,
+    lr=0.1,
     **options,
 ):
     model = model(backbone)
@@ -92,7 +94,7 @@ def make_runner(
             dataset=Images(), batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False)
         ),
         train_cfg=dict(by_epoch=True, max_epochs=1),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=lr)),
         default_hooks=dict(checkpoint=checkpoint),
         custom_hooks=custom_hooks,
         experiment_name=f'pretrained{next(_count)}',
@@ -228,12 +230,66 @@ def test_another_start_takes_the_place_of_init_cfg(files, tmp_path):
         make_runner(tmp_path / 'third', uncovered).train()
     runner = make_runner(tmp_path / 'second', uncovered, load_from=start)
     runner.train()
-    assert f'weights come from {start}' in log_of(runner)
+    assert f'weights come from {start}, in place of those of init_cfg' in log_of(runner)
     assert f'model: 32 of 32 tensors loaded from {start}: 32 as they are' in log_of(runner)
     (tmp_path / 'second' / 'last_checkpoint').unlink()  # PlainCheckpointHook finds it all the same
     runner = make_runner(tmp_path / 'second', uncovered, resume=True)
     runner.train()
     assert runner.epoch == 1
+
+
+def test_another_start_needs_no_pretrained_file(files, tmp_path):
+    """Trained here, gone on with on a machine that has the checkpoint and nothing else."""
+    make_runner(tmp_path / 'first', pretrained(files / 'dora.pth')).train()
+    start = str(tmp_path / 'first' / 'epoch_1.pth')
+    weights = torch.load(start, weights_only=True)['state_dict']
+    gone = pretrained('gone.pth')
+    (tmp_path / '2').mkdir()
+    (tmp_path / '2' / 'epoch_1.pth').write_bytes(Path(start).read_bytes())
+    starts = (dict(load_from=start), dict(load_from=start, resume=True), dict(resume=True))
+    for index, options in enumerate(starts):
+        begin = Start()
+        runner = make_runner(tmp_path / str(index), gone, **options)
+        runner.register_hook(begin, priority='LOWEST')
+        runner.train()
+        for name, value in begin.state.items():
+            assert torch.equal(value, weights[f'backbone.{name}']), name
+
+
+def test_only_files_are_dropped():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    constant, file = dict(type='Constant', val=1.0), dict(type='Pretrained', checkpoint='a.pth')
+    model[0].init_cfg, model[1].init_cfg = [constant, file], file
+    drop_sources(model, ['0.weight'])
+    assert model[0].init_cfg == [constant] and model[1].init_cfg == file
+    drop_sources(model)
+    assert model[0].init_cfg == [constant] and model[1].init_cfg is None
+
+
+def test_a_start_without_a_part_leaves_that_to_its_init_cfg(files, tmp_path):
+    """A frozen teacher, say, of which a published backbone knows nothing."""
+
+    class Two(Classifier):
+        def __init__(self, backbone):
+            super().__init__(backbone)
+            self.other = MODELS.build(pretrained(files / 'dora.pth'))
+
+    published = torch.load(files / 'dora.pth', weights_only=True)['state_dict']
+    published = {k: v for k, v in published.items() if k.startswith('backbone.')}
+    torch.save(published, tmp_path / 'published.pth')
+    runner = make_runner(
+        tmp_path,
+        pretrained('gone.pth'),
+        model=Two,
+        load_from=str(tmp_path / 'published.pth'),
+        lr=0.0,
+    )
+    runner.train()
+    weights = torch.load(files / 'dora.pth', weights_only=True)['state_dict']
+    for part, prefix in dict(backbone='backbone.', other='teacher.backbone.').items():
+        for name, value in getattr(runner.model, part).state_dict().items():
+            assert torch.equal(value, weights[prefix + name]), name
+    assert 'other: 30 of 30 tensors loaded' in log_of(runner)
 
 
 class Start(Hook):

@@ -96,38 +96,3 @@ def test_frames_of_any_size():
     assert torch.equal(model(frames)[0], model(padded)[0])
     with pytest.raises(ValueError, match='patches of 8x8'):
         build(out_type='featmap')(frames)
-
-
-def frozen(num_blocks, **changes):
-    return build(frozen_stages=num_blocks, drop_path_rate=0.9, drop_rate=0.5, **changes)
-
-
-def test_frozen_blocks_stay_in_evaluation_mode():
-    model = frozen(2).train()
-    parts = [model.patch_embed, model.drop_after_pos, *model.layers[:2]]
-    assert not any(module.training for part in parts for module in part.modules())
-    assert model.training and all(module.training for module in model.layers[2].modules())
-    assert model.ln1.training
-    wrapped = nn.Sequential(model).eval().train()
-    assert wrapped.training and not model.layers[0].training
-
-
-def test_frozen_parameters_do_not_learn():
-    model = frozen(2).train()
-    model(noise(2, 3, *SIZE))[0].sum().backward()
-    learning = {name for name, p in model.named_parameters() if p.grad is not None}
-    assert learning == {n for n, _ in model.named_parameters() if n.startswith(('layers.2', 'ln1'))}
-
-
-def test_a_frozen_backbone_is_a_function():
-    """All of it frozen: no drop path or dropout, no graph, the numbers of evaluation mode."""
-    model, frames = frozen(3), noise(2, 3, *SIZE)
-    expected = model(frames)[0]
-    out = model.train()(frames)[0]
-    assert torch.equal(out, expected) and not out.requires_grad
-    assert not any(p.requires_grad for p in model.parameters())
-
-
-def test_too_many_frozen_blocks_are_refused():
-    with pytest.raises(ValueError, match='frozen_stages=4, but the backbone has 3 blocks'):
-        frozen(4)
