@@ -544,3 +544,23 @@ def test_a_worker_keeps_all_videos_of_walking_tours_open(path):
     if dataset.type == 'WalkingToursDataset':
         num_videos = 10 if dataset.cities == 'all' else len(dataset.cities)
         assert dataset.pipeline[0].max_open >= num_videos
+
+
+def paper_result(config: Path) -> str:
+    """What the header of a config says that the paper has."""
+    lines = config.read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith('# Paper:'))
+    text = [lines[start].removeprefix('# Paper:')]
+    for line in lines[start + 1 :]:
+        if not line.startswith('#  '):
+            break
+        text.append(line.removeprefix('#'))
+    return ' '.join(' '.join(text).split())
+
+
+@pytest.mark.parametrize('metafile', sorted((ROOT / 'configs').rglob('metafile.yml')), ids=str)
+def test_metafiles_name_the_papers_numbers_and_not_ours(metafile):
+    for entry in yaml.safe_load(metafile.read_text())['Models']:
+        metadata = entry['Metadata']
+        assert metadata['Paper Result'] == paper_result(ROOT / entry['Config'])
+        assert metadata['Our Result'] == 'not measured'
