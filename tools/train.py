@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
-from mmvidssl.utils.checks import check_pretrained_files
+from mmvidssl.utils.checks import check_annotation_files, check_pretrained_files
 from mmvidssl.utils.coco_classes import check_detection_data
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
@@ -64,6 +64,7 @@ def main() -> None:
         cfg = load_run_config(args)
         set_resume(cfg, args.resume)
         check_pretrained_files(cfg)
+        check_annotation_files(cfg)
         check_detection_data(cfg)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())

@@ -110,6 +110,43 @@ def check_pretrained_files(cfg: Config) -> None:
         )
 
 
+def check_annotation_files(cfg: Config) -> None:
+    """Refuse lists and annotations that are not there, before data are read.
+
+    Args:
+        cfg: The ``ann_file`` of its data sets is looked for, also within wrappers, below their
+            ``data_root``. Addresses, and what other backends read, are passed over.
+
+    Raises:
+        FileNotFoundError: names the file, and the option that names another.
+    """
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader') or {}
+        for place, dataset in _annotated(loader.get('dataset'), f'{part}_dataloader.dataset'):
+            ann_file, root = dataset['ann_file'], dataset.get('data_root') or ''
+            path = Path(root, ann_file)
+            is_remote = '://' in f'{root}{ann_file}' or dataset.get('backend_args')
+            if is_remote or path.exists() or path.expanduser().exists():
+                continue
+            below = f' It is looked for below {place}.data_root={root!r}.' if root else ''
+            raise FileNotFoundError(
+                f'{cfg.filename}: {place}: the annotation file {path} does not exist. Name another '
+                f'with --cfg-options {place}.ann_file=PATH.{below}'
+            )
+
+
+def _annotated(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+    """Every data set within a node that names an ``ann_file``, and its dotted name."""
+    if isinstance(node, dict):
+        if node.get('ann_file') and isinstance(node['ann_file'], str):
+            yield place, node
+        for key in ('dataset', 'datasets'):
+            yield from _annotated(node.get(key), f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _annotated(value, f'{place}.{index}')
+
+
 def _starts_elsewhere(cfg: Config) -> bool:
     hooks = [
         hook.get('type') if isinstance(hook, dict) else type(hook)

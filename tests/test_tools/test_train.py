@@ -97,6 +97,11 @@ def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
             "val_dataloader = dict(dataset=dict(ann_file='no.json', metainfo=dict(classes=['a'])))",
             'val_dataloader.dataset: the annotation file no.json does not exist',
         ),
+        (
+            "val_dataloader = dict(dataset=dict(type='VideoDataset', ann_file='no.txt'))",
+            'the annotation file no.txt does not exist. Name another with --cfg-options '
+            'val_dataloader.dataset.ann_file=PATH',
+        ),
     ],
 )
 def test_files_that_are_not_there(train_tool, config, monkeypatch, capsys, addition, message):

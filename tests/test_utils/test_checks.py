@@ -1,7 +1,12 @@
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.utils.checks import check_overrides, check_pretrained_files, check_top_level
+from mmvidssl.utils.checks import (
+    check_annotation_files,
+    check_overrides,
+    check_pretrained_files,
+    check_top_level,
+)
 
 BASE = dict(
     model=dict(type='DoRA', head=dict(loss=dict(student_temp=0.1))),
@@ -140,3 +145,42 @@ def test_missing_pretrained_file(config, model, place):
         check_pretrained_files(config(model=model))
     message = f'some.py: {place}: none.pth does not exist. Name the pretrained weights with '
     assert message + f'--cfg-options {place}.checkpoint=PATH' in str(error.value)
+
+
+def dataset(ann_file, **options):
+    return dict(type='VideoDataset', ann_file=ann_file, **options)
+
+
+def test_annotation_files_that_are_there(config, tmp_path):
+    (tmp_path / 'train.txt').touch()
+    found = [
+        dataset('train.txt', data_root=str(tmp_path)),
+        dataset(str(tmp_path / 'train.txt'), data_root='elsewhere'),
+        dataset(str(tmp_path / 'train.txt')),
+        dataset(''),
+        dataset('s3://bucket/train.txt'),
+        dataset('train.json', data_root='s3://bucket'),
+        dataset('train.json', backend_args=dict(backend='petrel')),
+        dict(type='Folder'),
+    ]
+    wrapped = dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=found))
+    check_annotation_files(config(train_dataloader=dict(dataset=wrapped), val_dataloader=None))
+
+
+@pytest.mark.parametrize('part', ['train', 'val', 'test'])
+@pytest.mark.parametrize(
+    'data, place',
+    [
+        (dataset('no.json', data_root='root'), ''),
+        (dict(type='RepeatDataset', dataset=dataset('no.json', data_root='root')), '.dataset'),
+        (dict(datasets=[dataset(''), dataset('no.json', data_root='root')]), '.datasets.1'),
+    ],
+)
+def test_missing_annotation_file(config, part, data, place):
+    with pytest.raises(FileNotFoundError) as error:
+        check_annotation_files(config(**{f'{part}_dataloader': dict(dataset=data)}))
+    place = f'{part}_dataloader.dataset{place}'
+    assert str(error.value).endswith(
+        f'some.py: {place}: the annotation file root/no.json does not exist. Name another with '
+        f"--cfg-options {place}.ann_file=PATH. It is looked for below {place}.data_root='root'."
+    )
