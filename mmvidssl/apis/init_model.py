@@ -80,6 +80,7 @@ def init_model(
         )
         start.arrange_(content)
         model.load_state_dict(content['state_dict'], strict=False)
+        check_arrival(start.source, start.coverage)
         MMLogger.get_current_instance().info(start.report())
     return model.to(device).eval()
 

@@ -290,6 +290,20 @@ def test_a_downstream_model_is_initialised_whole_or_refused(trained, tmp_path, l
         init_model(classifier(checkpoint=str(tmp_path / 'part.pth'), prefix='teacher.backbone.'))
 
 
+def test_what_a_model_does_not_take_is_told(trained, monkeypatch):
+    """Loading itself is compared with the file, to the bit."""
+    load = torch.nn.Module._load_from_state_dict
+
+    def rounded(self, state_dict, prefix, *args):
+        load(self, state_dict, prefix, *args)
+        if isinstance(self, torch.nn.Linear) and not self.weight.is_meta:
+            self.weight.data *= 1.001
+
+    monkeypatch.setattr(torch.nn.Module, '_load_from_state_dict', rounded)
+    with pytest.raises(RuntimeError, match='8 of 30 tensors are not those of .*iter_3.pth'):
+        init_model(classifier(), trained)
+
+
 def test_what_a_config_lets_be_new(trained):
     config = classifier(checkpoint=str(trained), prefix='teacher.backbone.')
     config.model.backbone.update(out_type='avg_featmap', final_norm=False)

@@ -106,7 +106,7 @@ def test_features_are_refused_in_a_sentence(tool, run_of, video, tmp_path):
     for arguments, message in [
         ((config, checkpoint, 'none.mp4', '--out', 'a.npz'), 'no such image, video or folder'),
         ((config, checkpoint, video, '--out', 'a.parquet'), 'written as .npz, got a.parquet'),
-        ((config, 'none.pth', video, '--out', 'a.npz'), 'no such checkpoint: none.pth'),
+        ((config, 'none.pth', video, '--out', 'a.npz'), 'none.pth does not exist'),
         (('none.py', checkpoint, video, '--out', 'a.npz'), 'no such config: none.py'),
         ((config, checkpoint, video, '--out', 'a.npz', '--layers', 7), 'has 2 blocks, got 7'),
     ]:

@@ -1,5 +1,6 @@
 """Downstream configs by ``tools/train.py``, and by what ``mim train LIBRARY`` starts."""
 
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mmengine.config import Config
 from tests.test_downstream import test_ade20k, test_coco, test_imagenet, utils
 from tests.test_downstream.utils_action import shrink_recognizer, write_imagenet, write_videos
 from tests.test_downstream.utils_dense import configs_of, write_coco, write_masks
+
+ROOT = Path(__file__).parents[2]
 
 
 def shrunk_coco(root: Path) -> Config:
@@ -30,9 +33,9 @@ def shrunk_ade20k(root: Path) -> Config:
     return test_ade20k.shrink(cfg, root, root / 'vit.pth', root / 'run')
 
 
-def shrunk_kinetics(root: Path) -> Config:
+def shrunk_kinetics(root: Path, num_videos: int = 4) -> Config:
     data = root / 'data/kinetics400'
-    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', 4)
+    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', num_videos)
     write_videos(data / 'videos_val', data / 'kinetics400_val_list_videos.txt', 2)
     path = next(path for name, path in configs_of('kinetics').items() if name.startswith('vit-s'))
     return shrink_recognizer(Config.fromfile(path), root / 'vit.pth', root / 'run')
@@ -65,9 +68,34 @@ def test_trains_by_either_tool(library, shell, tmp_path):
     cfg = LIBRARIES[library](tmp_path)
     assert cfg.default_scope == library
     cfg.dump(str(tmp_path / 'small.py'))
-    ours = ['python', Path(__file__).parents[2] / 'tools/train.py']
+    ours = ['python', ROOT / 'tools/train.py']
     for name, command in dict(ours=ours, mim=mim_train(library)).items():
         run = shell(*command, tmp_path / 'small.py', '--work-dir', tmp_path / name, cwd=tmp_path)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
         (saved,) = (tmp_path / name).glob('[ei]*.pth')  # not the best one
         assert torch.load(saved, weights_only=True)['meta']['iter'] == 2
+
+
+@pytest.mark.slow
+def test_trains_in_two_processes(shell, tmp_path):
+    """As on two GPUs: no parameter is without gradient, both hooks check, one writes."""
+    start = torch.load(utils.write_vit_checkpoint(tmp_path / 'vit.pth'), weights_only=True)
+    cfg = shrunk_kinetics(tmp_path, num_videos=8)
+    cfg.custom_imports.imports.append('tests.utils_cpu_dist')
+    cfg.model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
+    cfg.dump(str(tmp_path / 'small.py'))
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    command = ['bash', ROOT / 'tools/dist_train.sh', tmp_path / 'small.py', 2]
+    run = shell(*command, '--work-dir', tmp_path / 'run', cwd=tmp_path, PORT=port)
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    text = log.read_text()
+    assert 'GPU number: 2' in text and 'Epoch(train) [1][2/2]' in text
+    assert 'backbone: 150 of 150 tensors loaded from' in text
+    (saved,) = (tmp_path / 'run').glob('epoch_*.pth')
+    content = torch.load(saved, weights_only=True)
+    assert content['meta']['iter'] == 2
+    weights = {k: v for k, v in content['state_dict'].items() if k.startswith('backbone.')}
+    assert not any(torch.equal(v, start['state_dict']['teacher.' + k]) for k, v in weights.items())

@@ -209,8 +209,8 @@ def check_arrival(source: Source, coverage: Coverage) -> None:
     ]
     if differing:
         raise RuntimeError(
-            f'{source.option}: {len(differing)} of {coverage.num_tensors} tensors are not those of '
-            f'{source.checkpoint} when training begins: {show(differing)}. Something initialises '
+            f'{source.place}{len(differing)} of {coverage.num_tensors} tensors are not those of '
+            f'{source.checkpoint} once all is loaded: {show(differing)}. Something initialises '
             f'them again after they were loaded: an init_weights() of '
             f'{type(source.module).__name__} or of the model, or a hook.'
         )

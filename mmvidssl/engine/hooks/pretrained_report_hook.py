@@ -56,6 +56,7 @@ class PretrainedReportHook(Hook):
         self.allow_new = tuple(allow_new)
         self._expected: list[tuple[Source, Coverage]] = []
         self._start: Start | None = None
+        self._started: Start | None = None
         self._is_done = False
 
     def before_run(self, runner) -> None:
@@ -94,6 +95,7 @@ class PretrainedReportHook(Hook):
         start, self._start = self._start, None
         if start is not None:
             start.arrange_(checkpoint)
+            self._started = start
             runner.logger.info(start.report())
 
     def before_train(self, runner) -> None:
@@ -102,6 +104,9 @@ class PretrainedReportHook(Hook):
         Raises:
             RuntimeError: if a tensor is not what loading should have made it.
         """
+        started, self._started = self._started, None
+        if started is not None:
+            check_arrival(started.source, started.coverage)
         expected, self._expected = self._expected, []
         for source, coverage in expected:
             check_arrival(source, coverage)

@@ -215,7 +215,25 @@ def test_missing_file(tmp_path):
 
 def test_refuses_what_is_initialised_again(files, tmp_path):
     runner = make_runner(tmp_path, pretrained(files / 'dora.pth'), model=Restless)
-    message = r'1 of 30 tensors are not those of .*dora.pth when training begins: layers.1.attn.qkv'
+    message = r'1 of 30 tensors are not those of .*dora.pth once all is loaded: layers.1.attn.qkv'
+    with pytest.raises(RuntimeError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+class Forgetful(Hook):
+    """Initialises a part of the model after it was loaded."""
+
+    priority = 'NORMAL'
+
+    def before_train(self, runner):
+        nn.init.zeros_(runner.model.backbone.layers[1].attn.qkv.weight)
+
+
+def test_refuses_what_is_initialised_again_after_load_from(files, tmp_path):
+    runner = make_runner(tmp_path, backbone_cfg(), load_from=str(files / 'dora.pth'))
+    runner.register_hook(Forgetful(), priority='NORMAL')
+    message = r'^1 of 30 tensors are not those of .*dora.pth once all is loaded: layers.1.attn.qkv'
     with pytest.raises(RuntimeError, match=message):
         runner.train()
     assert runner.iter == 0
