@@ -13,21 +13,11 @@ from mmvidssl.datasets.readers import (
     VideoNotFoundError,
 )
 from tests.utils_proxy import decode_all, rotate_video
-from tests.utils_video import TIME_BASE, draw_frame, read_frame_number, write_video
+from tests.utils_video import draw_frame, read_frame_number, write_video
 
 
-def write_with_options(path, codec, options, num_frames=60, size=(64, 96)):
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=10, options=options)
-        stream.height, stream.width = size
-        stream.pix_fmt = 'yuv420p'
-        stream.codec_context.time_base = TIME_BASE
-        for number in range(num_frames):
-            frame = av.VideoFrame.from_ndarray(draw_frame(number, size), format='rgb24')
-            frame.pts, frame.time_base = 100 * number, TIME_BASE
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
+def write_with_options(path, codec, options, size=(64, 96)):
+    return write_video(path, 60, size, codec=codec, options=options)
 
 
 X264 = 'keyint=12:min-keyint=12:scenecut=0:bframes=3:b-pyramid=normal'
