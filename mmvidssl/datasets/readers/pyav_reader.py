@@ -1,6 +1,7 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import av
@@ -91,15 +92,30 @@ class PyAVReader(IndexedReader):
 
     def _decode_from(self, decoder: OpenVideo, key: int, wanted: set[int]) -> Iterator[Any]:
         """Decode on from a keyframe; frames that are not wanted may be left out."""
-        container, stream = decoder
-        offset = min(self.index.key_pts[key], self.index.key_dts[key])
-        container.seek(int(offset), stream=stream, backward=True)
-        context = stream.codec_context
+        context = decoder.stream.codec_context
         can_skip = context.name in SKIPPING_CODECS
-        for packet in container.demux(stream):
+        for packet in self._packets_from(decoder, key):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
             yield from packet.decode()
+
+    def _packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
+        """Packets from a keyframe on, or from one before it.
+
+        Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
+        earlier. By an earlier time MP4's would go to the keyframe before.
+        """
+        container, stream = decoder
+        packets: Iterator[Any] = iter(())
+        for offset in (self.index.key_pts[key], self.index.key_dts[key]):
+            container.seek(int(offset), stream=stream, backward=True)
+            packets = container.demux(stream)
+            first = next(packets, None)
+            if first is not None:
+                packets = chain((first,), packets)
+            if first is None or first.pts is None or first.pts <= self.index.key_pts[key]:
+                break
+        yield from packets
 
     def _checked(self, frame: Any) -> Any:
         if frame.is_corrupt:

@@ -185,6 +185,14 @@ def test_pyav_decodes_no_more_frames_than_it_has_to(tmp_path, monkeypatch):
     assert numbers(reader.get_frames(np.array([200, 239]))) == [200, 239]
 
 
+@pytest.mark.parametrize('name', ['closed GOP', 'open GOP', 'pyramid of B-frames', 'VP9'])
+def test_pyav_begins_at_the_keyframe_before_and_not_earlier(name, video_of):
+    reader = PyAVReader(video_of(name))
+    decoder = reader._open()
+    for key, pts in enumerate(reader.index.key_pts):
+        assert next(reader._packets_from(decoder, key)).pts == pts
+
+
 def test_frames_of_several_sizes_are_refused(tmp_path):
     pieces = [
         write_video(tmp_path / f'{size[0]}.ts', 5, size=size, time_base=TENTH)
