@@ -539,12 +539,14 @@ def test_a_step_is_taken(path, tmp_path, media, one_of_each_kind):
 
 
 @EACH
-def test_a_worker_keeps_all_videos_of_walking_tours_open(path):
-    """Each is slow to open, and samples are shuffled over them."""
+def test_a_worker_of_walking_tours_keeps_its_videos_open_or_says_that_it_does_not(path):
+    """Samples are shuffled over them; ten open ones of 4K would take 0.6 GB more than four."""
     dataset = load(path).train_dataloader.dataset
     if dataset.type == 'WalkingToursDataset':
         num_videos = 10 if dataset.cities == 'all' else len(dataset.cities)
-        assert dataset.pipeline[0].max_open >= num_videos
+        decode = dataset.pipeline[0]
+        assert decode.max_open <= 4 and dataset.reader.type == 'PyAVReader'
+        assert decode.max_open >= num_videos or decode.on_reopen == 'ignore'
 
 
 def paper_result(config: Path) -> str:

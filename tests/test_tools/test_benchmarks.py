@@ -29,6 +29,7 @@ def run(name, *args):
 def test_data(tmp_path):
     video = write_video(tmp_path / 'v.mp4', num_frames=120)
     cfg = tiny_cfg(video, tmp_path / 'work')
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 40
     cfg.dump(tmp_path / 'config.py')
     out = run(
         'data.py',

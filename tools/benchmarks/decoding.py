@@ -10,7 +10,8 @@ random start; all readers take the same clips, each in processes of its own, in 
 - PyAVReader, guarded: the same in a process that is killed when it stalls, as in training;
 - proxy: frames of a short side of 720 px, 4 a second, made by tools/datasets/make_proxy.py.
 
-Peak memory is that of the process (of both processes, where there are two), libraries included.
+Peak memory is that of the process (of both processes, where there are two), libraries included;
+processor time is that of the first process: decord has threads beside the one it is asked for.
 """
 
 import argparse
@@ -127,14 +128,16 @@ def measure(args: argparse.Namespace, video: Path, proxy: Path) -> dict:
     starts = np.random.default_rng(args.seed).uniform(0, latest, num_clips)
     load(starts[0] / 2)  # opens, and reads the file's structure
     seconds = []
+    before = time.process_time()
     for start in starts:
         started = time.perf_counter()
         clip = load(start)
         seconds.append(time.perf_counter() - started)
+    cpu = (time.process_time() - before) / num_clips
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     close()
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return dict(seconds=seconds, gib=(own + child) / 2**20, shape=clip.shape)
+    return dict(seconds=seconds, cpu=cpu, gib=(own + child) / 2**20, shape=clip.shape)
 
 
 def loader(args: argparse.Namespace, video: Path, proxy: Path) -> tuple[Callable, Callable]:
@@ -197,6 +200,7 @@ def report(runs: dict[str, list[dict]]) -> None:
         line = (
             f'{kind:20} {statistics.fmean(every):7.3f} s a clip '
             f'({min(every):.3f} to {max(every):.3f}, {len(every)} clips), '
+            f'{statistics.fmean(run["cpu"] for run in results):.3f} s of processor time, '
             f'peak {max(run["gib"] for run in results):.2f} GiB'
         )
         if 'reopen' in means:
