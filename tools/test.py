@@ -9,6 +9,7 @@ import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::'
 from mmengine.runner import Runner
 
 from mmvidssl.utils.data_files import check_data_files
+from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
 
@@ -35,6 +36,7 @@ def main() -> None:
             'nothing to test. Test a fine-tuning config that loads its backbone.'
         )
     Runner.from_cfg(cfg).test()
+    leave_group()
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files
 from mmvidssl.utils.coco_classes import check_detection_data
 from mmvidssl.utils.data_files import check_data_files
+from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
 EXAMPLES = """examples:
@@ -74,6 +75,7 @@ def main() -> None:
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     Runner.from_cfg(cfg).train()
+    leave_group()
 
 
 if __name__ == '__main__':

@@ -26,7 +26,6 @@ PATHS = configs_of('kinetics')
 EACH = pytest.mark.parametrize('name', PATHS)
 SMALL = 'mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400'
 LARGE = 'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400'
-LONG = 'mvit-large_maskfeat-k400-pre_32xb2-amp-40x3x1-312px-30e_k400'
 VIT = 'vit-small-p16_dora-wt-pre_8xb32-amp-1x1x8-50e_k400'
 NUM_CLASSES = dict(k400=400, k600=600, k700=700)
 
@@ -123,9 +122,9 @@ def test_full_models_take_the_weights_of_the_configs_they_name(name):
         return
     assert set(coverage.renamed) == {'norm3.weight', 'norm3.bias'}
     blocks = {int(key.split('.')[1]) for key in coverage.interpolated}
-    first = 45 if 'large' in name else 15
-    expected = set(range(48)) if name == LONG else set(range(first, 48 if 'large' in name else 16))
-    assert blocks == expected
+    num_blocks = 48 if 'large' in name else 16
+    first = 0 if '312px' in name else num_blocks - (3 if 'large' in name else 1)
+    assert blocks == set(range(first, num_blocks))
 
 
 def test_the_full_vit_base_builds():

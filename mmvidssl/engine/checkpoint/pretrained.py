@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
-from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
+from mmvidssl.utils.init_cfg import is_pretrained, listed
 from mmvidssl.utils.roles import BACKBONE, PRETRAINING_ONLY, TEACHER
 
 from .coverage import Coverage, find_coverage
@@ -32,8 +32,8 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
         ValueError: if a file is not named.
     """
     for name, module in model.named_modules():
-        for config in _configs(module):
-            if _is_pretrained(config):
+        for config in listed(getattr(module, 'init_cfg', None)):
+            if is_pretrained(config):
                 source = Source(
                     name, module, str(config.get('checkpoint') or ''), config.get('prefix') or ''
                 )
@@ -57,19 +57,10 @@ def drop_sources(model: nn.Module, names: Collection[str] | None = None) -> None
         place = f'{name}.' if name else ''
         if names is not None and not any(key.startswith(place) for key in names):
             continue
-        configs = _configs(module)
-        others = [config for config in configs if not _is_pretrained(config)]
+        configs = listed(getattr(module, 'init_cfg', None))
+        others = [config for config in configs if not is_pretrained(config)]
         if len(others) < len(configs):
             module.init_cfg = others or None
-
-
-def _configs(module: nn.Module) -> Sequence[dict]:
-    configs = getattr(module, 'init_cfg', None) or []
-    return [configs] if isinstance(configs, dict) else configs
-
-
-def _is_pretrained(config: dict) -> bool:
-    return config.get('type') in ('Pretrained', PretrainedInit)
 
 
 def examine_all(model: nn.Module, allow_new: Sequence[str] = ()) -> list[tuple[Source, Coverage]]:

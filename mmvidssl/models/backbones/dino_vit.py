@@ -8,6 +8,7 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from ..utils import FrameTokens, clip_to_frames, resize_pos_embed
 from .vit_parts import FrozenStages, check_frame_size, run_block
@@ -90,7 +91,8 @@ class DINOViT(FrozenStages, VisionTransformer):
     def init_weights(self) -> None:
         """Truncated normal for positions, class token and linear layers (DINO, section 4)."""
         super().init_weights()
-        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+        if names_checkpoint(self.init_cfg):
+            load_listed(self)
             return
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         for module in self.modules():

@@ -5,6 +5,7 @@ from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.init_cfg import names_checkpoint
 
 from ..utils import ClipTokens, resize_mask
 from .mvit import MViT
@@ -60,7 +61,7 @@ class MaskFeatMViT(MViT):
     def init_weights(self, *args, **kwargs) -> None:
         """As in :class:`MViT`; the mask token like the class token."""
         super().init_weights(*args, **kwargs)
-        if not self.is_pretrained:
+        if not names_checkpoint(self.init_cfg):
             trunc_normal_(self.mask_token, std=0.02)
 
     def forward_tokens(self, clip: Tensor, mask: Tensor | None = None) -> ClipTokens:

@@ -5,6 +5,7 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from ..utils import ClipTokens, resize_mask, resize_pos_embed
 from .vit_parts import FrozenStages, check_frame_size, run_block
@@ -68,7 +69,8 @@ class MaskFeatViT(FrozenStages, VisionTransformer):
     def init_weights(self) -> None:
         """Truncated normal (0.02) for positions, tokens and matrices, like mmpretrain's."""
         super().init_weights()
-        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+        if names_checkpoint(self.init_cfg):
+            load_listed(self)
             return
         for token in (self.cls_token, self.mask_token, self.pos_embed):
             if token is not None:

@@ -10,6 +10,7 @@ from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from .mvit_block import MViTBlock
 from .vit_parts import FrozenStages
@@ -105,7 +106,9 @@ class MViT(FrozenStages, _MViT):
     def init_weights(self, *args, **kwargs) -> None:
         """As in mmaction2, but the class token starts like PySlowFast's, not as zeros."""
         super().init_weights(*args, **kwargs)
-        if not self.is_pretrained:
+        if names_checkpoint(self.init_cfg):
+            load_listed(self)
+        else:
             trunc_normal_(self.cls_token, std=0.02)
 
     def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
@@ -120,11 +123,6 @@ class MViT(FrozenStages, _MViT):
                 num_extra_tokens=self.num_extra_tokens,
             )
         return tokens if self.with_cls_token else tokens[:, 1:]
-
-    @property
-    def is_pretrained(self) -> bool:
-        """Whether ``init_cfg`` names a checkpoint."""
-        return isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained'
 
     def _load_from_state_dict(self, state_dict: MutableMapping, prefix: str, *args) -> None:
         self._rename_last_norm(state_dict, prefix)

@@ -89,6 +89,7 @@ def end_of_run(rank, folder):
         hook.after_train_iter(runner, runner.iter)
         runner.iter += 1
     (folder / f'rank{rank}').write_text(str(runner.iter))
+    torch.distributed.destroy_process_group()  # without it gloo's threads may abort at exit
 
 
 @pytest.mark.slow
