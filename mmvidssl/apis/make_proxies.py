@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mmvidssl.datasets.list_files import RAW_VIDEO_SUFFIXES, find_files
 from mmvidssl.datasets.readers import PROXY_SUFFIX, VideoError, is_proxy, verify_pack
+from mmvidssl.utils.cores import num_cores
 
 from .make_proxy import Proxy, ProxySettings
 from .proxy_workers import Job, run_jobs
@@ -44,11 +45,10 @@ def make_proxies(
     """
     settings = (settings or ProxySettings()).checked()
     pairs = plan_proxies(videos, out)
-    num_cores = os.cpu_count() or 1
     if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
-    workers = min(workers or num_cores, len(pairs))
-    num_threads = max(1, num_cores // workers)
+    workers = min(workers or num_cores(), len(pairs))
+    num_threads = max(1, num_cores() // workers)
     jobs = [Job(*pair, settings, num_threads, overwrite) for pair in pairs]
     results = run_jobs(jobs, workers)
     return MadeProxies(

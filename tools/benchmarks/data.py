@@ -11,7 +11,6 @@ examples:
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
@@ -27,6 +26,7 @@ from mmvidssl.apis.loading_rate import (
     with_videos,
 )
 from mmvidssl.utils.compat import strip_function_scopes
+from mmvidssl.utils.cores import num_cores
 
 READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
 
@@ -83,13 +83,6 @@ def installed_readers() -> list[str]:
     except (ImportError, RuntimeError):
         return [name for name in READERS if name != 'TorchCodecReader']
     return list(READERS)
-
-
-def num_cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def recommendation(wanted: int, num_processes: int) -> str:

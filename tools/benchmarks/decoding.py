@@ -1,28 +1,32 @@
 """Seconds and memory of clips of a long 4K video, by reader, beside the released code's way.
 
 A file of 3840 x 2160 at 60 frames a second, a keyframe every 250, is made once in --work-dir: ten
-seconds of moving texture are encoded, and repeated. A clip has 8 frames, a second apart, from a
-random start; all readers take the same clips, each in processes of its own, in turn.
+seconds of moving texture are encoded, and repeated (3 MB a second: 11 GB for the hour). A clip has
+8 frames, a second apart, from a random start; all readers take the same clips, in turn, each in
+--workers processes at once, as the workers of a data loader share a machine.
 
 - reopen: decord opens the file anew for each clip and decodes whole frames, one thread, as DoRA's
   released loader does;
 - PyAVReader, DecordReader, TorchCodecReader: this package's, kept open;
 - PyAVReader, guarded: the same in a process that is killed when it stalls, as in training;
-- proxy: frames of a short side of 720 px, 4 a second, made by tools/datasets/make_proxy.py.
+- proxy: frames of a short side of 720 px, 4 a second, made by tools/datasets/make_proxy.py of a
+  minute of the video.
 
-Peak memory is that of the process (of both processes, where there are two), libraries included;
-processor time is that of the first process: decord has threads beside the one it is asked for.
+Memory is the most that a worker has (with the process that decodes for it, where there is one),
+libraries included, pages that several share counted in parts; processor time is that of the
+workers alone, without that of guarding processes.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from mmvidssl.utils.cores import num_cores
 
 KINDS = (
     'reopen',
@@ -41,10 +45,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/decoding'))
     parser.add_argument('--height', type=int, default=2160, help='of frames (default: %(default)s)')
-    parser.add_argument('--minutes', type=float, default=5, help='(default: %(default)s)')
-    parser.add_argument('--clips', type=int, default=4, help='a run (default: %(default)s)')
+    parser.add_argument('--minutes', type=float, default=60, help='(default: %(default)s)')
+    parser.add_argument('--clips', type=int, default=3, help='a worker (default: %(default)s)')
     parser.add_argument('--proxy-clips', type=int, default=200, help='(default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=2, help='runs of each (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=num_cores(), help='(default: one a core)')
     parser.add_argument('--short-side', type=int, help='shrink frames to it (default: do not)')
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, metavar='KIND')
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
@@ -108,36 +113,33 @@ def repeat_packets(source: Path, target: Path, times: int) -> None:
     partial.rename(target)
 
 
-def make_proxy(video: Path, folder: Path) -> Path:
+def make_proxy(video: Path, proxy: Path) -> None:
     script = Path(__file__).parents[1] / 'datasets/make_proxy.py'
-    command = [sys.executable, str(script), str(video), '--out', str(folder)]
+    command = [sys.executable, str(script), str(video), '--out', str(proxy.parent)]
     started = time.monotonic()
     subprocess.run([*command, '--short-side', '720', '--fps', '4'], check=True)
-    (proxy,) = folder.glob(f'{video.stem}.frames')
     print(f'made {proxy} in {time.monotonic() - started:.0f} s', flush=True)
-    return proxy
 
 
 def measure(args: argparse.Namespace, video: Path, proxy: Path) -> dict:
-    """Seconds of each clip, and the peak memory, of one kind in this process."""
+    """Seconds of each clip of one kind in this process."""
     import numpy as np
 
     load, close = loader(args, video, proxy)
-    num_clips = args.proxy_clips if args.kind == 'proxy' else args.clips
-    latest = args.minutes * 60 - CLIP_LEN
+    is_proxy = args.kind == 'proxy'
+    num_clips = args.proxy_clips if is_proxy else args.clips
+    latest = (proxy_minutes(args) if is_proxy else args.minutes) * 60 - CLIP_LEN
     starts = np.random.default_rng(args.seed).uniform(0, latest, num_clips)
     load(starts[0] / 2)  # opens, and reads the file's structure
     seconds = []
     before = time.process_time()
     for start in starts:
         started = time.perf_counter()
-        clip = load(start)
+        load(start)
         seconds.append(time.perf_counter() - started)
     cpu = (time.process_time() - before) / num_clips
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     close()
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return dict(seconds=seconds, cpu=cpu, gib=(own + child) / 2**20, shape=clip.shape)
+    return dict(seconds=seconds, cpu=cpu)
 
 
 def loader(args: argparse.Namespace, video: Path, proxy: Path) -> tuple[Callable, Callable]:
@@ -166,42 +168,70 @@ def loader(args: argparse.Namespace, video: Path, proxy: Path) -> tuple[Callable
     return read, readers.close
 
 
+def proxy_minutes(args: argparse.Namespace) -> float:
+    return min(args.minutes, 1)
+
+
 def main() -> None:
     args = parse_args()
     args.work_dir.mkdir(parents=True, exist_ok=True)
     video = args.work_dir / f'{args.height}p60_{args.minutes:g}min.mp4'
-    proxy_folder = args.work_dir / 'proxies'
+    short = args.work_dir / f'{args.height}p60_{proxy_minutes(args):g}min.mp4'
+    proxy = args.work_dir / f'proxies/{short.stem}.frames'
     if args.kind:
-        proxy = next(iter(proxy_folder.glob(f'{video.stem}.frames')), video)
         print(json.dumps(measure(args, video, proxy)))
         return
-    if not video.exists():
-        started = time.monotonic()
-        make_video(video, args.height, args.minutes)
-        print(f'made {video} in {time.monotonic() - started:.0f} s', flush=True)
+    for path, minutes in {video: args.minutes, short: proxy_minutes(args)}.items():
+        if not path.exists() and (path == video or 'proxy' in args.kinds):
+            started = time.monotonic()
+            make_video(path, args.height, minutes)
+            print(f'made {path} in {time.monotonic() - started:.0f} s', flush=True)
     print(f'{video}: {video.stat().st_size / 2**20:.0f} MiB', flush=True)
-    if 'proxy' in args.kinds and not list(proxy_folder.glob(f'{video.stem}.frames')):
-        make_proxy(video, proxy_folder)
-    runs: dict[str, list[dict]] = {kind: [] for kind in args.kinds}
-    for seed in range(args.rounds):
+    if 'proxy' in args.kinds and not proxy.exists():
+        make_proxy(short, proxy)
+    runs: dict[str, list[list[dict]]] = {kind: [] for kind in args.kinds}
+    for round_ in range(args.rounds):
         for kind, results in runs.items():
-            command = [sys.executable, __file__, *sys.argv[1:], '--kind', kind]
-            result = subprocess.run(
-                [*command, '--seed', str(seed)], stdout=subprocess.PIPE, text=True, check=True
-            )
-            results.append(json.loads(result.stdout.splitlines()[-1]))
-    report(runs)
+            results.append(run_workers(kind, args.workers, round_ * args.workers))
+    report(runs, args.workers)
 
 
-def report(runs: dict[str, list[dict]]) -> None:
-    means = {k: [statistics.fmean(run['seconds']) for run in v] for k, v in runs.items()}
+def run_workers(kind: str, num_workers: int, first_seed: int) -> list[dict]:
+    """What :func:`measure` says in several processes at once, and the most memory of each."""
+    from mmvidssl.apis.loading_rate import memory_with_children  # not in the processes measured
+
+    workers, results = [], []
+    for seed in range(first_seed, first_seed + num_workers):
+        command = [sys.executable, __file__, *sys.argv[1:], '--kind', kind, '--seed', str(seed)]
+        workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    most = [0.0] * num_workers
+    while any(worker.poll() is None for worker in workers):
+        started = time.perf_counter()
+        now = [memory_with_children(worker.pid) or 0 for worker in workers]
+        most = list(map(max, most, now))
+        time.sleep(50 * (time.perf_counter() - started))  # a process asked about stands still
+    for worker, mib in zip(workers, most, strict=True):
+        output, _ = worker.communicate()
+        if worker.returncode != 0:
+            raise SystemExit(f'{kind} ended with status {worker.returncode}')
+        results.append(dict(json.loads(output.splitlines()[-1]), mib=mib))
+    return results
+
+
+def report(runs: dict[str, list[list[dict]]], num_workers: int) -> None:
+    means = {
+        kind: [statistics.fmean(s for worker in run for s in worker['seconds']) for run in results]
+        for kind, results in runs.items()
+    }
+    print(f'{num_workers} worker(s) at once')
     for kind, results in runs.items():
-        every = [s for run in results for s in run['seconds']]
+        workers = [worker for run in results for worker in run]
+        every = [s for worker in workers for s in worker['seconds']]
         line = (
-            f'{kind:20} {statistics.fmean(every):7.3f} s a clip '
+            f'{kind:20} {statistics.fmean(every):7.3f} s a clip of a worker '
             f'({min(every):.3f} to {max(every):.3f}, {len(every)} clips), '
-            f'{statistics.fmean(run["cpu"] for run in results):.3f} s of processor time, '
-            f'peak {max(run["gib"] for run in results):.2f} GiB'
+            f'{statistics.fmean(worker["cpu"] for worker in workers):.3f} s of processor time, '
+            f'at most {max(worker["mib"] for worker in workers) * 2**20 / 1e9:.2f} GB a worker'
         )
         if 'reopen' in means:
             ratios = [a / b for a, b in zip(means['reopen'], means[kind], strict=True)]
