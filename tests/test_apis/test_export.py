@@ -179,7 +179,8 @@ torch.save(dict(features=features, tokens=tokens), 'found.pth')
 @pytest.mark.skipif(
     'MMVIDSSL_TRANSFORMERS' not in os.environ,
     reason='mmpretrain does not import where transformers is installed; to compare features with '
-    'it, name a folder made by `pip install --target FOLDER transformers` in MMVIDSSL_TRANSFORMERS',
+    'it, name a folder made by `pip install --target FOLDER -r requirements/transformers.txt` in '
+    'MMVIDSSL_TRANSFORMERS, as .ci/run does',
 )
 def test_transformers_gives_equal_features(vit, frames, tmp_path):
     model, checkpoint = vit
