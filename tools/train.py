@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
-from mmvidssl.utils.checks import check_pretrained_files
+from mmvidssl.utils.checks import check_pretrained_files, check_trainable
 from mmvidssl.utils.coco_classes import check_detection_data
 from mmvidssl.utils.data_files import check_data_files
 from mmvidssl.utils.processes import leave_group
@@ -65,6 +65,7 @@ def main() -> None:
     try:
         cfg = load_run_config(args)
         set_resume(cfg, args.resume)
+        check_trainable(cfg)
         check_pretrained_files(cfg)
         check_data_files(cfg)
         check_detection_data(cfg)

@@ -83,6 +83,22 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
                 break
 
 
+def check_trainable(cfg: Config) -> None:
+    """Refuse to train a model that averages what another says of several views of a sample.
+
+    MMEngine would build it, load its data, and fail in the first iteration.
+
+    Raises:
+        ValueError: says what such a config is for.
+    """
+    model = cfg.get('model') or {}
+    if str(model.get('type')).endswith('TTAModel'):
+        raise ValueError(
+            f'{cfg.filename} is for testing alone (tools/test.py): its {model["type"]} averages '
+            'over views of an image. Train the config that it inherits from.'
+        )
+
+
 def check_pretrained_files(cfg: Config) -> None:
     """Refuse pretrained weights that are not there, before data are read and a model is built.
 

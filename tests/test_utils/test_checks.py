@@ -1,7 +1,13 @@
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.utils.checks import check_overrides, check_pretrained_files, check_top_level
+from mmvidssl.utils.checks import (
+    check_overrides,
+    check_pretrained_files,
+    check_top_level,
+    check_trainable,
+)
+from tests.test_downstream.utils_dense import configs_of
 
 BASE = dict(
     model=dict(type='DoRA', head=dict(loss=dict(student_temp=0.1))),
@@ -140,3 +146,14 @@ def test_missing_pretrained_file(config, model, place):
         check_pretrained_files(config(model=model))
     message = f'some.py: {place}: none.pth does not exist. Name the pretrained weights with '
     assert message + f'--cfg-options {place}.checkpoint=PATH' in str(error.value)
+
+
+def test_configs_for_testing_alone_are_not_trained():
+    configs = {name: Config.fromfile(path) for name, path in configs_of('ade20k').items()}
+    assert sum(name.endswith('-ms') for name in configs) == 2
+    for name, cfg in configs.items():
+        if name.endswith('-ms'):
+            with pytest.raises(ValueError, match=rf'{name}.py is for testing alone .*SegTTAModel'):
+                check_trainable(cfg)
+        else:
+            check_trainable(cfg)
