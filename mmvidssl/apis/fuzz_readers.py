@@ -3,9 +3,9 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -137,7 +137,7 @@ def fuzz_readers(
         timeout: Seconds for a request.
         readers: Names of readers; all that are registered by default.
     """
-    wholes = write_samples(folder)  # the proxy is read in this process, which must live
+    wholes = write_samples(folder)
     names = sorted(VIDEO_READERS.module_dict) if readers is None else list(readers)
     tally = FuzzTally({}, {}, {})
     guarded = GuardedReaders(max_open=1, timeout=timeout)
@@ -163,22 +163,30 @@ def fuzz_readers(
 
 def _read(readers: GuardedReaders, name: str, path: Path) -> tuple[str, str]:
     """What comes of a video, and the message of its error."""
-    started = time.monotonic()
     outcome, message = 'decoded', ''
+    longest = 0.0
+
+    def timed(ask: Callable, *args: Any) -> Any:
+        nonlocal longest
+        started = time.monotonic()
+        try:
+            return ask(*args)
+        finally:
+            longest = max(longest, time.monotonic() - started)
+
     try:
-        video = readers.get(str(path), dict(type=name))
-        last = video.num_frames - 1
-        assert len(video.timestamps) == last + 1
+        video = timed(readers.get, str(path), dict(type=name))
+        last = timed(lambda: video.num_frames) - 1
+        assert len(timed(lambda: video.timestamps)) == last + 1
         for inds in ([0, last // 2, last], [last // 3]):
-            started = time.monotonic()
-            video.get_frames(np.array(inds))
+            timed(video.get_frames, np.array(inds))
     except VideoError as error:
         message = f'{type(error).__name__}: {error}'
         kinds = {DecodeTimeoutError: 'timeout', DecoderDiedError: 'died'}
         outcome = kinds.get(type(error), 'typed error')
     except Exception as error:  # any: it is reported, and fails the run of this check
         outcome, message = 'untyped error', f'{type(error).__name__}: {error}'
-    if time.monotonic() - started > readers.timeout + GRACE:
-        outcome = 'hung'
+    if longest > readers.timeout + GRACE:
+        outcome, message = 'hung', f'{longest:.1f} s; {message}'
     readers.forget(str(path))
     return outcome, message

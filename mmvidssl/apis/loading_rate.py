@@ -28,14 +28,16 @@ class LoadingRate(NamedTuple):
     Attributes:
         num_workers: Processes that loaded; 0 for the one that would train.
         clips_per_second: Of all workers together, while nothing else was done.
+        batches_per_second: Likewise; an item of the data set may be several clips.
         wait_share: Share of the time that steps of ``step_seconds`` would have waited for data;
             None if no step was given.
-        mib_per_worker: Most memory of a worker and its decoder, pages shared with others counted in
-            parts; None where the system does not tell (it is Linux that does).
+        mib_per_worker: Most memory of a worker and its decoder, looked at after every batch, pages
+            shared with others counted in parts; None where the system does not tell (Linux does).
     """
 
     num_workers: int
     clips_per_second: float
+    batches_per_second: float
     wait_share: float | None
     mib_per_worker: float | None
 
@@ -71,14 +73,17 @@ def measure_loading(
     num_clips = 0
     for _ in range(num_first):
         next(batches)
+    pids = [worker.pid for worker in getattr(batches, '_workers', [])] or [os.getpid()]
+    memory = [0.0]
     started = time.perf_counter()
     for _ in range(num_batches):
         num_clips += len(next(batches)['data_samples'])
-    rate = num_clips / (time.perf_counter() - started)
+        memory += [memory_with_children(pid) or 0.0 for pid in pids]
+    seconds = time.perf_counter() - started
     waits = None if step_seconds is None else _wait_share(batches, num_batches, step_seconds)
-    pids = [worker.pid for worker in getattr(batches, '_workers', [])] or [os.getpid()]
-    memory = [mib for mib in map(memory_with_children, pids) if mib is not None]
-    return LoadingRate(num_workers, rate, waits, max(memory, default=None))
+    return LoadingRate(
+        num_workers, num_clips / seconds, num_batches / seconds, waits, max(memory) or None
+    )
 
 
 def _wait_share(batches, num_batches: int, step_seconds: float) -> float:
@@ -119,24 +124,29 @@ def measure_step(cfg: Config, num_steps: int = 3) -> float:
     return statistics.median(seconds[1:])
 
 
-def needed_workers(rate: LoadingRate, batch_size: int, step_seconds: float) -> int:
+def needed_workers(rate: LoadingRate, step_seconds: float) -> int:
     """Workers that load as fast as steps take batches, from what those measured load."""
-    each = rate.clips_per_second / max(rate.num_workers, 1)
-    return math.ceil(batch_size / step_seconds / each)
+    each = rate.batches_per_second / max(rate.num_workers, 1)
+    return math.ceil(1 / step_seconds / each)
 
 
-def memory_with_children(pid: int) -> float | None:
+def memory_with_children(pid: int, kind: str = 'Pss') -> float | None:
     """MiB of a process and its descendants; pages that several share count in parts.
 
     None where ``/proc`` does not tell, or the process is gone.
+
+    Args:
+        pid: The process.
+        kind: 'Pss', or 'Pss_Anon' for what was allocated alone: without the pages of libraries and
+            files, whose part depends on what other processes use them.
     """
     try:
         lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
         children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
     except OSError:
         return None
-    own = next(int(line.split()[1]) for line in lines if line.startswith('Pss:')) / 2**10
-    return own + sum(memory_with_children(int(child)) or 0.0 for child in children)
+    own = next(int(line.split()[1]) for line in lines if line.startswith(f'{kind}:')) / 2**10
+    return own + sum(memory_with_children(int(child), kind) or 0.0 for child in children)
 
 
 def with_reader(cfg: Config, reader: dict) -> Config:

@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 
 import numpy as np
@@ -49,6 +50,23 @@ class StrangeReader(PlainReader):
 
     def __init__(self, path: str) -> None:
         raise OSError('not mine')
+
+
+class SlowReader(PlainReader):
+    """Is long about one thing, not the last that is asked."""
+
+    @property
+    def timestamps(self):
+        time.sleep(0.5)
+        return super().timestamps
+
+
+def test_the_longest_request_tells_what_hangs(tmp_path, monkeypatch):
+    monkeypatch.setitem(VIDEO_READERS._module_dict, 'SlowReader', SlowReader)
+    monkeypatch.setitem(fuzz_readers.__globals__, 'GRACE', 0.4 - 10)
+    tally = fuzz_readers(tmp_path, num_damages=2, readers=['SlowReader'], timeout=10)
+    assert tally.outcomes['SlowReader'] == Counter(hung=2)
+    assert not tally.is_safe
 
 
 @pytest.fixture

@@ -76,9 +76,24 @@ def test_too_short_a_data_set_is_refused(cfg):
 
 
 def test_recommended_workers_keep_up():
-    rate = LoadingRate(2, clips_per_second=8.0, wait_share=None, mib_per_worker=None)
-    assert needed_workers(rate, batch_size=16, step_seconds=1.0) == 4
-    assert needed_workers(rate._replace(num_workers=0), batch_size=16, step_seconds=1.0) == 2
+    rate = LoadingRate(
+        2, clips_per_second=8.0, batches_per_second=0.5, wait_share=None, mib_per_worker=None
+    )
+    assert needed_workers(rate, step_seconds=1.0) == 4
+    assert needed_workers(rate._replace(num_workers=0), step_seconds=1.0) == 2
+
+
+def test_several_clips_of_an_item_make_no_more_batches(cfg):
+    """Or too few workers would be recommended."""
+    cfg.train_dataloader.collate_fn = dict(type='mmvidssl.flat_collate')
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 40
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(
+        clips_per_seek=3, pipeline=[s for s in dataset.pipeline if s.type != 'SleepTransform']
+    )
+    rate = measure_loading(cfg, num_workers=0, num_batches=4)
+    batch_size = cfg.train_dataloader.batch_size
+    assert rate.clips_per_second == pytest.approx(3 * batch_size * rate.batches_per_second)
 
 
 def test_memory_counts_children(cfg):

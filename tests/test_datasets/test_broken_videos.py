@@ -345,7 +345,9 @@ def test_a_killed_worker_ends_the_run_and_leaves_no_process(video):
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 1
-    assert re.search('worker .*(killed by signal|exited unexpectedly)', done.stderr), done.stderr
+    # The last is what asking it for a tensor that it has announced ends in.
+    ends = r'worker .*(killed by signal|exited unexpectedly)|^(EOFError|Connection\w+Error)'
+    assert re.search(ends, done.stderr, re.MULTILINE), done.stderr
     processes = [int(number) for number in done.stdout.splitlines()[-1].split()]
     assert len(processes) == 4
     # By number: what is orphaned is no descendant any more.

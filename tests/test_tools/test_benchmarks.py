@@ -55,6 +55,20 @@ def test_decoding(tmp_path):
 
 @pytest.mark.slow
 def test_reader_memory():
-    out = run('reader_memory.py', *('--clips', 10, '--videos', 2, '--size', 64, 96), '--guarded')
+    """Flat: a clip that is kept, 0.14 MiB, would show, and so would an open video."""
+    out = run('reader_memory.py', *('--clips', 500, '--videos', 6, '--size', 64, 96), '--guarded')
     for name in ('PyAVReader', 'DecordReader', 'ProxyReader'):
-        assert re.search(rf'{name}: 10: \d+ MiB', out), out
+        figures = re.search(rf'{name}: 10: \d+ MiB, 100: (\d+) MiB.* 500: (\d+) MiB', out)
+        assert figures, out
+        assert int(figures[2]) - int(figures[1]) < 20, out
+
+
+@pytest.mark.slow
+def test_clips_per_seek():
+    out = run(
+        'clips_per_seek.py',
+        *('--size', 180, 320, '--fps', 30, '--seconds', 12, '--clips-per-seek', 1, 4),
+        *('--clips', 8, '--rounds', 1),
+    )
+    alone, four = (int(ms) for ms in re.findall(r'clips_per_seek=\d: (\d+) ms a clip', out))
+    assert alone > four > 0, out

@@ -73,7 +73,7 @@ def main() -> None:
                 line += f', {rate.mib_per_worker:.0f} MiB a worker'
             print(line, flush=True)
         if step is not None:
-            wanted = needed_workers(rate, cfg.train_dataloader.batch_size, step)
+            wanted = needed_workers(rate, step)
             print(f'{name}: {recommendation(wanted, args.processes)}')
 
 

@@ -1,8 +1,9 @@
 """Resident memory over thousands of clips, by reader.
 
 Each reader, in a process of its own, takes clips of 8 frames from random places of several videos,
-as a data loading worker does, and prints its memory (with that of the process that decodes for it,
-where there is one) after some of them. It is flat where the last figures are alike.
+as a data loading worker does, and prints what it has allocated (with the process that decodes for
+it, where there is one; libraries and files that are mapped do not count) after some of them. It is
+flat where the last figures are alike.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def measure(paths: list[str], reader: str, args: argparse.Namespace) -> list[tup
         first = rng.integers(video.num_frames - 8 * 7)
         video.get_frames(first + np.arange(8) * 7)
         if i in MARKS or i == args.clips:
-            trace.append((i, memory_with_children(os.getpid())))
+            trace.append((i, memory_with_children(os.getpid(), 'Pss_Anon')))
     readers.close()
     return trace
 

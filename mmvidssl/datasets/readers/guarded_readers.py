@@ -10,8 +10,7 @@ from .decoder_process import DecoderProcess
 from .decoder_server import Request
 from .errors import DecoderDiedError, DecodeTimeoutError
 from .file_stamp import FileStamp
-from .proxy_pack import is_proxy
-from .reader_cache import ReaderCache
+from .reader_cache import ReaderCache, check_max_open
 
 DEFAULT_TIMEOUT = 120.0
 """Seconds. Opening an hour of 4K that is not in memory takes 25 s, decoding a clip of it up to 15 s
@@ -35,22 +34,19 @@ class GuardedReaders:
             raise ValueError(
                 f'timeout must be positive seconds, or None to decode unguarded, got {timeout}'
             )
-        self.max_open, self.timeout = max_open, timeout
-        self._local = ReaderCache(max_open)
+        self.max_open, self.timeout = check_max_open(max_open), timeout
         self._decoder: DecoderProcess | None = None
         self._num_reopened = 0
 
     def __len__(self) -> int:
         decoder = self._own_decoder()
-        return len(self._local) + (decoder.num_open if decoder else 0)
+        return decoder.num_open if decoder else 0
 
     @property
     def num_reopened(self) -> int:
         """How often this process opened a video again that had been closed for another."""
         decoder = self._own_decoder()
-        return (
-            self._local.num_reopened + self._num_reopened + (decoder.num_reopened if decoder else 0)
-        )
+        return self._num_reopened + (decoder.num_reopened if decoder else 0)
 
     def get(self, path: str, reader: dict, stamp: FileStamp | None = None) -> VideoReader:
         """The reader of ``path``, opened with the config ``reader`` if it was not.
@@ -64,14 +60,11 @@ class GuardedReaders:
             VideoError: what the reader raises when built; the file does not have the ``stamp``.
             DecodeTimeoutError, DecoderDiedError: it stalls, or crashes the decoder.
         """
-        if is_safe(path):
-            return self._local.get(path, reader, stamp)
         now = self.ask(Request(path, reader, stamp, 'open'))
         return GuardedReader(self, path, reader, FileStamp(*now) if now else None)
 
     def forget(self, path: str) -> None:
         """Close a video that is done with; it does not count as closed for another."""
-        self._local.forget(path)
         if self._own_decoder() is not None:
             try:
                 self.ask(Request(path, {}, None, 'forget'))
@@ -80,7 +73,6 @@ class GuardedReaders:
 
     def close(self) -> None:
         """Close every video and end the decoder of this process."""
-        self._local.close()
         self._drop(self._own_decoder())
 
     def ask(self, request: Request) -> Any:
@@ -169,12 +161,3 @@ def build_readers(max_open: int = 4, timeout: float | None = DEFAULT_TIMEOUT) ->
     if timeout is None or not hasattr(os, 'fork'):
         return ReaderCache(max_open)
     return GuardedReaders(max_open, timeout)
-
-
-def is_safe(path: str) -> bool:
-    """Whether a file is read in this process, without a deadline: a proxy.
-
-    It is mapped into memory and compared with checksums, and no video decoder sees it. A disk that
-    stalls stalls this process, and one that cannot give what is mapped ends it (SIGBUS).
-    """
-    return is_proxy(path)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from mmvidssl.registry import VIDEO_READERS
 
@@ -21,10 +22,14 @@ NUM_EARLIER_KEYS = 2
 
 
 class OpenVideo(NamedTuple):
-    """A container and its first video stream."""
+    """A container, its first video stream, and what converts colours.
+
+    A converter of each frame's own, PyAV's default, would cost a context each time.
+    """
 
     container: Any
     stream: Any
+    reformatter: VideoReformatter
 
 
 @VIDEO_READERS.register_module()
@@ -57,7 +62,7 @@ class PyAVReader(IndexedReader):
         stream = container.streams.video[0]
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
-        return OpenVideo(container, stream)
+        return OpenVideo(container, stream, VideoReformatter())
 
     def _decode(
         self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
@@ -66,7 +71,7 @@ class PyAVReader(IndexedReader):
         while num_done < len(pts):
             for frame in self._run(decoder, pts[num_done:]):
                 num_done += 1
-                yield to_rgb(frame, short_side)
+                yield to_rgb(frame, decoder.reformatter, short_side)
 
     def _run(self, decoder: OpenVideo, left: list[int]) -> Iterator[Any]:
         """Frames with the times ``left``, as far as going on is quicker than seeking again."""
@@ -105,7 +110,7 @@ class PyAVReader(IndexedReader):
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.
         """
-        container, stream = decoder
+        container, stream = decoder.container, decoder.stream
         packets: Iterator[Any] = iter(())
         for offset in (self.index.key_pts[key], self.index.key_dts[key]):
             container.seek(int(offset), stream=stream, backward=True)
@@ -126,13 +131,13 @@ class PyAVReader(IndexedReader):
         return frame
 
 
-def to_rgb(frame: Any, short_side: int | None) -> np.ndarray:
+def to_rgb(frame: Any, reformatter: VideoReformatter, short_side: int | None) -> np.ndarray:
     """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
 
     FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than the
     other readers, and with colours of half the width.
     """
-    rgb = frame.reformat(format='rgb24', threads=1).to_ndarray()
+    rgb = reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
     pixels = shrink_frame(rgb, short_side)
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

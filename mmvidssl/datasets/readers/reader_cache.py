@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .base import VideoReader
 from .build import build_reader
 from .file_stamp import FileStamp, check_unchanged, stamp_of
+from .free_memory import free_memory
 
 
 class OpenReader(NamedTuple):
@@ -30,9 +31,7 @@ class ReaderCache:
     """
 
     def __init__(self, max_open: int = 4) -> None:
-        if max_open < 1:
-            raise ValueError(f'max_open must be at least 1, got {max_open}')
-        self.max_open = max_open
+        self.max_open = check_max_open(max_open)
         self._reset()
 
     def _reset(self) -> None:
@@ -67,6 +66,7 @@ class ReaderCache:
         while len(self._readers) > self.max_open:
             closed, outdated = self._readers.popitem(last=False)
             outdated.reader.close()
+            free_memory()
             self._outdated.add(closed)
         return self._readers[key].reader
 
@@ -94,3 +94,14 @@ class ReaderCache:
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def check_max_open(max_open: int) -> int:
+    """The number, if so many videos can be kept open.
+
+    Raises:
+        ValueError: if it is not positive.
+    """
+    if max_open < 1:
+        raise ValueError(f'max_open must be at least 1, got {max_open}')
+    return max_open

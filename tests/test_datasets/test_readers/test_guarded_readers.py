@@ -154,7 +154,7 @@ def test_a_stall_ends_at_the_deadline_and_the_next_request_is_served():
 def test_a_stall_in_the_middle_of_an_array_ends_too():
     readers = GuardedReaders(timeout=SOON)
     assert ask(readers, MisbehavingReader.BIG).shape == (40, 500, 500, 3)
-    child = children()[0]
+    child = readers._decoder.pid
     receive = readers._decoder.socket.recv_into
 
     class Stopping:
@@ -190,7 +190,7 @@ def test_a_crash_is_an_error_and_the_next_request_is_served(readers, what, how):
 
 def test_a_decoder_killed_from_outside(readers):
     ask(readers, 7)
-    os.kill(children()[0], signal.SIGKILL)
+    os.kill(readers._decoder.pid, signal.SIGKILL)
     with pytest.raises(DecoderDiedError, match='SIGKILL.*out of memory'):
         ask(readers, 7)
     assert ask(readers, 7)[0, 0, 0, 0] == 7
@@ -214,7 +214,7 @@ def test_an_interrupted_request_leaves_no_answer_behind(readers):
 
 def test_a_ctrl_c_is_the_parents_affair(readers):
     ask(readers, 1)
-    os.kill(children()[0], signal.SIGINT)
+    os.kill(readers._decoder.pid, signal.SIGINT)
     time.sleep(0.1)
     assert ask(readers, 5)[0, 0, 0, 0] == 5
 
