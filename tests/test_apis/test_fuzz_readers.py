@@ -53,11 +53,11 @@ class StrangeReader(PlainReader):
 
 
 class SlowReader(PlainReader):
-    """Is long about one thing, not the last that is asked."""
+    """Is long about one thing, not the last that is asked, of a damaged video."""
 
     @property
     def timestamps(self):
-        time.sleep(0.5)
+        time.sleep(0.5 if 'damaged' in self.path else 0)
         return super().timestamps
 
 
