@@ -118,11 +118,11 @@ class DataCheck:
         return number
 
     def check_categories(self, classes: tuple[str, ...] | range) -> None:
-        """Refuse names of classes that a COCO annotation file does not have."""
-        found = getattr(self.dataset, 'cat_ids', None)
-        if found is None or len(found) == len(classes):
-            return
-        check_coco_classes(self.name, self.dataset.ann_file, tuple(map(str, classes)))
+        """Refuse names of classes that a COCO annotation file does not have, or in this order."""
+        cat_ids = getattr(self.dataset, 'cat_ids', None)
+        if cat_ids is not None:
+            names = tuple(map(str, classes))
+            check_coco_classes(self.name, self.dataset.ann_file, names, cat_ids)
 
     def check_list(self, classes: tuple[str, ...] | range) -> None:
         """Refuse a list of videos, all of it, whose labels mean other classes than are named."""

@@ -137,6 +137,12 @@ def test_names_that_are_no_category(coco):
     assert '1 classes' in check(coco(('dog',)), 1)
 
 
+def test_classes_in_another_order(coco):
+    message = r'metainfo.classes is dog,cat, but .*coco.json, which is cat,dog. Write the classes'
+    with pytest.raises(ValueError, match=message):
+        check(coco(('dog', 'cat')), 2)
+
+
 def test_one_class_without_a_comma(coco):
     with pytest.raises(ValueError, match=r"classes=\('cat',\), with the comma"):
         check(coco('cat'), 1)
