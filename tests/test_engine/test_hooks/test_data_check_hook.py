@@ -271,6 +271,7 @@ def test_depth(tmp_path):
 
 
 def test_empty(tmp_path):
+    """Where samples are serialised MMEngine fails before, see check_data_files."""
     (tmp_path / 'images').mkdir()
     dataset = make(
         'mmseg.BaseSegDataset',
