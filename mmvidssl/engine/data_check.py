@@ -160,7 +160,8 @@ class DataCheck:
     def check_masks(self, heads: dict[str, int]) -> Iterator[str]:
         """Refuse segmentation masks whose values are no classes."""
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
-        masks = [info['seg_map_path'] for info in self.infos if 'reduce_zero_label' in info]
+        masks = [i.get('seg_map_path') for i in self.infos if 'reduce_zero_label' in i]
+        masks = [path for path in masks if path]  # images to be tested on may have none
         if not masks or not heads:
             return
         seen: set[int] = set()

@@ -181,6 +181,19 @@ def test_masks(masks):
         check(masks([0], **classes), 3, 150)
 
 
+def test_images_without_masks(tmp_path):
+    """To write predictions for (``format_only``)."""
+    image(tmp_path / 'images/0.jpg')
+    dataset = make(
+        'mmseg.BaseSegDataset',
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images'),
+        metainfo=dict(classes=('sky',)),
+        test_mode=True,
+    )
+    assert check(dataset, 1).endswith('1 samples: 1 files, which exist, 1 classes')
+
+
 def test_masks_from_one(masks):
     """As ADE20K's."""
     options = dict(reduce_zero_label=True, metainfo=dict(classes=('sky', 'sea')))
