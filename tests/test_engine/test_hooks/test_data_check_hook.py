@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_scope
 from mmengine.runner import BaseLoop
@@ -18,6 +19,9 @@ from mmvidssl.engine.class_counts import class_counts
 from mmvidssl.engine.data_check import DataCheck, leaves, spread
 from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS
+
+# isort: split
+from mmaction.datasets.transforms import DecordInit
 
 NAME = 'train_dataloader.dataset'
 
@@ -294,6 +298,40 @@ def test_empty(tmp_path):
     )
     with pytest.raises(ValueError, match=r'BaseSegDataset\) has no samples \(data_root='):
         check(dataset, 1)
+
+
+class Archive(LocalBackend):
+    """Gives out files of whatever folder as if it had them, as a store in a network may."""
+
+    def list_dir_or_file(self, *args, **kwargs):
+        yield from ('0.jpg', '1.jpg')
+
+
+def test_files_of_another_backend(tmp_path):
+    register_backend('archive', Archive, force=True)
+    options = dict(
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        metainfo=dict(classes=('sky', 'sea')),
+        backend_args=dict(backend='archive'),
+    )
+    said = 'samples: files and masks not looked at, which are read by archive, 2 classes'
+    assert check(make('mmseg.BaseSegDataset', **options), 2) == (
+        f'{NAME} (BaseSegDataset): 2 {said}'
+    )
+    with pytest.raises(ValueError, match='has 2 classes, but there is'):
+        check(make('mmseg.BaseSegDataset', **options), 3)
+
+
+@pytest.mark.parametrize('backend, is_looked_for', [('disk', True), ('petrel', False)])
+def test_videos_of_another_backend(videos, backend, is_looked_for):
+    dataset = videos([0, 1], missing=[0])
+    dataset.pipeline.transforms.append(DecordInit(io_backend=backend))
+    if is_looked_for:
+        with pytest.raises(FileNotFoundError, match='1 of the 2 files'):
+            check(dataset, 2)
+    else:
+        assert 'read by petrel, labels 0 to 1' in check(dataset, 2)
 
 
 def test_a_label_of_one_sample_in_thousands(videos):
