@@ -146,12 +146,14 @@ def test_hf_folder_has_the_names_and_numbers_of_its_files(vit, tmp_path):
     assert processor['image_mean'] == pytest.approx([0.485, 0.456, 0.406])
 
 
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @torch.no_grad()
-def test_timm_gives_equal_features(vit, frames, tmp_path):
+def test_timm_gives_equal_features(vit, frames, suffix, tmp_path):
     pytest.importorskip('timm', reason='timm is not a dependency; install it to compare features')
     model, checkpoint = vit
-    done = export_to_timm(publish_model(checkpoint, tmp_path / 'vit.pth'), tmp_path / 'timm.pth')
-    names = dict(torch=torch, pixels=normalized(model, frames))
+    published = publish_model(checkpoint, tmp_path / 'vit.pth')
+    done = export_to_timm(published, tmp_path / f'timm{suffix}')
+    names = dict(pixels=normalized(model, frames))
     exec(done.usage, names)  # what the tool prints
     torch.testing.assert_close(
         names['features'], extract_features(model, frames, pool='class'), atol=1e-5, rtol=1e-4
@@ -237,7 +239,7 @@ def test_positions_of_images_that_are_no_squares(height, width, number, tmp_path
     assert f'img_size={size}, patch_size=8' in done.usage
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (3, height, width, 3), np.uint8)
-    names = dict(torch=torch, pixels=normalized(model, frames))
+    names = dict(pixels=normalized(model, frames))
     exec(done.usage, names)
     torch.testing.assert_close(
         names['features'], extract_features(model, frames, pool='class'), atol=1e-5, rtol=1e-4
