@@ -1,5 +1,6 @@
 """ViTs for timm and transformers, backbones as one file, and torch.hub."""
 
+import importlib.util
 import json
 import os
 import runpy
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 
 from mmvidssl.apis import (
@@ -408,8 +410,22 @@ def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
         init_backbone(deeper, tmp_path / 'run.pth')
     with pytest.raises(ValueError, match='(?s)run.pth does not cover .*patch_embed'):
         init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
-    with pytest.raises(ValueError, match='DINOViT, which does not take ln1.weight, ln1.bias'):
-        init_backbone(backbone_cfg(final_norm=False), tmp_path / 'run.pth')
+    shallow = backbone_cfg()
+    shallow['arch'] = dict(shallow['arch'], num_layers=1)
+    with pytest.raises(ValueError, match='run.pth is of a deeper model: layers.1 would be left'):
+        init_backbone(shallow, tmp_path / 'run.pth')
+
+
+def test_a_norm_that_options_leave_out_is_left_over(tmp_path, monkeypatch):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    lines = []
+    monkeypatch.setattr(MMLogger, 'info', lambda self, line, *args: lines.append(line))
+    backbone = init_backbone(
+        backbone_cfg(final_norm=False, out_indices=[0, 1], out_type='featmap'), tmp_path / 'run.pth'
+    )
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, model.teacher.backbone.state_dict()[name])
+    assert 'left over: ln1.weight, ln1.bias' in lines[-1]
 
 
 def test_torch_hub_builds_and_loads(tmp_path):
@@ -474,6 +490,21 @@ def test_hub_names_are_of_the_sizes_they_say(name, monkeypatch):
     with torch.device('meta'), torch.no_grad():
         model = torch.hub.load(str(ROOT), name, source='local')
         assert last_output(model, torch.empty(size)).shape == expected
+
+
+@pytest.mark.parametrize('name', HUB)
+def test_hub_without_mmaction(name, monkeypatch):
+    """ViTs are there, of MViTs it is said what is missing."""
+    listed = runpy.run_path(str(ROOT / 'hubconf.py'))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'mmaction' else find(name)
+    )
+    if 'mvit' in name:
+        with pytest.raises(ImportError, match='mmaction2, which is not installed'):
+            listed[name]()
+    else:
+        assert not listed[name](arch=HUB[name][0], img_size=32).training
 
 
 def test_hub_names_are_all_tested():
