@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.registry import DATASETS, init_default_scope
 
+from mmvidssl.apis import init_model, publish_model
 from mmvidssl.utils.data_files import check_data_files
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
 from tests.test_downstream import test_ade20k, test_coco, utils, utils_dense
@@ -80,6 +82,30 @@ def test_own_masks(monkeypatch, tmp_path):
     assert 0 <= metrics_of(runner, 'mIoU')['mIoU'] <= 100
     assert runner.val_dataloader.dataset.metainfo['classes'] == page.classes
     assert list((tmp_path / 'work').glob('best_mIoU*.pth'))
+
+
+SHRINK = {
+    "Your own objects, in COCO's format": lambda cfg, page, weights, folder: test_coco.shrink(
+        cfg, Path(page.arguments[0]).stem, folder, weights, folder / 'work'
+    ),
+    'Your own images and masks': lambda cfg, page, weights, folder: test_ade20k.shrink(
+        cfg, folder, weights, folder / 'work'
+    ),
+}
+
+
+@pytest.mark.parametrize('title', SHRINK)
+def test_published_file(title, monkeypatch, tmp_path):
+    page = Instructions(title)
+    weights = publish_model(utils.write_vit_checkpoint(tmp_path / 'run.pth'), tmp_path / 'vit.pth')
+    cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
+    with pytest.raises(ValueError, match="Set model.backbone.init_cfg.prefix='backbone.'"):
+        init_model(cfg)
+    monkeypatch.setenv('PREFIX', 'backbone.')
+    cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
+    published = torch.load(weights, weights_only=True)['state_dict']
+    name = 'backbone.layers.11.attn.qkv.weight'
+    assert torch.equal(init_model(cfg).state_dict()[name], published[name])
 
 
 def test_images_of_another_suffix(monkeypatch, tmp_path):
