@@ -23,6 +23,17 @@ def _vit(arch: str, patch_size: int, checkpoint: str | None, role: str, options:
     return _build(cfg, checkpoint, role, options)
 
 
+def _mvit(arch: str, checkpoint: str | None, role: str, options: dict):
+    from importlib.util import find_spec
+
+    if find_spec('mmaction') is None:  # ViTs do without
+        raise ImportError(
+            'hubconf.py: the MViTs of MaskFeat are those of mmaction2, which is not installed; '
+            'install it as tools/install.sh does'
+        )
+    return _build(dict(type='mmvidssl.MViT', arch=arch), checkpoint, role, options)
+
+
 def dino_vit_tiny_p16(checkpoint: str | None = None, role: str = 'teacher', **options):
     """ViT-T/16 of DINO and DoRA; images ``(B, 3, H, W)`` to ``(class tokens (B, 192),)``."""
     return _vit('deit-tiny', 16, checkpoint, role, options)
@@ -52,9 +63,9 @@ def maskfeat_vit_large_p16(checkpoint: str | None = None, role: str = 'teacher',
 
 def maskfeat_mvit_small(checkpoint: str | None = None, role: str = 'teacher', **options):
     """MViTv2-S for fine-tuning; clips ``(B, 3, 16, 224, 224)`` to ``([patches, class],)``."""
-    return _build(dict(type='mmvidssl.MViT', arch='small'), checkpoint, role, options)
+    return _mvit('small', checkpoint, role, options)
 
 
 def maskfeat_mvit_large(checkpoint: str | None = None, role: str = 'teacher', **options):
     """MViTv2-L for fine-tuning; clips ``(B, 3, 16, 224, 224)`` to ``([patches, class],)``."""
-    return _build(dict(type='mmvidssl.MViT', arch='large'), checkpoint, role, options)
+    return _mvit('large', checkpoint, role, options)

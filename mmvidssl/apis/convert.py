@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from mmvidssl.engine.checkpoint import UnsafeCheckpointError, read_content
 from mmvidssl.utils.roles import BACKBONE, NECK, PREFIXES
 from mmvidssl.version import __version__
 
-from .init_model import UnsafeCheckpointError, read_checkpoint
 from .publish import write_plain
 from .vit_names import describe_vit, rename_vit
 
@@ -115,7 +115,7 @@ def _check_target(source: Path, target: Path, force: bool) -> None:
 
 def _read(source: Path) -> dict:
     try:
-        content = read_checkpoint(source)
+        content = read_content(str(source))
     except UnsafeCheckpointError as error:
         if error.name != 'argparse.Namespace':
             raise
@@ -132,7 +132,7 @@ def _read_with_namespace(source: Path) -> dict:
             'without running code from the file; convert it with torch 2.5 or later'
         )
     with torch.serialization.safe_globals([Namespace]):
-        return read_checkpoint(source)
+        return read_content(str(source))
 
 
 def _roles(content: Mapping) -> tuple[str, ...]:

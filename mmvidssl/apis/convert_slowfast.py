@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmvidssl.engine.checkpoint import read_content
+
 from .convert import Conversion, Converted, check_tensors, convert_file
-from .init_model import read_checkpoint
 from .slowfast_names import rename_slowfast
 
 WEIGHTS = 'model_state'
@@ -38,7 +39,7 @@ def convert_slowfast(
 
 
 def _read(source: Path) -> dict:
-    content = read_checkpoint(source)
+    content = read_content(str(source))
     inner = content['state_dict']
     # A file without 'state_dict' comes wrapped in one.
     return dict(inner) if set(content) == {'state_dict'} and WEIGHTS in inner else content

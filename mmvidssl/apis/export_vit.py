@@ -205,10 +205,11 @@ def _timm_usage(vit: ExportedViT, out: Path) -> str:
         num_classes=0,
     )
     named = ', '.join(f'{key}={value}' for key, value in options.items())
-    read = f'torch.load({str(out)!r}, weights_only=True)'
+    module, read = 'torch', f'torch.load({str(out)!r}, weights_only=True)'
     if out.suffix == '.safetensors':
-        read = f'safetensors.torch.load_file({str(out)!r})'
+        module, read = 'safetensors.torch', f'safetensors.torch.load_file({str(out)!r})'
     return (
+        f'import {module}\n'
         'from timm.models.vision_transformer import VisionTransformer\n'
         f'model = VisionTransformer({named})\n'
         f'model.load_state_dict({read})\n'

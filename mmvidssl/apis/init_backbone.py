@@ -2,10 +2,11 @@
 
 import os
 
+from mmengine.logging import MMLogger
 from torch import nn
 
 from mmvidssl.engine.checkpoint import examine, read_plain
-from mmvidssl.engine.checkpoint.coverage_text import Source, show
+from mmvidssl.engine.checkpoint.coverage_text import Source, report
 from mmvidssl.registry import MODELS
 
 from .init_model import only_warnings
@@ -20,6 +21,8 @@ def init_backbone(
     """Build a backbone alone, load its weights, and put it into evaluation mode.
 
     Positions of another image size (or clip length) are interpolated as the backbone's class does.
+    The log says what was loaded and what is left over, such as a last norm that the backbone's
+    options leave out.
 
     Args:
         backbone: Its config, ``dict(type='mmvidssl.DINOViT', ...)``.
@@ -29,8 +32,8 @@ def init_backbone(
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
-        ValueError: If the checkpoint has no such backbone, lacks weights of it, has weights that it
-            does not take, or is of another architecture; names the file and the weights.
+        ValueError: If the checkpoint has no such backbone, lacks weights of it, or is of another
+            architecture, a deeper one among them; names the file and the weights.
     """
     model = MODELS.build(backbone)
     if checkpoint is None:
@@ -39,12 +42,8 @@ def init_backbone(
         model.eval()  # mmpretrain's backbones return nothing
         return model
     weights, _ = select_weights(read_plain(str(checkpoint)), checkpoint, role)
-    coverage = examine(Source('', model, str(checkpoint), '', OWN_BACKBONE), weights)
-    if coverage.left_over:
-        raise ValueError(
-            f'{checkpoint} is not of this {type(model).__name__}, which does not take '
-            f'{show(coverage.left_over)}. {OWN_BACKBONE}'
-        )
+    source = Source('', model, str(checkpoint), '', OWN_BACKBONE)
+    MMLogger.get_current_instance().info(report(source, examine(source, weights)))
     model.load_state_dict(weights, strict=False)
     model.eval()
     return model

@@ -2,8 +2,7 @@
 
 import logging
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,27 +12,17 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmvidssl.engine.checkpoint import check_arrival, examine_all, examine_start, read_plain
+from mmvidssl.engine.checkpoint import (
+    check_arrival,
+    examine_all,
+    examine_start,
+    read_plain,
+    read_weights,
+)
 from mmvidssl.engine.checkpoint.coverage_text import report
 from mmvidssl.engine.unwrap import unwrap_model
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.roles import check_role
-
-
-class UnsafeCheckpointError(ValueError):
-    """A checkpoint names a class or function that reading it would have to run.
-
-    Args:
-        path: The checkpoint.
-        name: What it names, ``module.name``.
-    """
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f'{path} cannot be opened as a checkpoint of plain data: it holds a {name}, and '
-            'reading that could run code from the file'
-        )
 
 
 def init_model(
@@ -127,36 +116,4 @@ def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no checkpoint, or holds more than plain data; names the file.
     """
-    return read_checkpoint(checkpoint)['state_dict']
-
-
-def read_checkpoint(checkpoint: str | os.PathLike) -> dict:
-    """All of a checkpoint; a bare ``state_dict`` is wrapped.
-
-    Raises:
-        UnsafeCheckpointError: If it holds more than plain data.
-        FileNotFoundError, ValueError: As :func:`load_weights`.
-    """
-    path = Path(checkpoint)
-    if not path.is_file():
-        raise FileNotFoundError(f'no such checkpoint: {path}')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
-        raise _explain(path, error) from error
-    if not isinstance(content, Mapping):
-        raise ValueError(f'{path} holds a {type(content).__name__}, not a checkpoint')
-    return dict(content) if 'state_dict' in content else dict(state_dict=content)
-
-
-def _explain(path: Path, error: Exception) -> ValueError:
-    """What torch says at length, but for its advice to trust the file."""
-    found = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
-    if found:
-        return UnsafeCheckpointError(path, found[1])
-    reason = str(error).splitlines()[0] if str(error) else 'no reason'
-    return ValueError(
-        f'{path} cannot be opened as a checkpoint of plain data: {type(error).__name__}, {reason}'
-    )
+    return read_weights(str(checkpoint))

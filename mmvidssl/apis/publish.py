@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 
+from mmvidssl.engine.checkpoint import read_plain
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, check_role, complete_teacher
 from mmvidssl.version import __version__
-
-from .init_model import read_checkpoint
 
 
 def publish_model(
@@ -40,7 +39,7 @@ def publish_model(
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If ``role`` is unknown, or the checkpoint has no such backbone.
     """
-    content = read_checkpoint(checkpoint)
+    content = read_plain(str(checkpoint))
     weights, role = select_weights(content, checkpoint, role)
     weights = {BACKBONE + key: value for key, value in weights.items()}
     plain = serialize(dict(state_dict=weights, meta=_plain_meta(content, role)))
@@ -56,7 +55,7 @@ def select_weights(
     """The weights of one backbone, in names without a prefix, without those of pretraining alone.
 
     Args:
-        content: Of the checkpoint, from :func:`read_checkpoint`.
+        content: Of the checkpoint, from :func:`read_plain`.
         checkpoint: Its path, for messages.
         role: ``'teacher'`` or ``'student'``.
 

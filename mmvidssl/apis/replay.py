@@ -5,9 +5,8 @@ import os
 import torch
 from mmengine.registry import init_default_scope
 
+from mmvidssl.engine.checkpoint import read_content
 from mmvidssl.registry import MODELS
-
-from .init_model import read_checkpoint
 
 
 def replay_iteration(
@@ -28,7 +27,7 @@ def replay_iteration(
         ValueError: if it is not what NaNGuardHook saves, or the run had no config to build its
             model from.
     """
-    saved = read_checkpoint(path)
+    saved = read_content(str(path))
     if saved.get('model_cfg') is None or 'random_state' not in saved:
         raise ValueError(
             f'{path} does not hold a batch and the config of a model, as NaNGuardHook saves them '

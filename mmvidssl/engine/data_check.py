@@ -19,6 +19,7 @@ from .class_counts import check_counts, class_counts
 from .listed_classes import check_listed_classes
 from .missing_files import Folders, add_path, find_missing
 
+ON_DISK = ('local', 'disk')
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir')
 LABEL_KEYS = ('gt_label', 'label')
 IGNORED = 255
@@ -41,6 +42,7 @@ class DataCheck:
         self.infos = [dataset.get_data_info(index) for index in indices]
         self.labels: set[int] = set()
         self.folders: Folders = {}
+        self.elsewhere = sorted(_backends(dataset) - set(ON_DISK))
         for index in range(len(dataset)):  # one at a time: together they may not fit into memory
             self._note(dataset.get_data_info(index))
         self.sources = ', '.join(
@@ -66,7 +68,12 @@ class DataCheck:
             ValueError: if there is no sample, or classes do not fit those of the model.
         """
         self.check_not_empty()
-        seen = [f'{len(self.dataset)} samples: {self.check_files()} files, which exist']
+        files = (
+            f'files and masks not looked at, which are read by {", ".join(self.elsewhere)}'
+            if self.elsewhere
+            else f'{self.check_files()} files, which exist'
+        )
+        seen = [f'{len(self.dataset)} samples: {files}']
         heads = class_counts(model)
         classes = self.classes
         if heads and classes is not None:
@@ -118,11 +125,11 @@ class DataCheck:
         return number
 
     def check_categories(self, classes: tuple[str, ...] | range) -> None:
-        """Refuse names of classes that a COCO annotation file does not have."""
-        found = getattr(self.dataset, 'cat_ids', None)
-        if found is None or len(found) == len(classes):
-            return
-        check_coco_classes(self.name, self.dataset.ann_file, tuple(map(str, classes)))
+        """Refuse names of classes that a COCO annotation file does not have, or in this order."""
+        cat_ids = getattr(self.dataset, 'cat_ids', None)
+        if cat_ids is not None and not self.elsewhere:
+            names = tuple(map(str, classes))
+            check_coco_classes(self.name, self.dataset.ann_file, names, cat_ids)
 
     def check_list(self, classes: tuple[str, ...] | range) -> None:
         """Refuse a list of videos, all of it, whose labels mean other classes than are named."""
@@ -160,8 +167,9 @@ class DataCheck:
     def check_masks(self, heads: dict[str, int]) -> Iterator[str]:
         """Refuse segmentation masks whose values are no classes."""
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
-        masks = [info['seg_map_path'] for info in self.infos if 'reduce_zero_label' in info]
-        if not masks or not heads:
+        masks = [i.get('seg_map_path') for i in self.infos if 'reduce_zero_label' in i]
+        masks = [path for path in masks if path]  # images to be tested on may have none
+        if not masks or not heads or self.elsewhere:
             return
         seen: set[int] = set()
         num_classes = min(heads.values())
@@ -200,6 +208,16 @@ class DataCheck:
             values = {IGNORED if value in (0, IGNORED) else value - 1 for value in values}
         label_map: dict[int, int] = self.dataset.label_map or {}
         return {label_map.get(value, value) for value in values}
+
+
+def _backends(dataset: BaseDataset) -> set[str]:
+    """MMEngine's file backends that a data set names, for its list or in its pipeline."""
+    names = set()
+    for part in (dataset, *dataset.pipeline.transforms):
+        names.add(getattr(part, 'io_backend', None))  # mmaction2's
+        for key in ('backend_args', 'file_client_args'):
+            names.add((getattr(part, key, None) or {}).get('backend'))
+    return {name for name in names if name}
 
 
 def spread(length: int, number: int) -> list[int]:

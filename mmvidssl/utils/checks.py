@@ -18,6 +18,7 @@ CONFIG_ONLY_KEYS = {
     'model_wrapper_cfg',
     'sync_bn',
 }
+NUM_SHOWN = 8
 
 
 def runner_keys() -> set[str]:
@@ -52,17 +53,21 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
     """Refuse a dotted ``--cfg-options`` key that leads nowhere.
 
     The last part of a key may be new, since most options have defaults; what it is put into must
-    exist. A list is entered by index.
+    exist. A list is entered by index. A variable of the config file leads nowhere either: its value
+    was put into others when the file was read.
 
     Args:
         cfg: The config before the options are merged.
         options: Dotted keys, ``'optim_wrapper.optimizer.lr'``.
 
     Raises:
-        ValueError: names the part that does not exist, and the nearest one that does.
+        ValueError: names the part that does not exist, and the nearest one that does; or where the
+            value of a variable went.
     """
     for option in options:
         parts = option.split('.')
+        if parts[0] in cfg and parts[0] not in runner_keys():
+            _refuse_variable(cfg, option)
         node = cfg
         for depth, part in enumerate(parts):
             names = _names(node) if depth else set(cfg) | runner_keys()
@@ -81,6 +86,33 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
             node = _enter(node, part)
             if node is None:
                 break
+
+
+def _refuse_variable(cfg: Config, option: str) -> None:
+    name, _, inner = option.partition('.')
+    read = {key: cfg[key] for key in cfg if key in runner_keys()}
+    found = [f'{place}.{inner}' if inner else place for place in _find_value(read, cfg[name])]
+    advice = (
+        f'Of the options, these have its value: {", ".join(found[:NUM_SHOWN])}. Set those that '
+        'you mean, or change a copy of the config.'
+        if found
+        else 'Set what is made of it, or change a copy of the config.'
+    )
+    raise ValueError(
+        f'--cfg-options {option}: {name!r} is a variable of {cfg.filename} that only the file '
+        f'itself reads, before options are set: nothing would change. {advice}'
+    )
+
+
+def _find_value(node: Any, value: Any, place: str = '') -> Iterator[str]:
+    """Places of a value; of a string, those too that begin with it."""
+    is_begun = isinstance(value, str) and value and isinstance(node, str) and node.startswith(value)
+    if is_begun or (type(node) is type(value) and node == value):
+        yield place
+    elif isinstance(node, (dict, list, tuple)):
+        parts = node if isinstance(node, dict) else dict(enumerate(node))
+        for key, part in parts.items():
+            yield from _find_value(part, value, f'{place}.{key}' if place else str(key))
 
 
 def check_trainable(cfg: Config) -> None:

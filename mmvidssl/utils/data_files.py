@@ -1,5 +1,6 @@
 """Lists and folders of data that a config names, looked for before data are read."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from mmengine.config import Config
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 OF_FOLDERS = ('ImageNet', 'CustomDataset')
 """Data sets of mmpretrain that read a folder, and do not download what it lacks."""
+SHORT = 4096
+"""Bytes: a longer list is not looked into for a line that is not blank."""
 
 
 def check_data_files(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse annotation files and folders of data that are not there.
+    """Refuse annotation files and folders of data that are not there, or empty.
 
-    The libraries say that there is no such file, but not which option of the config names it.
+    The libraries say that there is no such file, but not which option of the config names it; of no
+    samples, that there is nothing to concatenate.
 
     Args:
         cfg: The config.
@@ -22,12 +26,15 @@ def check_data_files(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> No
 
     Raises:
         FileNotFoundError: says which option names it, and how the path is put together.
+        ValueError: if a list is empty, or a folder has no image of the data set's suffix.
     """
     for part in parts:
         loader = cfg.get(f'{part}_dataloader') or {}
         for place, dataset in leaves(loader.get('dataset'), f'{part}_dataloader.dataset'):
             if _is_on_disk(dataset):
-                _check(cfg, place, dataset.get('data_root') or '', dict(_paths(dataset)))
+                root, paths = dataset.get('data_root') or '', dict(_paths(dataset))
+                _check(cfg, place, root, paths)
+                _check_not_empty(cfg, place, root, paths, dataset.get('img_suffix') or '')
         evaluators = cfg.get(f'{part}_evaluator') or []
         for index, evaluator in enumerate(_listed(evaluators)):
             at = f'{part}_evaluator' + ('' if isinstance(evaluators, dict) else f'.{index}')
@@ -72,7 +79,7 @@ def _check(cfg: Config, place: str, root: str, paths: dict[str, Any]) -> None:
         if not isinstance(value, str) or '://' in f'{root} {value}':
             continue
         path = Path(root, value)
-        if path.exists() or (value and Path(value).exists()):
+        if _find(root, value) is not None:
             continue
         made_of = f'It is put together from data_root={root!r} and {value!r}. ' if value else ''
         other = f' or {place}.data_root=PATH' if root and key != 'data_root' else ''
@@ -80,6 +87,41 @@ def _check(cfg: Config, place: str, root: str, paths: dict[str, Any]) -> None:
             f'{cfg.filename}: {place}.{key}: {path} does not exist. {made_of if root else ""}Name '
             f'another with --cfg-options {place}.{key}=PATH{other}'
         )
+
+
+def _find(root: str, value: str) -> Path | None:
+    """The file or folder: MMEngine puts the root before it, mmaction2 not always."""
+    paths = [Path(root, value), *([Path(value)] if value else [])]
+    return next((path for path in paths if path.exists()), None)
+
+
+def _check_not_empty(
+    cfg: Config, place: str, root: str, paths: dict[str, Any], suffix: str
+) -> None:
+    """Refuse a list without a line, and a folder without an image to list."""
+    for key in ('ann_file', 'data_prefix.img_path'):
+        value = paths.get(key)
+        path = _find(root, value) if isinstance(value, str) else None
+        if path is None:
+            continue
+        if path.is_file():
+            if path.stat().st_size < SHORT and not path.read_bytes().strip():
+                raise ValueError(
+                    f'{cfg.filename}: {place}.{key}: {path} is empty. List the samples in it, or '
+                    f'name another with --cfg-options {place}.{key}=PATH'
+                )
+        elif key != 'ann_file' and not _has_file(path, suffix):
+            ending = f' whose name ends in {suffix!r}' if suffix else ''
+            raise ValueError(
+                f'{cfg.filename}: {place}.{key}: {path} has no file{ending}. Name another folder '
+                f'with --cfg-options {place}.{key}=PATH, or the ending of the images with '
+                f'{place}.img_suffix=.png or the like'
+            )
+
+
+def _has_file(folder: Path, suffix: str) -> bool:
+    tree = os.walk(folder, followlinks=True)
+    return any(name.endswith(suffix) for _, _, names in tree for name in names)
 
 
 def _listed(evaluators: Any) -> list[dict]:

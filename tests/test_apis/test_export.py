@@ -1,5 +1,6 @@
 """ViTs for timm and transformers, backbones as one file, and torch.hub."""
 
+import importlib.util
 import json
 import os
 import runpy
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 
 from mmvidssl.apis import (
@@ -146,12 +148,14 @@ def test_hf_folder_has_the_names_and_numbers_of_its_files(vit, tmp_path):
     assert processor['image_mean'] == pytest.approx([0.485, 0.456, 0.406])
 
 
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @torch.no_grad()
-def test_timm_gives_equal_features(vit, frames, tmp_path):
+def test_timm_gives_equal_features(vit, frames, suffix, tmp_path):
     pytest.importorskip('timm', reason='timm is not a dependency; install it to compare features')
     model, checkpoint = vit
-    done = export_to_timm(publish_model(checkpoint, tmp_path / 'vit.pth'), tmp_path / 'timm.pth')
-    names = dict(torch=torch, pixels=normalized(model, frames))
+    published = publish_model(checkpoint, tmp_path / 'vit.pth')
+    done = export_to_timm(published, tmp_path / f'timm{suffix}')
+    names = dict(pixels=normalized(model, frames))
     exec(done.usage, names)  # what the tool prints
     torch.testing.assert_close(
         names['features'], extract_features(model, frames, pool='class'), atol=1e-5, rtol=1e-4
@@ -237,7 +241,7 @@ def test_positions_of_images_that_are_no_squares(height, width, number, tmp_path
     assert f'img_size={size}, patch_size=8' in done.usage
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (3, height, width, 3), np.uint8)
-    names = dict(torch=torch, pixels=normalized(model, frames))
+    names = dict(pixels=normalized(model, frames))
     exec(done.usage, names)
     torch.testing.assert_close(
         names['features'], extract_features(model, frames, pool='class'), atol=1e-5, rtol=1e-4
@@ -406,8 +410,22 @@ def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
         init_backbone(deeper, tmp_path / 'run.pth')
     with pytest.raises(ValueError, match='(?s)run.pth does not cover .*patch_embed'):
         init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
-    with pytest.raises(ValueError, match='DINOViT, which does not take ln1.weight, ln1.bias'):
-        init_backbone(backbone_cfg(final_norm=False), tmp_path / 'run.pth')
+    shallow = backbone_cfg()
+    shallow['arch'] = dict(shallow['arch'], num_layers=1)
+    with pytest.raises(ValueError, match='run.pth is of a deeper model: layers.1 would be left'):
+        init_backbone(shallow, tmp_path / 'run.pth')
+
+
+def test_a_norm_that_options_leave_out_is_left_over(tmp_path, monkeypatch):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    lines = []
+    monkeypatch.setattr(MMLogger, 'info', lambda self, line, *args: lines.append(line))
+    backbone = init_backbone(
+        backbone_cfg(final_norm=False, out_indices=[0, 1], out_type='featmap'), tmp_path / 'run.pth'
+    )
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, model.teacher.backbone.state_dict()[name])
+    assert 'left over: ln1.weight, ln1.bias' in lines[-1]
 
 
 def test_torch_hub_builds_and_loads(tmp_path):
@@ -472,6 +490,21 @@ def test_hub_names_are_of_the_sizes_they_say(name, monkeypatch):
     with torch.device('meta'), torch.no_grad():
         model = torch.hub.load(str(ROOT), name, source='local')
         assert last_output(model, torch.empty(size)).shape == expected
+
+
+@pytest.mark.parametrize('name', HUB)
+def test_hub_without_mmaction(name, monkeypatch):
+    """ViTs are there, of MViTs it is said what is missing."""
+    listed = runpy.run_path(str(ROOT / 'hubconf.py'))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'mmaction' else find(name)
+    )
+    if 'mvit' in name:
+        with pytest.raises(ImportError, match='mmaction2, which is not installed'):
+            listed[name]()
+    else:
+        assert not listed[name](arch=HUB[name][0], img_size=32).training
 
 
 def test_hub_names_are_all_tested():

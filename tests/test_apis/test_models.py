@@ -91,7 +91,9 @@ def test_files_that_are_no_plain_checkpoints_are_named(config, tmp_path):
         load_weights(tmp_path / 'none.pth')
 
 
-@pytest.mark.parametrize('way', ['init_model', 'init_cfg', 'init_backbone', 'to_timm'])
+@pytest.mark.parametrize(
+    'way', ['init_model', 'init_cfg', 'init_backbone', 'to_timm', 'publish', 'load_weights']
+)
 def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
     """Whichever way it is given, the sentence is the same."""
     weights = dict(teacher=load_weights(trained), student=load_weights(trained), epoch=3)
@@ -102,6 +104,8 @@ def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
         init_cfg=lambda: init_model(classifier(checkpoint=str(path), prefix='teacher.')),
         init_backbone=lambda: init_backbone(backbone_cfg(), path),
         to_timm=lambda: export_to_timm(path, tmp_path / 'timm.pth'),
+        publish=lambda: publish_model(path, tmp_path / 'published.pth'),
+        load_weights=lambda: load_weights(path),
     )
     with pytest.raises(ValueError) as error:
         calls[way]()

@@ -54,6 +54,16 @@ def test_file_names_state_batch_and_schedule(name):
     check_name(PATHS[name])
 
 
+@EACH
+def test_the_rate_follows_the_batch(name):
+    """As docs/en/downstream_action.md says; MaskFeat's by the rule of the released code."""
+    cfg = Config.fromfile(PATHS[name])
+    assert cfg.auto_scale_lr.enable
+    if name.startswith('mvit-small'):
+        rate = cfg.optim_wrapper.optimizer.lr / cfg.auto_scale_lr.base_batch_size
+        assert rate == pytest.approx(6e-4 / 16)
+
+
 @pytest.mark.parametrize(
     ('name', 'options'),
     [

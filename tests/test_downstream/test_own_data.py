@@ -6,10 +6,15 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from mmengine.registry import DATASETS, init_default_scope
 
+from mmvidssl.apis import init_model, publish_model
+from mmvidssl.utils.data_files import check_data_files
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
-from tests.test_downstream import test_ade20k, test_coco, utils
+from tests.test_downstream import test_ade20k, test_coco, utils, utils_dense
 from tests.test_downstream.utils_dense import metrics_of, write_coco, write_masks
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +82,48 @@ def test_own_masks(monkeypatch, tmp_path):
     assert 0 <= metrics_of(runner, 'mIoU')['mIoU'] <= 100
     assert runner.val_dataloader.dataset.metainfo['classes'] == page.classes
     assert list((tmp_path / 'work').glob('best_mIoU*.pth'))
+
+
+SHRINK = {
+    "Your own objects, in COCO's format": lambda cfg, page, weights, folder: test_coco.shrink(
+        cfg, Path(page.arguments[0]).stem, folder, weights, folder / 'work'
+    ),
+    'Your own images and masks': lambda cfg, page, weights, folder: test_ade20k.shrink(
+        cfg, folder, weights, folder / 'work'
+    ),
+}
+
+
+@pytest.mark.parametrize('title', SHRINK)
+def test_published_file(title, monkeypatch, tmp_path):
+    page = Instructions(title)
+    weights = publish_model(utils.write_vit_checkpoint(tmp_path / 'run.pth'), tmp_path / 'vit.pth')
+    cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
+    with pytest.raises(ValueError, match="Set model.backbone.init_cfg.prefix='backbone.'"):
+        init_model(cfg)
+    monkeypatch.setenv('PREFIX', 'backbone.')
+    cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
+    published = torch.load(weights, weights_only=True)['state_dict']
+    name = 'backbone.layers.11.attn.qkv.weight'
+    assert torch.equal(init_model(cfg).state_dict()[name], published[name])
+
+
+def test_images_of_another_suffix(monkeypatch, tmp_path):
+    """mmsegmentation finds none, and fails at making an empty array of them."""
+    page = Instructions('Your own images and masks')
+    for path in page.paths:
+        utils_dense.write_image(tmp_path / path / '0.png', np.zeros((8, 8, 3), np.uint8))
+    cfg = page.config(monkeypatch, tmp_path)
+    message = r'data_prefix.img_path: .*/images/train has no file .*img_suffix=.png'
+    with pytest.raises(ValueError, match=message):
+        check_data_files(cfg)
+    with pytest.raises(ValueError, match=message.replace('train', 'val')):
+        check_data_files(cfg, parts=['test'])
+    init_default_scope('mmseg')
+    with pytest.raises(ValueError, match='at least one array'):
+        DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[]))
+    monkeypatch.setenv('IMG_SUFFIX', '.png')
+    check_data_files(page.config(monkeypatch, tmp_path))
 
 
 def test_a_shorter_run(monkeypatch, tmp_path):

@@ -67,8 +67,8 @@ def test_converter_refuses_in_a_sentence(tool, released, tmp_path):
     (tmp_path / 'text.pth').write_text('no weights')
     torch.save({'conv1.weight': torch.ones(1)}, tmp_path / 'resnet.pth')
     expected = {
-        'none.pth': 'no such checkpoint',
-        'text.pth': 'cannot be opened as a checkpoint',
+        'none.pth': 'does not exist',
+        'text.pth': 'does not open as plain data',
         'resnet.pth': 'Is it another architecture?',
     }
     for name, message in expected.items():
@@ -102,8 +102,8 @@ def test_publisher_refuses_in_a_sentence(tool, tmp_path):
     (tmp_path / 'text.pth').write_text('no weights')
     torch.save(dict(state_dict={'conv1.weight': torch.ones(1)}), tmp_path / 'resnet.pth')
     expected = {
-        'none.pth': 'no such checkpoint',
-        'text.pth': 'cannot be opened as a checkpoint',
+        'none.pth': 'does not exist',
+        'text.pth': 'does not open as plain data',
         'resnet.pth': 'no teacher backbone',
     }
     for name, message in expected.items():

@@ -13,10 +13,13 @@ BASE = dict(
     model=dict(type='DoRA', head=dict(loss=dict(student_temp=0.1))),
     optim_wrapper=dict(optimizer=dict(lr=1e-3)),
     param_scheduler=[dict(type='LinearLR', end=10)],
-    train_pipeline=[dict(type='DecodeClip')],
+    train_dataloader=dict(dataset=dict(ann_file='data/list.txt', pipeline=[dict(type='Decode')])),
+    train_cfg=dict(max_epochs=3, val_interval=1),
     log_level='INFO',
     load_from=None,
-    max_epochs=3,
+)
+VARIABLES = dict(
+    max_epochs=3, data_root='data', train_pipeline=[dict(type='Decode')], is_used=True, lost=7
 )
 
 
@@ -60,8 +63,8 @@ def test_own_variables_and_the_runners_keys_pass(config):
         'model.preset',  # a new last part
         'param_scheduler.0.end',
         'param_scheduler.0.start_factor',
-        'train_pipeline.0',
-        'max_epochs',
+        'train_dataloader.dataset.pipeline.0',
+        'train_cfg.max_epochs',
         'randomness.seed',  # the runner reads it, the config does not state it
         'compile',
         'find_unused_parameters',
@@ -88,6 +91,23 @@ def test_good_overrides(config, option):
 def test_overrides_that_lead_nowhere(config, option, message):
     with pytest.raises(ValueError, match=f'--cfg-options {option}: .*{message}'):
         check_overrides(config(), [option])
+
+
+@pytest.mark.parametrize(
+    'option, advice',
+    [
+        ('max_epochs', 'these have its value: train_cfg.max_epochs. Set'),
+        ('data_root', 'these have its value: train_dataloader.dataset.ann_file. Set'),
+        ('train_pipeline.0.type', 'value: train_dataloader.dataset.pipeline.0.type. Set'),
+        ('is_used', 'Set what is made of it'),  # 1 is not True
+        ('lost', 'Set what is made of it'),
+    ],
+)
+def test_variables_are_not_overridden(config, option, advice):
+    name = option.split('.')[0]
+    message = f"--cfg-options {option}: '{name}' is a variable of .*some.py .* nothing would change"
+    with pytest.raises(ValueError, match=f'{message}. .*{advice}'):
+        check_overrides(config(**VARIABLES), [option])
 
 
 def pretrained(checkpoint, **options):

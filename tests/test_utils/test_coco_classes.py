@@ -21,7 +21,7 @@ def config_of(ann_file, classes, wrap=lambda dataset: dataset):
 
 
 def test_names_of_categories(ann_file):
-    check_coco_classes('here', str(ann_file), ('dog', 'cat'))
+    check_coco_classes('here', str(ann_file), ('cat', 'dog'))
     check_coco_classes('here', str(ann_file), ['cat'])
     with pytest.raises(ValueError) as error:
         check_coco_classes('here', str(ann_file), ('cat', 'cow', 'Dog'))
@@ -29,6 +29,28 @@ def test_names_of_categories(ann_file):
         f"here: metainfo.classes has ['cow', 'Dog'], which are no categories of {ann_file}; its 2 "
         "categories are ['cat', 'dog']. Set metainfo=dict(classes=...)"
     )
+
+
+def test_order_of_categories(ann_file):
+    """Labels are numbered in the order of the file, whatever the names' own."""
+    with pytest.raises(ValueError) as error:
+        check_coco_classes('here', str(ann_file), ('dog', 'cat'))
+    assert str(error.value).startswith(
+        'here: metainfo.classes is dog,cat, but mmdetection numbers labels by the order of the '
+        f'categories in {ann_file}, which is cat,dog. Write the classes in this order'
+    )
+    check_coco_classes('here', str(ann_file), ('dog', 'cat'), cat_ids=[1, 3])  # sorted by number
+    with pytest.raises(ValueError, match='which is dog,cat'):
+        check_coco_classes('here', str(ann_file), ('cat', 'dog'), cat_ids=[1, 3])
+
+
+def test_order_in_each_file_of_a_config(ann_file):
+    cfg = config_of(ann_file, ('cat', 'dog'))
+    other = ann_file.with_name('val.json')
+    other.write_text(json.dumps(dict(categories=[dict(id=1, name='dog'), dict(id=3, name='cat')])))
+    cfg.val_dataloader = dict(dataset=dict(cfg.train_dataloader.dataset, ann_file='val.json'))
+    with pytest.raises(ValueError, match=f'val_dataloader.dataset: .* in {other}, which is dog,'):
+        check_detection_data(cfg)
 
 
 WRAPPERS = [

@@ -10,7 +10,9 @@ def root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'data/images').mkdir(parents=True)
     (tmp_path / 'data/train').mkdir()
-    (tmp_path / 'data/list.txt').touch()
+    (tmp_path / 'data/images/deep').mkdir()
+    (tmp_path / 'data/images/deep/a.png').touch()
+    (tmp_path / 'data/list.txt').write_text('a.png 0')
     return tmp_path
 
 
@@ -26,7 +28,7 @@ GOOD = {
     'names of the list may begin at the root of the disk': dict(
         type='VideoDataset', ann_file='data/list.txt', data_prefix=dict(video='nowhere')
     ),
-    'listed folder': dict(data_root='data', data_prefix=dict(img_path='images')),
+    'listed folder': dict(data_root='data', data_prefix=dict(img_path='images'), img_suffix='.png'),
     'our own': dict(type='LongVideoDataset', videos=['a.mp4'], data_prefix=dict(video='nowhere')),
     'downloaded': dict(type='CIFAR10', data_root='nowhere', split='train'),
     'folder of classes': dict(type='ImageNet', data_root='data', split='train'),
@@ -77,6 +79,29 @@ BAD = {
 @pytest.mark.parametrize('dataset, message', BAD.values(), ids=BAD)
 def test_what_is_not_there(root, dataset, message):
     with pytest.raises(FileNotFoundError) as error:
+        check_data_files(config(dataset))
+    assert f'train_dataloader.dataset.{message}' in str(error.value)
+
+
+EMPTY = {
+    'list': (dict(data_root='data', ann_file='empty.txt'), 'ann_file: data/empty.txt is empty'),
+    'folder': (
+        dict(data_root='data', data_prefix=dict(img_path='train')),
+        'data_prefix.img_path: data/train has no file. Name',
+    ),
+    'suffix': (
+        dict(data_root='data', data_prefix=dict(img_path='images'), img_suffix='.jpg'),
+        "data_prefix.img_path: data/images has no file whose name ends in '.jpg'. Name another "
+        'folder with --cfg-options train_dataloader.dataset.data_prefix.img_path=PATH, or the '
+        'ending of the images with train_dataloader.dataset.img_suffix=.png',
+    ),
+}
+
+
+@pytest.mark.parametrize('dataset, message', EMPTY.values(), ids=EMPTY)
+def test_no_samples(root, dataset, message):
+    (root / 'data/empty.txt').write_text('\n \n')
+    with pytest.raises(ValueError) as error:
         check_data_files(config(dataset))
     assert f'train_dataloader.dataset.{message}' in str(error.value)
 

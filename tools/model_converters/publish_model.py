@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mmvidssl.apis import publish_model
-from mmvidssl.apis.init_model import read_checkpoint
+from mmvidssl.engine.checkpoint import read_plain
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +19,7 @@ def main() -> int:
     args = parse_args()
     try:
         published = publish_model(args.checkpoint, args.out, args.role)
-        role = read_checkpoint(published)['meta']['role']
+        role = read_plain(str(published))['meta']['role']
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

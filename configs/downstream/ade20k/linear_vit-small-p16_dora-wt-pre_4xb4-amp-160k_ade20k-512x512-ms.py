@@ -1,6 +1,6 @@
 # The multi-scale test of the linear layer on ADE20K: six sizes, each also mirrored.
 #
-# Paper:    no number of DoRA's was found. The protocol is iBOT's.
+# Paper:    none: no number of DoRA's was found. The protocol is iBOT's.
 # Cost:     twelve times that of the test at one scale, or more.
 # Measured: not measured by us.
 # Run:      bash tools/dist_test.sh \

@@ -1,7 +1,7 @@
 # A linear layer on ADE20K, on four blocks of a frozen ViT-S/16 of DoRA or DINO; 160000 iterations.
 #
-# Paper:    no number of DoRA's was found. The protocol is iBOT's, which states its learning rate,
-#           8e-4, for ViT-B; which one DoRA took for ViT-S was not found.
+# Paper:    none: no number of DoRA's was found. The protocol is iBOT's, which states its learning
+#           rate, 8e-4, for ViT-B; which one DoRA took for ViT-S was not found.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -16,9 +16,11 @@ data_root = '{{$DATA_ROOT:data/my_masks}}'
 classes = '{{$CLASSES:background,road,sky}}'.split(',')
 img_suffix = '{{$IMG_SUFFIX:.jpg}}'
 pretrained = '{{$PRETRAINED:work_dirs/dora/epoch_100.pth}}'
+# Of the teacher in a training checkpoint; of a published or converted file, backbone.
+prefix = '{{$PREFIX:teacher.backbone.}}'
 
 model = dict(
-    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    backbone=dict(init_cfg=dict(checkpoint=pretrained, prefix=prefix)),
     decode_head=dict(num_classes=len(classes)),
     auxiliary_head=dict(num_classes=len(classes)),
 )

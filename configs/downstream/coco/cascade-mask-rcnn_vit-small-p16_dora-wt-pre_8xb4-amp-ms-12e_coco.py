@@ -1,6 +1,6 @@
 # Cascade Mask R-CNN on COCO, from a ViT-S/16 of DoRA or DINO; 12 epochs (1x).
 #
-# Paper:    DoRA evaluates with iBOT's scripts, whose recipe this is; its number was not found.
+# Paper:    none found; DoRA evaluates with iBOT's scripts, whose recipe this is.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

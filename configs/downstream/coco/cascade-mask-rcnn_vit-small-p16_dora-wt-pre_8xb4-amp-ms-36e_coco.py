@@ -1,6 +1,6 @@
 # Cascade Mask R-CNN on COCO, from a ViT-S/16 of DoRA or DINO; 36 epochs (3x).
 #
-# Paper:    iBOT's recipe for 3x, whose earlier layers learn slower (0.75) than in 1x.
+# Paper:    none; iBOT's recipe for 3x, whose earlier layers learn slower (0.75) than in 1x.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -10,13 +10,15 @@ _base_ = './mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco.py'
 
 # What is yours: set these variables in the environment, or their defaults here in a copy beside
 # this file. The folder holds train/, val/ (images), annotations/train.json and
-# annotations/val.json; the classes are those of the annotations, in any order.
+# annotations/val.json; the classes are categories of the annotations, in the order of these.
 data_root = '{{$DATA_ROOT:data/my_objects}}'
 classes = '{{$CLASSES:cat,dog}}'.split(',')
 pretrained = '{{$PRETRAINED:work_dirs/dora/epoch_100.pth}}'
+# Of the teacher in a training checkpoint; of a published or converted file, backbone.
+prefix = '{{$PREFIX:teacher.backbone.}}'
 
 model = dict(
-    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    backbone=dict(init_cfg=dict(checkpoint=pretrained, prefix=prefix)),
     roi_head=dict(
         bbox_head=dict(num_classes=len(classes)), mask_head=dict(num_classes=len(classes))
     ),

@@ -1,6 +1,6 @@
 # Kinetics-600 from an MViTv2-S that MaskFeat pretrained there; 100 epochs.
 #
-# Paper:    number not found. No recipe was released for this data set; it is that of
+# Paper:    none found. No recipe was released for this data set; it is that of
 #           Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.

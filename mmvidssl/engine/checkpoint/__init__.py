@@ -9,13 +9,14 @@ from .plain_state import pack_message_hub, unpack_message_hub
 from .pretrained import check_arrival, drop_sources, examine, examine_all, find_sources
 from .schedules import restart_schedules
 from .start import Start, examine_start
-from .weights_file import read_plain, read_weights
+from .weights_file import UnsafeCheckpointError, read_content, read_plain, read_weights
 
 __all__ = [
     'LAST_CHECKPOINT',
     'AtomicBackend',
     'Coverage',
     'Start',
+    'UnsafeCheckpointError',
     'check_arrival',
     'check_checkpoint_fits',
     'collect_gradients',
@@ -27,6 +28,7 @@ __all__ = [
     'find_resumable',
     'find_sources',
     'pack_message_hub',
+    'read_content',
     'read_plain',
     'read_weights',
     'restart_schedules',

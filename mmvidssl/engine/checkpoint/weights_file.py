@@ -31,6 +31,37 @@ EXTRACT = (
 )
 
 
+class UnsafeCheckpointError(ValueError):
+    """A checkpoint names a class or function that reading it would have to run.
+
+    Args:
+        checkpoint: Its path or address.
+        name: What it names, ``module.name``.
+    """
+
+    def __init__(self, checkpoint: str, name: str) -> None:
+        self.name = name
+        extract = EXTRACT if name.startswith(('mmengine.', 'numpy.')) else ''
+        super().__init__(
+            f'{checkpoint} does not open as plain data (it holds a {name}, and reading that could '
+            f'run code from the file). {extract}{CONVERT}'
+        )
+
+
+def read_content(checkpoint: str) -> dict[str, Any]:
+    """All that a checkpoint holds; a file that is a ``state_dict`` itself is wrapped in one.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        UnsafeCheckpointError: if it holds more than plain data.
+        ValueError: if it is no checkpoint.
+    """
+    content = _read(checkpoint)
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{checkpoint} holds a {type(content).__name__}, not a checkpoint')
+    return dict(content) if 'state_dict' in content else dict(state_dict=content)
+
+
 def read_weights(checkpoint: str) -> dict[str, Tensor]:
     """All tensors of a checkpoint's ``state_dict``, or of a file that is one, by name.
 
@@ -75,7 +106,7 @@ def _read(checkpoint: str) -> Any:
     except (PermissionError, URLError):
         raise
     except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
-        raise ValueError(_explain(checkpoint, error)) from error
+        raise _explain(checkpoint, error) from error
 
 
 def _fetch(address: str, map_location: str) -> Any:
@@ -88,9 +119,10 @@ def _fetch(address: str, map_location: str) -> Any:
     return content if is_main_process() else load()
 
 
-def _explain(checkpoint: str, error: Exception) -> str:
+def _explain(checkpoint: str, error: Exception) -> ValueError:
     """What torch says at length, but for its advice to trust the file."""
-    named = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
-    reason = f'it holds a {named[1]}' if named else f'{type(error).__name__}: {error}'[:200]
-    extract = EXTRACT if named and named[1].startswith(('mmengine.', 'numpy.')) else ''
-    return f'{checkpoint} does not open as plain data ({reason}). {extract}{CONVERT}'
+    found = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
+    if found:
+        return UnsafeCheckpointError(checkpoint, found[1])
+    reason = f'{type(error).__name__}: {error}'[:200]
+    return ValueError(f'{checkpoint} does not open as plain data ({reason}). {CONVERT}')

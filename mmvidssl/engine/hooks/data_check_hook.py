@@ -17,10 +17,11 @@ class DataCheckHook(Hook):
     For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain. Refused are: a data set
     without samples; files (videos, images, masks) that do not exist; heads, or a mixup, whose
     ``num_classes`` is not the data set's number of classes; classes that are no category of a COCO
-    annotation file; labels that are no class; lists of videos with names of classes whose labels
-    mean others, or leave a class without a video to train on; segmentation masks with values that
-    are no class, or with several channels. All files are looked for, by listing their folders, and
-    not opened, but for some masks; a line says what was found.
+    annotation file, or in another order; labels that are no class; lists of videos with names of
+    classes whose labels mean others, or leave a class without a video to train on; segmentation
+    masks with values that are no class, or with several channels. All files are looked for, by
+    listing their folders, and not opened, but for some masks; a line says what was found. Files
+    that another backend of MMEngine than the disk reads are left out.
 
     Args:
         num_masks: How many segmentation masks of each data set to open, evenly spaced, first and

@@ -41,8 +41,8 @@ class PretrainedReportHook(Hook):
 
     Args:
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
-            missing from the file or of another shape, and keep their initialisation. Those that
-            only pretraining uses (the mask token) always may.
+            missing from the file or of another shape, and keep their initialisation, where the
+            model is trained. Those that only pretraining uses (the mask token) always may.
     """
 
     priority = 'LOWEST'  # a checkpoint hook has found what to resume from; all is initialised
@@ -68,12 +68,13 @@ class PretrainedReportHook(Hook):
         """
         resumed = _find_resumed(runner)
         if resumed is None and runner._load_from is not None:
+            is_tested = is_only_tested(runner)
             self._start = examine_start(
                 unwrap_model(runner.model),
                 read_weights(runner._load_from),
                 runner._load_from,
-                allow_new=self.allow_new,
-                is_whole=is_only_tested(runner),
+                allow_new=() if is_tested else self.allow_new,
+                is_whole=is_tested,
             )
         # Also called to validate or test, which initialise nothing.
         if self._is_done or not isinstance(runner._train_loop, BaseLoop):

@@ -49,7 +49,7 @@ class MViT(FrozenStages, _MViT):
         frozen_stages: Number of first blocks that, with the patch embedding, the class token and
             positions before them, neither learn nor drop paths; with all blocks, the norms behind
             them too. Default -1: none.
-        **kwargs: As in mmaction2's ``MViT``.
+        **kwargs: As in mmaction2's ``MViT``; ``init_cfg=None`` is its default too.
 
     Raises:
         ValueError: if there are fewer blocks than ``frozen_stages``.
@@ -67,6 +67,8 @@ class MViT(FrozenStages, _MViT):
         frozen_stages: int = -1,
         **kwargs,
     ) -> None:
+        if kwargs.get('init_cfg', ()) is None:  # mmaction2's copies what it is given
+            del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
         if num_lean_blocks is None:
             num_lean_blocks = self.num_layers // 2

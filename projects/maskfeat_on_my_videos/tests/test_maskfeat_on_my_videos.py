@@ -157,7 +157,12 @@ def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
     list_videos('data/my_videos', 'data/my_videos')
     Path('data/my_videos/classes.txt').write_text(names.replace(' ', '\n'))
     cfg = Config.fromfile(PROJECT / 'configs/finetune.py')
-    assert cfg.custom_hooks == [dict(type='mmvidssl.DataCheckHook')]
+    assert [hook.type for hook in cfg.custom_hooks] == [
+        'mmvidssl.PretrainedReportHook',
+        'mmvidssl.DataCheckHook',
+    ]
+    rate = cfg.optim_wrapper.optimizer.lr / cfg.auto_scale_lr.base_batch_size
+    assert cfg.auto_scale_lr.enable and rate == pytest.approx(6e-4 / 16)
     assert cfg.model.cls_head.num_classes == len(names.split())
     init_default_scope(cfg.default_scope)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
@@ -169,4 +174,4 @@ def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
         _test_loop=None,
     )
     with nullcontext() if message is None else pytest.raises(ValueError, match=message):
-        HOOKS.build(cfg.custom_hooks[0]).before_run(runner)
+        HOOKS.build(cfg.custom_hooks[1]).before_run(runner)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_scope
 from mmengine.runner import BaseLoop
@@ -18,6 +19,9 @@ from mmvidssl.engine.class_counts import class_counts
 from mmvidssl.engine.data_check import DataCheck, leaves, spread
 from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS
+
+# isort: split
+from mmaction.datasets.transforms import DecordInit
 
 NAME = 'train_dataloader.dataset'
 
@@ -137,6 +141,12 @@ def test_names_that_are_no_category(coco):
     assert '1 classes' in check(coco(('dog',)), 1)
 
 
+def test_classes_in_another_order(coco):
+    message = r'metainfo.classes is dog,cat, but .*coco.json, which is cat,dog. Write the classes'
+    with pytest.raises(ValueError, match=message):
+        check(coco(('dog', 'cat')), 2)
+
+
 def test_one_class_without_a_comma(coco):
     with pytest.raises(ValueError, match=r"classes=\('cat',\), with the comma"):
         check(coco('cat'), 1)
@@ -173,6 +183,19 @@ def test_masks(masks):
         check(masks([0, 3], **classes), 3)
     with pytest.raises(ValueError, match='BaseSegDataset.* has 3 classes, but there is .*=150'):
         check(masks([0], **classes), 3, 150)
+
+
+def test_images_without_masks(tmp_path):
+    """To write predictions for (``format_only``)."""
+    image(tmp_path / 'images/0.jpg')
+    dataset = make(
+        'mmseg.BaseSegDataset',
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images'),
+        metainfo=dict(classes=('sky',)),
+        test_mode=True,
+    )
+    assert check(dataset, 1).endswith('1 samples: 1 files, which exist, 1 classes')
 
 
 def test_masks_from_one(masks):
@@ -265,6 +288,7 @@ def test_depth(tmp_path):
 
 
 def test_empty(tmp_path):
+    """Where samples are serialised MMEngine fails before, see check_data_files."""
     (tmp_path / 'images').mkdir()
     dataset = make(
         'mmseg.BaseSegDataset',
@@ -274,6 +298,40 @@ def test_empty(tmp_path):
     )
     with pytest.raises(ValueError, match=r'BaseSegDataset\) has no samples \(data_root='):
         check(dataset, 1)
+
+
+class Archive(LocalBackend):
+    """Gives out files of whatever folder as if it had them, as a store in a network may."""
+
+    def list_dir_or_file(self, *args, **kwargs):
+        yield from ('0.jpg', '1.jpg')
+
+
+def test_files_of_another_backend(tmp_path):
+    register_backend('archive', Archive, force=True)
+    options = dict(
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path='images', seg_map_path='masks'),
+        metainfo=dict(classes=('sky', 'sea')),
+        backend_args=dict(backend='archive'),
+    )
+    said = 'samples: files and masks not looked at, which are read by archive, 2 classes'
+    assert check(make('mmseg.BaseSegDataset', **options), 2) == (
+        f'{NAME} (BaseSegDataset): 2 {said}'
+    )
+    with pytest.raises(ValueError, match='has 2 classes, but there is'):
+        check(make('mmseg.BaseSegDataset', **options), 3)
+
+
+@pytest.mark.parametrize('backend, is_looked_for', [('disk', True), ('petrel', False)])
+def test_videos_of_another_backend(videos, backend, is_looked_for):
+    dataset = videos([0, 1], missing=[0])
+    dataset.pipeline.transforms.append(DecordInit(io_backend=backend))
+    if is_looked_for:
+        with pytest.raises(FileNotFoundError, match='1 of the 2 files'):
+            check(dataset, 2)
+    else:
+        assert 'read by petrel, labels 0 to 1' in check(dataset, 2)
 
 
 def test_a_label_of_one_sample_in_thousands(videos):

@@ -230,7 +230,7 @@ def test_refuses_a_model_that_does_not_let_losses_be_checked():
 
 
 def test_replay_refuses(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no such checkpoint'):
+    with pytest.raises(FileNotFoundError, match='does not exist'):
         replay_iteration(tmp_path / 'none.pth')
     torch.save(dict(state_dict={}, meta={}), tmp_path / 'epoch_1.pth')
     with pytest.raises(ValueError, match=r"as NaNGuardHook saves.*\['meta', 'state_dict'\]"):

@@ -377,6 +377,24 @@ def test_a_pretrained_backbone_alone_is_not_tested(files, tmp_path, checkpoint, 
         runner.test()
 
 
+def test_a_head_that_may_be_new_is_not_tested(files, tmp_path):
+    """One of another number of classes, say, which training replaces."""
+    model = Classifier(backbone_cfg(), classes=7)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'seven.pth')
+    options = dict(load_from=str(tmp_path / 'seven.pth'), hook=dict(allow_new=['head.*']))
+    runner = make_runner(
+        tmp_path,
+        backbone_cfg(),
+        test_dataloader=dict(dataset=Images(), batch_size=2, sampler=dict(type='DefaultSampler')),
+        test_cfg=dict(),
+        test_evaluator=dict(type='mmengine.DumpResults', out_file_path=str(tmp_path / 'a.pkl')),
+        **options,
+    )
+    with pytest.raises(ValueError, match=r'head.weight: 7x24 in the file, 3x24 in the model'):
+        runner.test()
+    make_runner(tmp_path / 'trained', backbone_cfg(), **options).train()
+
+
 def test_an_init_cfg_without_a_prefix_leaves_a_choice(files, tmp_path):
     class Whole(Classifier):
         def __init__(self, backbone, prefix=None):

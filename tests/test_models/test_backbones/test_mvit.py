@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from mmvidssl.models.backbones import MaskFeatMViT, MViT  # makes mmaction.models importable
+from mmvidssl.models.backbones import (  # makes mmaction.models importable
+    ImageMViT,
+    MaskFeatMViT,
+    MViT,
+    PooledMViT,
+)
 from tests.utils_model import noise
 
 # isort: split
@@ -149,6 +154,13 @@ def test_number_of_parameters(arch, millions):
     classifier = (model.out_channels + 1) * 400
     found = sum(p.numel() for p in model.parameters()) + classifier
     assert round(found / 1e6) == millions
+
+
+@pytest.mark.parametrize('kind', [MViT, MaskFeatMViT, PooledMViT, ImageMViT])
+def test_from_nothing(kind):
+    """What ``--cfg-options model.backbone.init_cfg=None`` asks for."""
+    options = dict(arch=ARCH, **SIZES)
+    assert kind(init_cfg=None, **options).init_cfg == kind(**options).init_cfg
 
 
 class TestLoading:
