@@ -20,6 +20,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils import register_all_modules
 
 MIN_BATCHES_EACH = 4
+MEMORY_SECONDS = 1.0  # a process stands still while it is looked at
 
 
 class LoadingRate(NamedTuple):
@@ -31,7 +32,7 @@ class LoadingRate(NamedTuple):
         batches_per_second: Likewise; an item of the data set may be several clips.
         wait_share: Share of the time that steps of ``step_seconds`` would have waited for data;
             None if no step was given.
-        mib_per_worker: Most memory of a worker and its decoder, looked at after every batch, pages
+        mib_per_worker: Most memory of a worker and its decoder, looked at between batches, pages
             shared with others counted in parts; None where the system does not tell (Linux does).
     """
 
@@ -74,11 +75,13 @@ def measure_loading(
     for _ in range(num_first):
         next(batches)
     pids = [worker.pid for worker in getattr(batches, '_workers', [])] or [os.getpid()]
-    memory = [0.0]
-    started = time.perf_counter()
+    memory = [memory_with_children(pid) or 0.0 for pid in pids]
+    started = looked = time.perf_counter()
     for _ in range(num_batches):
         num_clips += len(next(batches)['data_samples'])
-        memory += [memory_with_children(pid) or 0.0 for pid in pids]
+        if time.perf_counter() - looked > MEMORY_SECONDS:
+            memory += [memory_with_children(pid) or 0.0 for pid in pids]
+            looked = time.perf_counter()
     seconds = time.perf_counter() - started
     waits = None if step_seconds is None else _wait_share(batches, num_batches, step_seconds)
     return LoadingRate(

@@ -75,6 +75,7 @@ class ReaderCache:
         self._leave_parent()
         for key in [key for key in self._readers if key[0] == path]:
             self._readers.pop(key).reader.close()
+            free_memory()
 
     def close(self) -> None:
         """Close every reader of this process."""
