@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -120,6 +120,13 @@ class IndexedReader(ABC):
     def close(self) -> None:
         """Free the decoder and the index."""
         self._decoder = self._index = None
+
+    def _refuse(self, what: str) -> NoReturn:
+        """Refuse a kind of file of which the library gives wrong frames without an error."""
+        raise UndecodableVideoError(
+            f'{type(self).__name__} may give wrong frames of {self.path}, {what}; use '
+            "reader=dict(type='PyAVReader')"
+        )
 
     def _open(self) -> Any:
         if self._decoder is None:

@@ -1,8 +1,9 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import av
 import numpy as np
@@ -100,7 +101,36 @@ class PyAVReader(IndexedReader):
             yield from packet.decode()
 
     def _packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
-        """Packets from a keyframe on, or from one before it.
+        """Packets from a keyframe on, or from one before it."""
+        if len(self.index.packet_pts):
+            return self._known_packets_from(decoder, key)
+        return self._packets_after_seek(decoder, key)
+
+    def _known_packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
+        """The same where packets, after a seek, have the times of others.
+
+        The keyframe is known by its bytes; from there on packets are counted.
+        """
+        container, stream = decoder
+        earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1)
+        for wanted, found_by in (*((key, self.index.key_dts[k]) for k in earlier), (0, 0)):
+            container.seek(int(found_by), stream=stream, backward=True)
+            packets = container.demux(stream)
+            keys = islice((p for p in packets if p.is_keyframe), NUM_EARLIER_KEYS + 2)
+            crc, pts = self.index.key_crcs[wanted], self.index.key_pts[wanted]
+            first = next((packet for packet in keys if crc32(packet) == crc), None)
+            if first is None:
+                continue
+            place = np.flatnonzero(self.index.packet_pts == pts)[0]
+            known = self.index.packet_pts[place:].tolist()
+            for packet_pts, packet in zip(known, chain((first,), packets), strict=False):
+                packet.pts = packet_pts
+                yield packet
+            yield from packets
+            return
+
+    def _packets_after_seek(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
+        """Of all others.
 
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.
