@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
+from mmvidssl.utils.compat import open_video
 
 from .base import shrink_frame
 from .errors import UndecodableVideoError
@@ -54,7 +55,7 @@ class PyAVReader(IndexedReader):
         super().close()
 
     def _build(self) -> OpenVideo:
-        container = av.open(self.path)
+        container = open_video(self.path)
         stream = container.streams.video[0]
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads

@@ -7,6 +7,8 @@ from zlib import crc32
 import av
 import numpy as np
 
+from mmvidssl.utils.compat import open_video
+
 from .base import first_line
 from .errors import EmptyVideoError, UndecodableVideoError
 from .h264_slice import slice_kind
@@ -95,7 +97,7 @@ def build_index(path: str) -> VideoIndex:
         UndecodableVideoError: not a video, without a video stream, or cut off.
     """
     try:
-        with av.open(path) as container:
+        with open_video(path) as container:
             if not container.streams.video:
                 raise UndecodableVideoError(f'there is no video stream in {path}')
             stream = container.streams.video[0]
@@ -172,7 +174,7 @@ def _packets(path: str, container: Any, stream: Any) -> list[_Times]:
 
 def _shown_frames(path: str) -> list[_Times]:
     """The same by decoding everything."""
-    with av.open(path) as container:
+    with open_video(path) as container:
         times = [_Times(f.pts, f.dts, f.key_frame, True) for f in container.decode(video=0)]
     if any(t.pts is None for t in times):
         raise UndecodableVideoError(

@@ -219,6 +219,23 @@ def test_a_file_that_was_cut_is_refused(reader_type, video_of, tmp_path):
             _ = reader_type(str(path)).num_frames
 
 
+@pytest.mark.parametrize('reader_type', READERS)
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv'])
+def test_a_title_in_another_encoding_is_no_trouble(suffix, reader_type, video_of, tmp_path):
+    path = tmp_path / f'v.{suffix}'
+    with av.open(video_of('closed GOP')) as source, av.open(str(path), 'w') as out:
+        out.metadata['title'] = 'Caf# am Rhein'
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    data = path.read_bytes()
+    assert data.count(b'Caf#') == 1
+    path.write_bytes(data.replace(b'Caf#', 'Café'.encode('latin-1')))
+    assert numbers(reader_type(str(path)).get_frames(np.array([7, 30]))) == [7, 30]
+
+
 def test_pyav_decodes_no_more_frames_than_it_has_to(tmp_path, monkeypatch):
     """Of 250 frames with B-frames between, far fewer than all up to the one that is wanted."""
     path = write_video(tmp_path / 'long.mp4', 240, gop=250, options={'x264-params': 'bframes=3'})
