@@ -24,6 +24,7 @@ class Requirement(NamedTuple):
 
 
 REQUIREMENTS = (
+    Requirement('av', '>=17'),  # the first whose streams have `index_entries`
     Requirement('torch', '>=2.1'),
     Requirement('mmengine', '>=0.10.3,<1.0'),
     Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),
