@@ -115,7 +115,7 @@ def make_proxy(
     with PackWriter(path, manifest, source.times[chosen]) as writer:
         wanted = chosen[writer.num_done :]
         for image in decode_frames(source, wanted, settings.short_side, num_threads):
-            writer.append(_encode(image, settings))
+            writer.append(_encode(image, settings, video))
             tell(writer.num_done / len(chosen), f'{writer.num_done} of {len(chosen)} frames')
         now = os.stat(video)
         if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
@@ -171,9 +171,22 @@ def _is_made(path: Path, manifest: dict) -> bool:
     )
 
 
-def _encode(image: np.ndarray, settings: ProxySettings) -> bytes:
-    """BGR uint8 ``(H, W, 3)`` to the bytes of an image file."""
+def _encode(image: np.ndarray, settings: ProxySettings, video: str) -> bytes:
+    """BGR uint8 ``(H, W, 3)`` to the bytes of an image file.
+
+    Raises:
+        VideoError: the format does not take the size: WebP up to 16383 pixels, JPEG up to 65500.
+    """
     flags = dict(jpeg=cv2.IMWRITE_JPEG_QUALITY, webp=cv2.IMWRITE_WEBP_QUALITY)
     options = [flags[settings.format], settings.quality] if settings.quality is not None else []
-    _, data = cv2.imencode(f'.{settings.format}', image, options)
+    try:
+        is_done, data = cv2.imencode(f'.{settings.format}', image, options)
+    except cv2.error:
+        is_done = False
+    if not is_done:
+        height, width = image.shape[:2]
+        raise VideoError(
+            f'a frame of {video}, {width} x {height} pixels, cannot be written as '
+            f'{settings.format}: choose a smaller --short-side or another --format'
+        )
     return data.tobytes()

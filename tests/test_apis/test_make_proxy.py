@@ -229,6 +229,15 @@ def test_one_with_too_few_frames_is_made_again(video, tmp_path):
     assert (made.num_frames, made.is_new) == (40, True)
 
 
+@pytest.mark.parametrize('kind, width', [('webp', 16400), ('jpeg', 65504)])
+def test_frames_too_large_for_the_format(kind, width, tmp_path):
+    video = write_video(tmp_path / 'v.mkv', 2, (32, width), codec='ffv1')
+    with pytest.raises(VideoError, match=rf'v\.mkv, {width} x 32 pixels.* as {kind}: choose'):
+        make_proxy(video, tmp_path / 'a.frames', ProxySettings(format=kind))
+    assert not (tmp_path / 'a.frames').exists()
+    assert make_proxy(video, tmp_path / 'a.frames', EXACT).num_frames == 1
+
+
 def test_one_frame(tmp_path):
     video = write_video(tmp_path / 'v.mp4', num_frames=1)
     assert make_proxy(video, tmp_path / 'v.frames', EXACT).num_frames == 1
