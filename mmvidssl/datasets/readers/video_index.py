@@ -119,20 +119,20 @@ def build_index(path: str) -> VideoIndex:
         raise UndecodableVideoError(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
-    if not any(t.is_shown for t in times):
-        raise EmptyVideoError(f'the video has no frames: {path}')
-    pts = np.unique(np.array([t.pts for t in times if t.is_shown], dtype=np.int64))
-    keys = sorted(
+    shown = np.unique(np.array([t.pts for t in times if t.is_shown], dtype=np.int64))
+    keys: list[tuple] = sorted(
         (t.pts, t.pts if t.dts is None else t.dts, t.crc)
         for t in times
         if t.is_key and not t.is_false_key
-    )
-    table = np.array(keys or [(pts[0], pts[0], 0)], dtype=np.int64)
-    pts = pts[pts >= table[0, 0]]  # what a file shows before its first keyframe has no beginning
+    ) or [(pts, pts, 0) for pts in shown[:1].tolist()]
+    # What a file shows before its first keyframe has no beginning.
+    pts = shown[shown >= keys[0][0]] if keys else shown
+    if not len(pts):
+        raise EmptyVideoError(f'the video has no frames: {path}')
     seconds = float((int(pts[-1]) - int(pts[0])) * time_base)
     fps = (len(pts) - 1) / seconds if seconds > 0 else float(rate or 1)
     stored = np.array([t.pts for t in times if kind == SHIFTED], dtype=np.int64)
-    key_pts, key_dts, key_crcs = table.T
+    key_pts, key_dts, key_crcs = np.array(keys, dtype=np.int64).T
     return VideoIndex(
         pts, key_pts, key_dts, time_base, fps, codec, kind, has_b_frames, has_false_keys,
         stored, key_crcs
