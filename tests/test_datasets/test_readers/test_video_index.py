@@ -1,8 +1,17 @@
+import errno
+import os
 from types import SimpleNamespace
 
+import av
 import pytest
 
-from mmvidssl.datasets.readers import EmptyVideoError, video_index
+from mmvidssl.datasets.readers import (
+    EmptyVideoError,
+    UndecodableVideoError,
+    VideoDiskError,
+    stamp_of,
+    video_index,
+)
 from mmvidssl.datasets.readers.video_index import build_index
 from tests.utils_video import write_video
 
@@ -49,3 +58,25 @@ def test_without_a_frame_to_show_a_video_is_empty(packets, tmp_path, monkeypatch
     monkeypatch.setattr(video_index, 'open_video', Faked)
     with pytest.raises(EmptyVideoError, match=r'no frames: .*v\.mkv'):
         build_index(path)
+
+
+@pytest.mark.parametrize(
+    'number, expected', [(errno.EIO, VideoDiskError), (errno.EINVAL, UndecodableVideoError)]
+)
+def test_a_disk_that_fails_is_not_the_files_fault(number, expected, tmp_path, monkeypatch):
+    def fail(path):
+        raise av.FFmpegError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(video_index, 'open_video', fail)
+    with pytest.raises(expected, match=r'v\.mkv') as caught:
+        build_index(str(tmp_path / 'v.mkv'))
+    assert type(caught.value) is expected
+
+
+def test_a_lost_network_disk_is_told(monkeypatch):
+    def fail(path):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, 'stat', fail)
+    with pytest.raises(VideoDiskError, match=r'v\.mkv'):
+        stamp_of('v.mkv')
