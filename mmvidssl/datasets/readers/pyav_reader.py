@@ -110,10 +110,12 @@ class PyAVReader(IndexedReader):
     def _known_packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
         """The same where packets, after a seek, have the times of others.
 
-        The keyframe is known by its bytes; from there on packets are counted.
+        The keyframe is known by its bytes; from there on packets are counted. Where others have the
+        same (a black screen), they are counted from the start.
         """
         container, stream = decoder
-        earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1)
+        is_known = np.count_nonzero(self.index.key_crcs == self.index.key_crcs[key]) == 1
+        earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1) if is_known else ()
         for wanted, found_by in (*((key, self.index.key_dts[k]) for k in earlier), (0, 0)):
             container.seek(int(found_by), stream=stream, backward=True)
             packets = container.demux(stream)

@@ -13,6 +13,8 @@ from mmvidssl.datasets.readers import (
     PyAVReader,
     TorchCodecReader,
     UndecodableVideoError,
+    pyav_reader,
+    video_index,
 )
 from tests.utils_video import draw_frame, read_frame_number, write_video
 
@@ -234,6 +236,14 @@ def test_a_title_in_another_encoding_is_no_trouble(suffix, reader_type, video_of
     assert data.count(b'Caf#') == 1
     path.write_bytes(data.replace(b'Caf#', 'Café'.encode('latin-1')))
     assert numbers(reader_type(str(path)).get_frames(np.array([7, 30]))) == [7, 30]
+
+
+def test_keyframes_of_equal_bytes_are_not_taken_for_each_other(video_of, monkeypatch):
+    for module in (video_index, pyav_reader):
+        monkeypatch.setattr(module, 'crc32', lambda packet: 7)
+    reader = PyAVReader(video_of('MPEG-2 program stream'))
+    for number in (50, 13, 59, 0, 30):
+        assert numbers(reader.get_frames(np.array([number]))) == [number]
 
 
 def test_pyav_decodes_no_more_frames_than_it_has_to(tmp_path, monkeypatch):
