@@ -20,7 +20,7 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 # Ranges; what was tested together is pinned in requirements/. mmvidssl/utils/compat.py refuses the
 # same ranges at import, and tests/test_packaging.py holds the two together.
 INSTALL_REQUIRES = [
-    'av>=12',
+    'av>=17',
     'decord>=0.6',
     'matplotlib>=3.5',
     'mmengine>=0.10.3,<1.0',

@@ -17,7 +17,7 @@ from mmvidssl.datasets.readers import (
     VideoNotFoundError,
     open_pack,
 )
-from mmvidssl.datasets.readers.base import shrunk_size
+from mmvidssl.datasets.readers.base import check_video_file, shrunk_size
 from mmvidssl.version import __version__
 
 from .proxy_source import Source, choose_frames, decode_frames, hash_file, inspect_source
@@ -104,8 +104,9 @@ def make_proxy(
     video, path = str(video), Path(path)
     settings = (settings or ProxySettings()).checked()
     tell = progress or (lambda share, note: None)
+    check_video_file(video)
+    stat = os.stat(video)  # before anything is read: what is added from now on is noticed
     source = inspect_source(video)
-    stat = os.stat(video)
     sha256 = hash_file(video, lambda share: tell(0.0, f'reading {share:.0%}'))
     chosen = choose_frames(source.times, settings.fps)
     manifest = _describe(source, stat.st_size, sha256, settings, len(chosen))
@@ -114,13 +115,13 @@ def make_proxy(
     with PackWriter(path, manifest, source.times[chosen]) as writer:
         wanted = chosen[writer.num_done :]
         for image in decode_frames(source, wanted, settings.short_side, num_threads):
-            writer.append(_encode(image, settings))
+            writer.append(_encode(image, settings, video))
             tell(writer.num_done / len(chosen), f'{writer.num_done} of {len(chosen)} frames')
         now = os.stat(video)
         if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
             raise VideoError(f'{video} was changed while its proxy was made: begin again')
         writer.finish()
-    return Proxy(str(path), len(chosen), path.stat().st_size, is_new=True)
+    return Proxy(str(path), writer.num_done, path.stat().st_size, is_new=True)
 
 
 def _describe(
@@ -150,7 +151,7 @@ def _describe(
 
 
 def _is_made(path: Path, manifest: dict) -> bool:
-    """Whether ``path`` is this proxy; False if it is damaged.
+    """Whether ``path`` is this proxy; False if it is damaged, or has other frames than it should.
 
     Raises:
         ValueError: it is another one.
@@ -162,7 +163,7 @@ def _is_made(path: Path, manifest: dict) -> bool:
         return False
     same_source = found['source']['sha256'] == manifest['source']['sha256']
     if same_source and found['settings'] == manifest['settings']:
-        return True
+        return found['num_frames'] == manifest['num_frames']
     what = f'settings {found["settings"]}' if same_source else 'another video'
     raise ValueError(
         f'{path} is there already, made with {what}: choose another folder with --out, or replace '
@@ -170,9 +171,22 @@ def _is_made(path: Path, manifest: dict) -> bool:
     )
 
 
-def _encode(image: np.ndarray, settings: ProxySettings) -> bytes:
-    """BGR uint8 ``(H, W, 3)`` to the bytes of an image file."""
+def _encode(image: np.ndarray, settings: ProxySettings, video: str) -> bytes:
+    """BGR uint8 ``(H, W, 3)`` to the bytes of an image file.
+
+    Raises:
+        VideoError: the format does not take the size: WebP up to 16383 pixels, JPEG up to 65500.
+    """
     flags = dict(jpeg=cv2.IMWRITE_JPEG_QUALITY, webp=cv2.IMWRITE_WEBP_QUALITY)
     options = [flags[settings.format], settings.quality] if settings.quality is not None else []
-    _, data = cv2.imencode(f'.{settings.format}', image, options)
+    try:
+        is_done, data = cv2.imencode(f'.{settings.format}', image, options)
+    except cv2.error:
+        is_done = False
+    if not is_done:
+        height, width = image.shape[:2]
+        raise VideoError(
+            f'a frame of {video}, {width} x {height} pixels, cannot be written as '
+            f'{settings.format}: choose a smaller --short-side or another --format'
+        )
     return data.tobytes()

@@ -20,6 +20,7 @@ from rich.console import Console
 from mmvidssl.datasets.readers import UndecodableVideoError
 from mmvidssl.datasets.readers.base import check_video_file
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.compat import open_video
 from mmvidssl.utils.progress_bar import ProgressBar
 
 from .shot_writer import TIME_BASE, Piece, ShotWriter, Shrinker, TimedFrame
@@ -67,7 +68,7 @@ def write_working_copy(
     video = Path(video)
     check_video_file(str(video))
     try:
-        with av.open(str(video)) as source:
+        with open_video(video) as source:
             if not source.streams.video:
                 raise UndecodableVideoError(f'{video} holds no video stream')
             source.streams.video[0].thread_type = 'AUTO'

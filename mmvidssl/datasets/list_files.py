@@ -1,12 +1,13 @@
 """Which files a data set consists of: listed in a text file, or found in a folder."""
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .readers.proxy_pack import PROXY_SUFFIX, is_proxy
+from .readers import PROXY_SUFFIX, VideoError, is_proxy, open_pack
 
 # What others can read too, and that with the proxies made of it
 RAW_VIDEO_SUFFIXES = (
@@ -86,15 +87,34 @@ def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Liste
 
 
 def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
-    """Refuse proxies beside their videos: each would count twice."""
-    proxies = {os.path.splitext(path)[0]: path for path in found if is_proxy(path)}
-    for path in found:
-        proxy = proxies.get(os.path.splitext(path)[0], path)
-        if not is_proxy(path) and proxy != path:
-            raise ValueError(
-                f'{folder} holds {path} and its proxy {proxy}: move the proxies to a folder of '
-                f'their own, or choose by suffixes=[{PROXY_SUFFIX!r}]'
-            )
+    """Refuse proxies with their videos, in whatever folders: each would count twice."""
+    proxies: dict[str, list[str]] = {}
+    for path in filter(is_proxy, found):
+        proxies.setdefault(Path(path).stem, []).append(path)
+    source_of = functools.cache(_source_of)
+    for path in found if proxies else ():
+        for proxy in () if is_proxy(path) else proxies.get(Path(path).stem, ()):
+            is_beside = os.path.splitext(path)[0] == os.path.splitext(proxy)[0]
+            name_and_size = os.path.basename(path), _size_of(os.path.join(folder, path))
+            if is_beside or source_of(os.path.join(folder, proxy)) == name_and_size:
+                raise ValueError(
+                    f'{folder} holds {path} and its proxy {proxy}: move the proxies to a folder of '
+                    f'their own, or choose by suffixes=[{PROXY_SUFFIX!r}]'
+                )
+
+
+def _source_of(proxy: str) -> tuple[str, int] | None:
+    """Name and size of the video that a proxy is made of; None if it cannot be read."""
+    try:
+        source = open_pack(proxy).manifest['source']
+    except VideoError:
+        return None
+    return source['name'], source['bytes']
+
+
+def _size_of(path: str) -> int:
+    """Bytes of a file; -1 where a link leads nowhere."""
+    return os.path.getsize(path) if os.path.exists(path) else -1
 
 
 def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:

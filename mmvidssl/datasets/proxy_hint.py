@@ -41,12 +41,16 @@ def advise_on_proxies(
 
 def _saving(large: Sequence[VideoInfo], fps: float) -> str:
     files = ' '.join(shlex.quote(video.path) for video in large)
-    folder = shlex.quote(str(Path(large[0].path).parent / 'proxies'))
+    parent = Path(large[0].path).parent
+    if parent.name in ('', '..'):
+        parent = parent.resolve()
+    folder = shlex.quote(f'{parent}_proxy')  # beside: a folder is searched with all below
     return (
         f'{large[0].path} has frames of {large[0].short_side} lines or columns, which take long to '
-        'decode. Read from proxies, clips cost next to nothing: 8 frames a second apart took 4.8 s '
-        '(PyAV) to 10.9 s (decord) from a 4K video at 60 frames a second and 0.027 s from a proxy '
-        'of 720 lines, measured on two cores (docs/en/proxies.md). Make them once, in about 0.55 h '
+        'decode. Read from proxies, clips cost next to nothing: 8 frames a second apart took 4.9 s '
+        'of a core (PyAV) and 16 s (decord, opened anew for each clip, two workers on two cores) '
+        'from a 4K video at 60 frames a second, and 0.04 s from a proxy of 720 lines '
+        '(tools/benchmarks/decoding.py; docs/en/proxies.md). Make them once, in about 0.55 h '
         f'per hour of video, and give them to the data set in place of the videos: python '
         f'tools/datasets/make_proxy.py {files} --short-side 720 --fps {fps:g} --out {folder}'
     )

@@ -5,11 +5,12 @@ and has a test in ``tests/test_utils/test_compat.py``.
 """
 
 import importlib.util
+import os
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
@@ -23,6 +24,7 @@ class Requirement(NamedTuple):
 
 
 REQUIREMENTS = (
+    Requirement('av', '>=17'),  # the first whose streams have `index_entries`
     Requirement('torch', '>=2.1'),
     Requirement('mmengine', '>=0.10.3,<1.0'),
     Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),
@@ -85,6 +87,20 @@ def register_package() -> None:
     MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
     if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
         sys.meta_path.append(_MissingDRNFinder())
+
+
+def open_video(path: str | os.PathLike) -> Any:
+    """A file's container, by PyAV, whatever the encoding of its title.
+
+    PyAV refuses what is no UTF-8 unless told otherwise; a release without that option is asked
+    without.
+    """
+    import av
+
+    try:
+        return av.open(os.fspath(path), metadata_errors='replace')
+    except TypeError:
+        return av.open(os.fspath(path))
 
 
 def strip_function_scopes(cfg: dict) -> None:

@@ -3,13 +3,22 @@
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
 
 from mmvidssl.apis import ProxySettings, make_proxy
-from mmvidssl.apis.proxy_source import choose_frames
-from mmvidssl.datasets.readers import ProxyReader, UndecodableVideoError, VideoError, verify_pack
+from mmvidssl.apis.proxy_source import choose_frames, inspect_source
+from mmvidssl.datasets.readers import (
+    PackWriter,
+    ProxyReader,
+    UndecodableVideoError,
+    VideoError,
+    open_pack,
+    verify_pack,
+)
+from mmvidssl.datasets.readers.proxy_pack import read_image_bytes
 from tests.utils_proxy import decode_all, in_fork, rotate_video
 from tests.utils_video import read_frame_number, write_video
 
@@ -191,6 +200,42 @@ def test_a_source_that_changes_meanwhile(video, tmp_path):
     with pytest.raises(VideoError, match=r'v\.mp4 was changed'):
         make_proxy(source, tmp_path / 'a.frames', EXACT, progress=lambda *_: os.utime(source))
     assert not (tmp_path / 'a.frames').exists()
+
+
+def test_a_source_that_grows_after_it_was_looked_at(video, tmp_path, monkeypatch):
+    source, path = tmp_path / 'v.mp4', tmp_path / 'a.frames'
+    shutil.copy(video, source)
+
+    def look_and_grow(name):
+        found = inspect_source(name)
+        with source.open('ab') as file:
+            file.write(b'more')
+        return found
+
+    monkeypatch.setattr(sys.modules['mmvidssl.apis.make_proxy'], 'inspect_source', look_and_grow)
+    with pytest.raises(VideoError, match=r'v\.mp4 was changed'):
+        make_proxy(source, path, EXACT)
+    assert not path.exists()
+
+
+def test_one_with_too_few_frames_is_made_again(video, tmp_path):
+    path = tmp_path / 'a.frames'
+    make_proxy(video, path, EXACT)
+    pack = open_pack(path)
+    with PackWriter(path, dict(pack.manifest, num_frames=1), pack.frames['time'][:1]) as writer:
+        writer.append(read_image_bytes(pack, 0).tobytes())
+        writer.finish()
+    made = make_proxy(video, path, EXACT)
+    assert (made.num_frames, made.is_new) == (40, True)
+
+
+@pytest.mark.parametrize('kind, width', [('webp', 16400), ('jpeg', 65504)])
+def test_frames_too_large_for_the_format(kind, width, tmp_path):
+    video = write_video(tmp_path / 'v.mkv', 2, (32, width), codec='ffv1')
+    with pytest.raises(VideoError, match=rf'v\.mkv, {width} x 32 pixels.* as {kind}: choose'):
+        make_proxy(video, tmp_path / 'a.frames', ProxySettings(format=kind))
+    assert not (tmp_path / 'a.frames').exists()
+    assert make_proxy(video, tmp_path / 'a.frames', EXACT).num_frames == 1
 
 
 def test_one_frame(tmp_path):

@@ -25,6 +25,7 @@ KINDS = {
     'closed GOP': ('a.mp4', 'libx264', {'x264-params': X264}),
     'open GOP': ('a.mkv', 'libx264', {'x264-params': X264 + ':open-gop=1'}),
     'open GOP in TS': ('a.ts', 'libx264', {'x264-params': X264 + ':open-gop=1'}),
+    'intra-refresh': ('a.mp4', 'libx264', {'x264-params': 'intra-refresh=1:keyint=12'}),
     'HEVC': ('a.mp4', 'libx265', {'x265-params': 'keyint=12:bframes=3:log-level=none'}),
     'VP9': ('a.webm', 'libvpx-vp9', {'g': '12', 'lag-in-frames': '10', 'auto-alt-ref': '1'}),
     'VP8': ('a.webm', 'libvpx', {'g': '12', 'lag-in-frames': '10', 'auto-alt-ref': '1'}),

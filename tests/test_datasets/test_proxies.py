@@ -1,6 +1,8 @@
 """Data sets take proxies and videos alike."""
 
 import logging
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +80,19 @@ def test_a_folder_with_videos_and_their_proxies_is_refused(proxy, tmp_path):
     assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.mp4'])) == 2
 
 
+def test_a_proxy_in_another_folder_than_its_video_is_refused_too(video, tmp_path):
+    for name in ('a', 'proxies'):
+        (tmp_path / name).mkdir()
+    walk = Path(shutil.copy(video, tmp_path / 'walk.mp4'))
+    make_proxy(walk, tmp_path / 'proxies/walk.frames')
+    with pytest.raises(ValueError, match=r'walk\.mp4 and its proxy proxies/walk\.frames'):
+        len(VideoListDataset(data_root=str(tmp_path)))
+    walk.unlink()
+    for other in ('a/walk.mp4', 'a/walk.mkv'):  # of that name, but other videos
+        (tmp_path / other).write_bytes(b'another')
+    assert len(VideoListDataset(data_root=str(tmp_path))) == 3
+
+
 def test_walking_tours(proxy):
     dataset = WalkingToursDataset(str(proxy.parent), cities='venice', clip_len=3)
     assert len(dataset) == 40
@@ -119,7 +134,7 @@ def test_a_large_video_brings_up_proxies_once(said):
     (message,) = said
     assert message.endswith(
         "python tools/datasets/make_proxy.py 'data/my walk.mp4' data/c.mp4 --short-side 720 "
-        '--fps 4 --out data/proxies'
+        '--fps 4 --out data_proxy'
     )
 
 
@@ -129,6 +144,16 @@ def test_a_large_video_brings_up_proxies_once(said):
 def test_the_proxys_rate_is_not_below_the_clips(said, frame_interval, unit, fps):
     advise_on_proxies([info('a.mp4', 2160)], 8, frame_interval, unit)
     assert f'--fps {fps} --out' in said[0]
+
+
+@pytest.mark.parametrize(
+    'path, folder', [('a/b/c.mp4', 'a/b_proxy'), ('c.mp4', 'x/y_proxy'), ('../c.mp4', 'x_proxy')]
+)
+def test_proposed_proxies_are_not_below_their_videos(said, monkeypatch, tmp_path, path, folder):
+    (tmp_path / 'x/y').mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / 'x/y')
+    advise_on_proxies([info(path, 2160)], 8, 1.0, 'seconds')
+    assert said[0].endswith(f'/{folder}' if path != 'a/b/c.mp4' else f'--out {folder}')
 
 
 @pytest.mark.parametrize('path, short_side', [('a.mp4', 1439), ('a.frames', 2160)])

@@ -3,17 +3,33 @@
 import numpy as np
 import pytest
 
-from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset
+from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset, quarantine
 from mmvidssl.datasets.quarantine import (
     MAX_REPLACEMENTS,
     MAX_TIMEOUTS,
+    PAUSES,
     NoVideoLeftError,
     Quarantine,
 )
-from mmvidssl.datasets.readers import DecodeTimeoutError, UndecodableVideoError, VideoError
+from mmvidssl.datasets.readers import (
+    DecoderDiedError,
+    DecodeTimeoutError,
+    UndecodableVideoError,
+    VideoDiskError,
+    VideoError,
+    VideoNotFoundError,
+)
 from tests.utils_video import write_video
 
 NAMES = [f'{letter}.mp4' for letter in 'abcdef']
+
+
+@pytest.fixture(autouse=True)
+def slept(monkeypatch):
+    """The seconds that would have been slept."""
+    seconds: list[float] = []
+    monkeypatch.setattr(quarantine, 'sleep', seconds.append)
+    return seconds
 
 
 class Failing:
@@ -133,6 +149,55 @@ def test_one_stall_is_replaced(tmp_path):
     assert sample['name'] != 'b.mp4' and told(sample) == [('b.mp4', True, True)]
 
 
+@pytest.mark.parametrize('error', [VideoNotFoundError, VideoDiskError, DecoderDiedError])
+def test_a_disk_that_is_away_for_a_while_is_waited_for(tmp_path, error, slept):
+    """All videos fail, until the disk is back after the last pause."""
+    step = Failing(**dict.fromkeys('abcdef', len(PAUSES)))
+    step.error = error
+    sample = listed(tmp_path, step)[ClipIndex(1, 0)]
+    assert sample['name'] == 'b.mp4' and slept == list(PAUSES)
+    assert told(sample) == [('b.mp4', False, False)] * len(PAUSES)
+
+
+def test_a_lost_disk_is_waited_for_no_longer_than_that(tmp_path, slept):
+    step = Failing(**dict.fromkeys('abcdef', 999))
+    step.error = VideoDiskError
+    with pytest.raises(NoVideoLeftError):
+        listed(tmp_path, step)[ClipIndex(1, 0)]
+    assert slept == list(PAUSES)
+
+
+@pytest.mark.parametrize(
+    'error, kwargs', [(UndecodableVideoError, {}), (VideoDiskError, dict(max_retries=0))]
+)
+def test_nothing_waits_for_broken_data_or_without_retries(tmp_path, error, kwargs, slept):
+    step = Failing(b=100)
+    step.error = error
+    listed(tmp_path, step, **kwargs)[ClipIndex(1, 0)]
+    assert slept == []
+
+
+def test_a_file_that_stays_away_is_waited_for_once(tmp_path, slept):
+    step = Failing(b=100)
+    step.error = VideoNotFoundError
+    dataset = listed(tmp_path, step, quarantine_after=3)
+    for draw in range(4):
+        assert dataset[ClipIndex(1, draw)]['name'] != 'b.mp4'
+    assert slept == list(PAUSES)
+
+
+def test_what_was_drawn_for_one_sample_counts_once(tmp_path):
+    """Of a single video all that is drawn in a sample's place is its own."""
+    write_video(tmp_path / 'a.mp4', num_frames=20)
+    step = Failing(a=5)
+    dataset = LongVideoDataset(
+        videos=['a.mp4'], data_root=str(tmp_path), clip_len=2, pipeline=[step], max_retries=0
+    )
+    sample = dataset[ClipIndex(0, 0)]
+    assert told(sample) == [('a.mp4', True, False)] * 5
+    assert not dataset.quarantine.reasons
+
+
 def test_other_errors_are_not_swallowed(tmp_path):
     def step(results):
         raise ValueError('a mistake')
@@ -167,8 +232,8 @@ def test_a_long_video_may_fail_now_and_then(tmp_path):
         assert ask() == [('b.mp4', True, False)]
         assert ask() == []  # and the count begins anew
     step.times['b.mp4'] = 99
-    flags = [is_quarantined for _ in range(4) for *_, is_quarantined in ask()]
-    assert flags[:3] == [False, False, True] and all(flags[3:])
+    flags = [any(is_quarantined for *_, is_quarantined in ask()) for _ in range(4)]
+    assert flags == [False, False, True, True]
     assert all(dataset[ClipIndex(num_clips, draw)]['name'] == 'a.mp4' for draw in range(5))
 
 

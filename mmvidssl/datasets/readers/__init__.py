@@ -4,11 +4,13 @@ from .base import VideoReader
 from .build import build_reader
 from .decord_reader import DecordReader
 from .errors import (
+    MAY_PASS,
     DecoderDiedError,
     DecodeTimeoutError,
     EmptyVideoError,
     UndecodableVideoError,
     VideoChangedError,
+    VideoDiskError,
     VideoError,
     VideoNotFoundError,
 )
@@ -27,6 +29,7 @@ from .video_index import VideoIndex
 
 __all__ = [
     'DEFAULT_TIMEOUT',
+    'MAY_PASS',
     'PROXY_SUFFIX',
     'DecodeTimeoutError',
     'DecoderDiedError',
@@ -43,6 +46,7 @@ __all__ = [
     'TorchCodecReader',
     'UndecodableVideoError',
     'VideoChangedError',
+    'VideoDiskError',
     'VideoError',
     'VideoIndex',
     'VideoInfo',

@@ -8,7 +8,6 @@ import numpy as np
 from mmvidssl.registry import VIDEO_READERS
 
 from .base import shrink_frame
-from .errors import UndecodableVideoError
 from .indexed_reader import IndexedReader
 
 # Those whose frames were compared, numbered, with what was written.
@@ -28,7 +27,8 @@ class DecordReader(IndexedReader):
     ``height`` save little time and would need one open decoder a size.
 
     Files of which decord is known to give wrong frames, or to see other times than there are, are
-    refused: HEVC (after seeking to an open GOP), MPEG-TS and -PS, B-frames in AVI, edit lists.
+    refused: those of :attr:`VideoIndex.pitfall`, HEVC (after seeking to an open GOP), H.264 in
+    AVI, B-frames of MPEG-4 part 2, edit lists, and what was not compared.
 
     Args:
         path: The video file.
@@ -51,27 +51,25 @@ class DecordReader(IndexedReader):
     def _build(self) -> Any:
         import decord
 
-        kind = self.index.container, self.index.codec
-        self._refuse(
-            kind[1] not in TRUSTED_CODECS or not kind[0].startswith(TRUSTED_CONTAINERS),
-            f'{kind[1]} in {kind[0]}',
-        )
+        container, codec = self.index.container, self.index.codec
+        if self.index.pitfall:
+            self._refuse(self.index.pitfall)
+        if codec not in TRUSTED_CODECS or not container.startswith(TRUSTED_CONTAINERS):
+            self._refuse(f'{codec} in {container}')
+        if (container, codec) == ('avi', 'h264'):
+            self._refuse('h264 in avi')
+        if codec == 'mpeg4' and self.index.has_b_frames:
+            self._refuse('B-frames of mpeg4')
         decoder = decord.VideoReader(self.path, num_threads=self.num_threads)
-        self._refuse(
-            len(decoder) != self.num_frames,
-            f'a file in which it finds {len(decoder)} frames where there are {self.num_frames}',
-        )
+        if len(decoder) != self.num_frames:
+            self._refuse(
+                f'in which it finds {len(decoder)} frames where there are {self.num_frames}'
+            )
         times = decoder.get_frame_timestamp(range(len(decoder)))[:, 0]
         shift = self.timestamps - times
-        self._refuse(np.ptp(shift) > MAX_TIME_ERROR, 'a file whose times it does not see')
+        if np.ptp(shift) > MAX_TIME_ERROR:
+            self._refuse('whose times it does not see')
         return decoder
-
-    def _refuse(self, condition: bool, what: str) -> None:
-        if condition:
-            raise UndecodableVideoError(
-                f'decord may give wrong frames of {self.path}, {what}; use '
-                "reader=dict(type='PyAVReader')"
-            )
 
 
 def _decode_one(decoder: Any, index: int) -> np.ndarray:

@@ -1,5 +1,12 @@
 """What can be wrong with a video file. Every message names the file."""
 
+import errno
+
+DISK_ERRNOS = (
+    *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+    *(errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+)
+
 
 class VideoError(OSError):
     """A video cannot be read; base class of the errors below."""
@@ -21,9 +28,24 @@ class VideoChangedError(VideoError):
     """The file is no longer the one that was looked at first, so that frame numbers would lie."""
 
 
+class VideoDiskError(VideoError):
+    """The disk, or the network it is on, failed."""
+
+
 class DecodeTimeoutError(VideoError):
     """Nothing came back within the time allowed."""
 
 
 class DecoderDiedError(VideoError):
     """The process that decoded the file died: a crash of the decoder, or killed for its memory."""
+
+
+MAY_PASS = (VideoNotFoundError, VideoDiskError, DecoderDiedError)
+"""What need not be the file's fault: a disk that is away for a while, a machine short of memory."""
+
+
+def error_class(
+    error: Exception, otherwise: type[VideoError] = UndecodableVideoError
+) -> type[VideoError]:
+    """:class:`VideoDiskError` for what the system says of a disk; ``otherwise`` for the rest."""
+    return VideoDiskError if getattr(error, 'errno', None) in DISK_ERRNOS else otherwise

@@ -21,7 +21,7 @@ from .video_index import VideoIndex, build_index
 # Of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) the index is built anew each
 # time: hundreds of thousands of them should leave no files behind.
 BYTES_WORTH_KEEPING = 2**26
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # What reading a damaged .npz can raise.
 DAMAGES = (
     OSError,
@@ -112,6 +112,10 @@ def _read(file: Path) -> VideoIndex | None:
                 float(saved['fps']),
                 str(saved['codec']),
                 str(saved['container']),
+                bool(saved['has_b_frames']),
+                bool(saved['has_false_keys']),
+                saved['packet_pts'],
+                saved['key_crcs'],
             )
     except DAMAGES:  # NotImplementedError is a RuntimeError
         return None

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .base import check_frame_inds, check_video_file, first_line, nearest_frames
-from .errors import UndecodableVideoError, VideoError
+from .errors import UndecodableVideoError, VideoError, error_class
 from .index_cache import load_index
 from .video_index import VideoIndex
 
@@ -110,7 +110,7 @@ class IndexedReader(ABC):
             yield from self._decode(self._open(), wanted, short_side)
         except self.errors as error:
             self.close()  # a decoder that failed may be left at the wrong frame
-            raise UndecodableVideoError(
+            raise error_class(error)(
                 f'cannot decode frames {describe_range(wanted)} of {self.path}: {first_line(error)}'
             ) from error
         except VideoError:
@@ -121,13 +121,20 @@ class IndexedReader(ABC):
         """Free the decoder and the index."""
         self._decoder = self._index = None
 
+    def _refuse(self, what: str) -> NoReturn:
+        """Refuse a kind of file of which the library gives wrong frames without an error."""
+        raise UndecodableVideoError(
+            f'{type(self).__name__} may give wrong frames of {self.path}, {what}; use '
+            "reader=dict(type='PyAVReader')"
+        )
+
     def _open(self) -> Any:
         if self._decoder is None:
             _ = self.index  # which says best what is wrong with a file
             try:
                 self._decoder = self._build()
             except self.errors as error:
-                raise UndecodableVideoError(
+                raise error_class(error)(
                     f'{type(self).__name__} cannot open {self.path} (not a video, cut off, or an '
                     f'unknown codec): {first_line(error)}'
                 ) from error

@@ -24,7 +24,13 @@ from zlib import crc32
 import numpy as np
 
 from .base import check_video_file
-from .errors import EmptyVideoError, UndecodableVideoError, VideoError, VideoNotFoundError
+from .errors import (
+    EmptyVideoError,
+    UndecodableVideoError,
+    VideoError,
+    VideoNotFoundError,
+    error_class,
+)
 
 PROXY_SUFFIX = '.frames'
 FORMAT_VERSION = 1
@@ -153,7 +159,9 @@ def unreadable(path: str, error: OSError | ValueError) -> VideoError:
     """An error of the system, with the name of the file."""
     if isinstance(error, FileNotFoundError):
         return VideoNotFoundError(f'the proxy is gone: {path}')
-    return VideoError(f'cannot read the proxy {path}: {getattr(error, "strerror", None) or error}')
+    return error_class(error, VideoError)(
+        f'cannot read the proxy {path}: {getattr(error, "strerror", None) or error}'
+    )
 
 
 def _map(path: str) -> mmap.mmap:

@@ -10,6 +10,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+from mmengine.logging import MMLogger
 
 from mmvidssl.utils.atomic_file import replace_synced
 
@@ -19,6 +20,7 @@ from .proxy_pack import INDEX_DTYPE, RECORD, encode_index, encode_preamble
 PARTIAL_SUFFIX = '.part'
 # A process that was killed may need a moment to let go of its file.
 SECONDS_TO_WAIT = 5.0
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -27,7 +29,7 @@ class PackWriter:
 
     A partial file of the same manifest is gone on with after its last whole frame: cut off frames
     and frames whose checksum is wrong are dropped. Any other is overwritten. The partial file is
-    locked as long as the writer is open.
+    locked as long as the writer is open, where the disk knows locks.
 
     Args:
         path: The finished file. An existing one is replaced when the new one is finished.
@@ -141,7 +143,7 @@ def _open_locked(partial: Path) -> Any:
     """The partial file, unbuffered, open for reading and writing from its start."""
     file = open(os.open(partial, os.O_RDWR | os.O_CREAT, 0o666), 'r+b', buffering=0)  # noqa: SIM115
     until = time.monotonic() + SECONDS_TO_WAIT
-    while not _lock(file):
+    while not _lock(file, partial):
         if time.monotonic() > until:
             file.close()
             raise VideoError(f'another process is writing {partial}: wait for it, or end it')
@@ -152,7 +154,7 @@ def _open_locked(partial: Path) -> Any:
     return file
 
 
-def _lock(file: Any) -> bool:
+def _lock(file: Any, path: Path) -> bool:
     """Lock a file until it is closed, or this process ends; False if another process has it."""
     if os.name == 'nt':  # there, renaming a file that another has open is refused
         return True
@@ -162,4 +164,11 @@ def _lock(file: Any) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        MMLogger.get_current_instance().warning(
+            f'files on this disk cannot be locked ({error.strerror}): do not make {path} in two '
+            'processes at once'
+        )
     return True

@@ -1,14 +1,16 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmvidssl.registry import VIDEO_READERS
+from mmvidssl.utils.compat import open_video
 
 from .base import shrink_frame
 from .errors import UndecodableVideoError
@@ -58,7 +60,7 @@ class PyAVReader(IndexedReader):
         super().close()
 
     def _build(self) -> OpenVideo:
-        container = av.open(self.path)
+        container = open_video(self.path)
         stream = container.streams.video[0]
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
@@ -105,7 +107,38 @@ class PyAVReader(IndexedReader):
             yield from packet.decode()
 
     def _packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
-        """Packets from a keyframe on, or from one before it.
+        """Packets from a keyframe on, or from one before it."""
+        if len(self.index.packet_pts):
+            return self._known_packets_from(decoder, key)
+        return self._packets_after_seek(decoder, key)
+
+    def _known_packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
+        """The same where packets, after a seek, have the times of others.
+
+        The keyframe is known by its bytes; from there on packets are counted. Where others have the
+        same (a black screen), they are counted from the start.
+        """
+        container, stream = decoder
+        is_known = np.count_nonzero(self.index.key_crcs == self.index.key_crcs[key]) == 1
+        earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1) if is_known else ()
+        for wanted, found_by in (*((key, self.index.key_dts[k]) for k in earlier), (0, 0)):
+            container.seek(int(found_by), stream=stream, backward=True)
+            packets = container.demux(stream)
+            keys = islice((p for p in packets if p.is_keyframe), NUM_EARLIER_KEYS + 2)
+            crc, pts = self.index.key_crcs[wanted], self.index.key_pts[wanted]
+            first = next((packet for packet in keys if crc32(packet) == crc), None)
+            if first is None:
+                continue
+            place = np.flatnonzero(self.index.packet_pts == pts)[0]
+            known = self.index.packet_pts[place:].tolist()
+            for packet_pts, packet in zip(known, chain((first,), packets), strict=False):
+                packet.pts = packet_pts
+                yield packet
+            yield from packets
+            return
+
+    def _packets_after_seek(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
+        """Of all others.
 
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.

@@ -3,7 +3,7 @@
 import traceback
 
 from . import errors
-from .errors import VideoError
+from .errors import VideoError, error_class
 
 # What a reader raises for a wrong argument, or out of a mistake in its code: never a file's fault.
 PLAIN: tuple[type[Exception], ...] = (
@@ -39,15 +39,16 @@ def to_plain(error: Exception, path: str) -> dict:
     """An error as strings.
 
     One of a class that is not known here (a decoding library's, an ``OSError``, a ``MemoryError``
-    over a size that a damaged file claims) becomes a :class:`VideoError` that names the file; a
-    class derived from a known :class:`VideoError` becomes that one.
+    over a size that a damaged file claims) becomes a :class:`VideoError` that names the file, of a
+    disk's failure a :class:`VideoDiskError`; a class derived from a known :class:`VideoError`
+    becomes that one.
     """
     name, message = type(error).__name__, _message_of(error)
     if isinstance(error, VideoError):
         name = next(base.__name__ for base in type(error).__mro__ if base in VIDEO_ERRORS)
     elif type(error) not in PLAIN:
         message = f'cannot read {path}: {name}: {message}'
-        name = 'VideoError'
+        name = error_class(error, VideoError).__name__
     trace = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
     return dict(name=name, message=message, traceback=trace)
 

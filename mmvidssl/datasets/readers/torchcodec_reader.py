@@ -8,7 +8,6 @@ import numpy as np
 from mmvidssl.registry import VIDEO_READERS
 
 from .base import shrink_frame
-from .errors import UndecodableVideoError
 from .indexed_reader import IndexedReader
 
 
@@ -16,9 +15,9 @@ from .indexed_reader import IndexedReader
 class TorchCodecReader(IndexedReader):
     """Frame-accurate reading with torchcodec, which needs FFmpeg's shared libraries.
 
-    It reads every packet once more when it opens a file, and refuses the last frames of some files
-    (MPEG-TS and -PS, AVI). Install it with ``pip install mmvidssl[torchcodec]`` and
-    ``apt install ffmpeg``.
+    It reads every packet once more when it opens a file. Files of which torchcodec gives wrong
+    frames are refused (:attr:`VideoIndex.pitfall`), and the last frames of some others (H.264 in
+    FLV). Install it with ``pip install mmvidssl[torchcodec]`` and ``apt install ffmpeg``.
 
     Args:
         path: The video file.
@@ -41,13 +40,14 @@ class TorchCodecReader(IndexedReader):
                 'torchcodec is installed, but finds no FFmpeg; install it (apt install ffmpeg) or '
                 "use reader=dict(type='PyAVReader')"
             ) from error
+        if self.index.pitfall:
+            self._refuse(self.index.pitfall)
         decoder = VideoDecoder(
             self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
         )
         if len(decoder) != self.num_frames:
-            raise UndecodableVideoError(
-                f'torchcodec finds {len(decoder)} frames in {self.path}, its packets say '
-                f"{self.num_frames}; use reader=dict(type='PyAVReader') for it"
+            self._refuse(
+                f'in which it finds {len(decoder)} frames where there are {self.num_frames}'
             )
         return decoder
 

@@ -108,6 +108,19 @@ def test_short_videos_leave_nothing_behind(tmp_path, video, monkeypatch):
 
 def test_the_keyframe_before_a_frame():
     keys = np.array([0, 120, 240])
-    index = VideoIndex(np.arange(0, 360, 10), keys, keys - 20, Fraction(1, 10), 1.0, '', '')
+    none = np.array([], dtype=np.int64)
+    index = VideoIndex(
+        np.arange(0, 360, 10),
+        keys,
+        keys - 20,
+        Fraction(1, 10),
+        1.0,
+        '',
+        '',
+        False,
+        False,
+        none,
+        keys,
+    )
     assert [index.key_of(pts) for pts in (-5, 0, 119, 120, 130, 500)] == [0, 0, 0, 1, 1, 2]
     np.testing.assert_allclose(index.timestamps, np.arange(36.0))

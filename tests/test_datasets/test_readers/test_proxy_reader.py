@@ -11,6 +11,7 @@ from mmvidssl.datasets.readers import (
     ProxyReader,
     ReaderCache,
     UndecodableVideoError,
+    VideoDiskError,
     VideoError,
     VideoNotFoundError,
     build_reader,
@@ -138,8 +139,8 @@ def test_cut_off_while_open(copy):
     'error, kind, words',
     [
         (FileNotFoundError(2, 'No such file'), VideoNotFoundError, 'the proxy is gone: .*copy'),
-        (OSError(errno.ESTALE, 'Stale file'), VideoError, r'copy\.frames: Stale file'),
-        (OSError(errno.EIO, 'Input/output error'), VideoError, r'copy\.frames: Input/output'),
+        (OSError(errno.ESTALE, 'Stale file'), VideoDiskError, r'copy\.frames: Stale file'),
+        (OSError(errno.EIO, 'Input/output error'), VideoDiskError, r'copy\.frames: Input/output'),
         (ValueError('cannot mmap an empty file'), VideoError, r'copy\.frames: cannot mmap'),
     ],
 )

@@ -1,9 +1,11 @@
 """A proxy that is written in several goes has the bytes of one written at once."""
 
 import errno
+import fcntl
 import os
 import resource
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,10 +99,10 @@ def test_two_writers_are_refused(tmp_path, whole, monkeypatch):
 def test_a_writer_that_waited_for_another_leaves_its_file_alone(tmp_path, whole, monkeypatch):
     path, lock = tmp_path / 'a.frames', proxy_writer._lock
 
-    def lock_late(file):
+    def lock_late(file, partial):
         monkeypatch.setattr(proxy_writer, '_lock', lock)
         os.replace(tmp_path / 'a.frames.part', path)  # the other has finished
-        return lock(file)
+        return lock(file, partial)
 
     (tmp_path / 'a.frames.part').write_bytes(whole)
     monkeypatch.setattr(proxy_writer, '_lock', lock_late)
@@ -140,3 +142,27 @@ def test_other_errors_of_the_disk_stay_what_they_are(tmp_path):
             writer.append(IMAGES[0])
         with suppress(OSError):
             writer.close()
+
+
+@pytest.mark.parametrize('number', [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_disk_without_locks_is_told_and_no_trouble(number, tmp_path, whole, monkeypatch):
+    def fail(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    lines: list[str] = []
+    logger = SimpleNamespace(warning=lines.append)
+    monkeypatch.setattr(fcntl, 'flock', fail)
+    monkeypatch.setattr(proxy_writer.MMLogger, 'get_current_instance', lambda: logger)
+    write(tmp_path / 'a.frames')
+    assert (tmp_path / 'a.frames').read_bytes() == whole
+    (line,) = lines
+    assert 'a.frames.part in two processes' in line
+
+
+def test_other_errors_of_locking_are_not_swallowed(tmp_path, monkeypatch):
+    def fail(file, operation):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, 'flock', fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        write(tmp_path / 'a.frames')
