@@ -15,8 +15,8 @@ MAX_REPLACEMENTS = 10
 # Deadlines that one sample may run into. Other processes wait meanwhile, and give up after
 # ``env_cfg.dist_cfg.timeout``.
 MAX_TIMEOUTS = 2
-# Seconds before further trials of a sample after errors that may pass, all trials of what takes its
-# place together. Other processes wait meanwhile.
+# Seconds before the next draw in the place of a sample, once two in a row met with errors that may
+# pass: a disk is away, not a file. Other processes wait meanwhile.
 PAUSES = (1.0, 5.0, 20.0)
 NUM_SHOWN = 10
 
@@ -41,10 +41,6 @@ class Quarantine:
         self.after = after
         self.reasons: dict[int, str] = {}
         self._in_a_row: dict[int, int] = {}
-
-    def is_failing(self, video: int) -> bool:
-        """Whether the last sample of a video failed for good."""
-        return video in self._in_a_row
 
     def note_success(self, video: int) -> None:
         """A sample of a video was read."""
@@ -79,13 +75,13 @@ class ReplacesBroken(BaseDataset):
     """Base of data sets that go on when a video cannot be read.
 
     A sample whose video raises :class:`VideoError` is tried ``max_retries`` times more, unless it
-    ran into the deadline: a disk that stalls does so again, and other processes wait. After an
-    error that may pass (``MAY_PASS``) it is tried again after each of ``PAUSES``, unless
-    ``max_retries`` is 0, or the video's last sample failed too. Then another one is drawn in its
-    place, from the seed and the sample's own index and draw: the same one in whatever worker, as
-    long as that has the same videos in quarantine. A second deadline ends it. For the quarantine, a
-    video's failures count once a sample, with all that was drawn in its place. All other errors are
-    mistakes, and raised. In ``test_mode`` nothing is replaced: scores would lie.
+    ran into the deadline: a disk that stalls does so again, and other processes wait. Then another
+    one is drawn in its place, from the seed and the sample's own index and draw: the same one in
+    whatever worker, as long as that has the same videos in quarantine. Where that, too, meets with
+    an error that may pass (``MAY_PASS``), the next draws are made after ``PAUSES``. A second
+    deadline ends it. For the quarantine, a video's failures count once a sample, with all that was
+    drawn in its place. All other errors are mistakes, and raised. In ``test_mode`` nothing is
+    replaced: scores would lie.
 
     The pipeline receives ``decode_failures`` (see :class:`VidSSLDataSample`) where there are some.
     """
@@ -131,9 +127,10 @@ class ReplacesBroken(BaseDataset):
         """
         asked = now = self.locate(idx)
         if self.test_mode or self.quarantine is None:
-            return self._try(now, [], list(PAUSES))
+            return self._try(now, [])
         failures: list[dict] = []
-        pauses, failed, num_timeouts = list(PAUSES), set[int](), 0
+        failed: list[int] = []
+        pauses, num_timeouts = list(PAUSES), 0
         for replacement in range(1, MAX_REPLACEMENTS + 2):
             video = self.video_of(now.index)
             if video in self.quarantine.reasons:
@@ -141,15 +138,15 @@ class ReplacesBroken(BaseDataset):
                 failures.append(self._describe(video, reason, True, times=0))
             else:
                 try:
-                    is_new = not self.quarantine.is_failing(video)
-                    sample = self._try(now, failures, pauses if is_new else [])
+                    sample = self._try(now, failures)
                 except VideoError as error:
-                    is_first = video not in failed
-                    failures.append(self._note_failure(video, error, is_first))
-                    failed.add(video)
+                    failures.append(self._note_failure(video, error, video not in failed))
+                    failed.append(video)
                     num_timeouts += isinstance(error, DecodeTimeoutError)
                     if num_timeouts == MAX_TIMEOUTS:
                         break
+                    if len(failed) > 1 and isinstance(error, MAY_PASS) and pauses:
+                        sleep(pauses.pop(0))
                 else:
                     self.quarantine.note_success(video)
                     return sample
@@ -160,23 +157,18 @@ class ReplacesBroken(BaseDataset):
             now = ClipIndex(index, int(rng.integers(2**31)))
         raise NoVideoLeftError(self._describe_end(failures))
 
-    def _try(self, now: ClipIndex, failures: list[dict], pauses: list[float]) -> Any:
-        """The sample, at the last of so many trials; takes the ``pauses`` that it makes."""
-        failures, num_left = list(failures), self.max_retries
-        while True:
+    def _try(self, now: ClipIndex, failures: list[dict]) -> Any:
+        """The sample, at the last of so many trials."""
+        failures = list(failures)
+        for _ in range(self.max_retries):
             try:
                 return self._run_pipeline(now, failures)
             except DecodeTimeoutError:
                 raise
             except VideoError as error:
-                is_pausing = bool(self.max_retries and pauses) and isinstance(error, MAY_PASS)
-                if num_left <= 0 and not is_pausing:
-                    raise
                 video = self.video_of(now.index)
                 failures.append(self._describe(video, _reason(error), False, is_replaced=False))
-            num_left -= 1
-            if is_pausing:
-                sleep(pauses.pop(0))
+        return self._run_pipeline(now, failures)
 
     def _run_pipeline(self, now: ClipIndex, failures: list[dict]) -> Any:
         info = self.get_data_info(now)

@@ -150,13 +150,22 @@ def test_one_stall_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize('error', [VideoNotFoundError, VideoDiskError, DecoderDiedError])
-def test_a_disk_that_is_away_for_a_while_is_waited_for(tmp_path, error, slept):
+def test_a_disk_that_is_away_for_a_while_is_waited_for(tmp_path, error, monkeypatch):
     """All videos fail, until the disk is back after the last pause."""
-    step = Failing(**dict.fromkeys('abcdef', len(PAUSES)))
+    step = Failing(**dict.fromkeys('abcdef', 999))
     step.error = error
-    sample = listed(tmp_path, step)[ClipIndex(1, 0)]
-    assert sample['name'] == 'b.mp4' and slept == list(PAUSES)
-    assert told(sample) == [('b.mp4', False, False)] * len(PAUSES)
+    dataset = listed(tmp_path, step, max_retries=0)
+    left = list(PAUSES)
+
+    def sleep(seconds):
+        assert seconds == left.pop(0)
+        if not left:
+            step.times.clear()
+
+    monkeypatch.setattr(quarantine, 'sleep', sleep)
+    sample = dataset[ClipIndex(1, 0)]
+    assert not left
+    assert len(told(sample)) == 1 + len(PAUSES)
 
 
 def test_a_lost_disk_is_waited_for_no_longer_than_that(tmp_path, slept):
@@ -167,23 +176,20 @@ def test_a_lost_disk_is_waited_for_no_longer_than_that(tmp_path, slept):
     assert slept == list(PAUSES)
 
 
-@pytest.mark.parametrize(
-    'error, kwargs', [(UndecodableVideoError, {}), (VideoDiskError, dict(max_retries=0))]
-)
-def test_nothing_waits_for_broken_data_or_without_retries(tmp_path, error, kwargs, slept):
-    step = Failing(b=100)
-    step.error = error
-    listed(tmp_path, step, **kwargs)[ClipIndex(1, 0)]
+def test_nothing_waits_for_broken_data(tmp_path, slept):
+    step = Failing(**dict.fromkeys('abcdef', 999))
+    step.error = UndecodableVideoError
+    with pytest.raises(NoVideoLeftError):
+        listed(tmp_path, step)[ClipIndex(1, 0)]
     assert slept == []
 
 
-def test_a_file_that_stays_away_is_waited_for_once(tmp_path, slept):
+def test_a_file_that_is_not_there_costs_no_waiting(tmp_path, slept):
+    """Lists of Kinetics name thousands."""
     step = Failing(b=100)
     step.error = VideoNotFoundError
-    dataset = listed(tmp_path, step, quarantine_after=3)
-    for draw in range(4):
-        assert dataset[ClipIndex(1, draw)]['name'] != 'b.mp4'
-    assert slept == list(PAUSES)
+    assert listed(tmp_path, step)[ClipIndex(1, 0)]['name'] != 'b.mp4'
+    assert slept == []
 
 
 def test_what_was_drawn_for_one_sample_counts_once(tmp_path):

@@ -118,7 +118,7 @@ class PyAVReader(IndexedReader):
         The keyframe is known by its bytes; from there on packets are counted. Where others have the
         same (a black screen), they are counted from the start.
         """
-        container, stream = decoder
+        container, stream, _ = decoder
         is_known = np.count_nonzero(self.index.key_crcs == self.index.key_crcs[key]) == 1
         earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1) if is_known else ()
         for wanted, found_by in (*((key, self.index.key_dts[k]) for k in earlier), (0, 0)):
@@ -143,7 +143,7 @@ class PyAVReader(IndexedReader):
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.
         """
-        container, stream = decoder.container, decoder.stream
+        container, stream, _ = decoder
         packets: Iterator[Any] = iter(())
         for offset in (self.index.key_pts[key], self.index.key_dts[key]):
             container.seek(int(offset), stream=stream, backward=True)
