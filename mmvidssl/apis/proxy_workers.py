@@ -17,6 +17,10 @@ from mmvidssl.utils.progress_bar import ProgressBar
 from .make_proxy import Progress, Proxy, ProxySettings, make_proxy
 
 SECONDS_BETWEEN_MESSAGES = 0.2
+SECONDS_TO_DIE = 10.0  # of a killed process; one that waits for a disk within the kernel stays
+STALL_SECONDS = 1800.0
+"""Without a message, after which a process is killed. To find the frames of a video all of it is
+read without one: 25 s of an hour of 4K at 440 MB/s."""
 
 
 class Job(NamedTuple):
@@ -117,13 +121,18 @@ class _Child:
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_work, args=(other,), daemon=True)
         self._process.start()
+        self._has_stalled = False
         other.close()
 
     def run(self, job: Job, board: _Board) -> Proxy | str | None:
-        """The proxy, or why there is none; None if the process died."""
+        """The proxy, or why there is none; None if the process died, or was killed for stalling."""
         try:
             self._pipe.send(job)
             while True:
+                if not self._pipe.poll(STALL_SECONDS):
+                    self._has_stalled = True
+                    self._process.kill()
+                    return None
                 kind, *content = self._pipe.recv()
                 if kind == 'done':
                     return content[0]
@@ -132,7 +141,13 @@ class _Child:
             return None
 
     def obituary(self) -> str:
-        self._process.join()
+        self._process.join(timeout=SECONDS_TO_DIE)
+        if self._has_stalled:
+            return (
+                f'nothing came of it for {STALL_SECONDS:.0f} s, so that its process was killed: '
+                'its disk stalls, or the video hangs the decoder. The same command goes on from '
+                'there'
+            )
         code = self._process.exitcode or 0
         how = f'exit code {code}' if code >= 0 else f'signal {signal.Signals(-code).name}'
         why = ', as when memory is short' if how.endswith('SIGKILL') else ''

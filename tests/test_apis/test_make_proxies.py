@@ -1,4 +1,5 @@
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,26 @@ def test_a_process_that_dies_costs_one_video(folder, video, tmp_path):
     first, dead, last = run_jobs(jobs, workers=2)
     assert first.num_frames == last.num_frames == 12
     assert 'the process died (signal SIGKILL' in dead
+
+
+class StallsReceiver:
+    """Settings that hold up the process which is sent them, as a disk does that is away."""
+
+    def __reduce__(self):
+        return time.sleep, (600,)
+
+
+@pytest.mark.slow
+def test_a_process_that_stalls_costs_one_video(video, tmp_path, monkeypatch):
+    monkeypatch.setattr(proxy_workers, 'STALL_SECONDS', 15.0)
+    jobs = [
+        Job(str(video), str(tmp_path / f'{number}.frames'), SETTINGS, 1, False)
+        for number in range(3)
+    ]
+    jobs[0] = jobs[0]._replace(settings=StallsReceiver())
+    stalled, *made = run_jobs(jobs, workers=2)
+    assert 'nothing came of it for 15 s' in stalled
+    assert [proxy.num_frames for proxy in made] == [12, 12]
 
 
 def test_what_verification_finds(folder, video, tmp_path):
