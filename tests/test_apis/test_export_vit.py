@@ -1,9 +1,7 @@
-"""ViTs for timm and transformers, backbones as one file, and torch.hub."""
+"""ViTs for timm and transformers."""
 
-import importlib.util
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,23 +10,18 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.model import BaseModule
 
 from mmvidssl.apis import (
-    export_backbone,
     export_to_hf,
     export_to_timm,
     extract_features,
-    init_backbone,
-    init_model,
     publish_model,
 )
 from mmvidssl.apis.plain_config import read_plain_config
 from mmvidssl.apis.safetensors_file import write_safetensors
+from tests.utils_export import maskfeat_vit_cfg, write
 from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
 
-ROOT = Path(__file__).parents[2]
 BLOCK_TIMM = [
     *('norm1.weight', 'norm1.bias', 'attn.qkv.weight', 'attn.qkv.bias', 'attn.proj.weight'),
     *('attn.proj.bias', 'norm2.weight', 'norm2.bias', 'mlp.fc1.weight', 'mlp.fc1.bias'),
@@ -53,29 +46,6 @@ NAMES_HF = [
     *('embeddings.cls_token', 'embeddings.position_embeddings'),
     *(f'{module}.{tensor}' for module in MODULES_HF for tensor in ('weight', 'bias')),
 ]
-
-
-def maskfeat_vit_cfg() -> dict:
-    cfg = maskfeat_cfg(backbone=backbone_cfg(type='mmvidssl.MaskFeatViT'))
-    cfg['neck']['in_channels'] = 24
-    return cfg
-
-
-def build(model_cfg: dict):
-    model = init_model(Config(dict(default_scope='mmvidssl', model=model_cfg)))
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
-    return model
-
-
-def write(model_cfg: dict, path: Path):
-    """A model, and its checkpoint with the config in it."""
-    model = build(model_cfg)
-    cfg = Config(dict(default_scope='mmvidssl', model=model_cfg))
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=cfg.pretty_text)), path)
-    return model
 
 
 @pytest.fixture(params=['dora', 'maskfeat'])
@@ -343,170 +313,3 @@ def test_safetensors_of_any_layout(tmp_path):
     again = read_safetensors(tmp_path / 'a.safetensors')
     for name, value in tensors.items():
         assert torch.equal(again[name], value.float()), name
-
-
-@pytest.mark.parametrize('suffix', ['.ts', '.pt2'])
-@pytest.mark.parametrize('method', ['dora', 'maskfeat', 'maskfeat_vit'])
-def test_exported_backbone_gives_the_features(method, suffix, frames, tmp_path):
-    cfg = dict(dora=dora_cfg, maskfeat=maskfeat_cfg, maskfeat_vit=maskfeat_vit_cfg)[method]()
-    model = build(cfg)
-    done = export_backbone(model, tmp_path / f'backbone{suffix}', layers=[-2, -1])
-    assert done.difference < 1e-5
-    frames = np.concatenate([frames] * 4)  # 12 frames, or 3 clips of 4
-    expected = extract_features(model, frames, layers=[-2, -1])
-    pixels = torch.from_numpy(frames).permute(3, 0, 1, 2).float()
-    pixels = pixels.unflatten(1, (3, 4)) if method == 'maskfeat' else pixels
-    if suffix == '.ts':
-        files = {'mmvidssl.json': ''}
-        module = torch.jit.load(str(done.path), _extra_files=files)
-    else:
-        files = {'mmvidssl.json': ''}
-        module = torch.export.load(str(done.path), extra_files=files).module()
-    torch.testing.assert_close(module(pixels.transpose(0, 1)), expected, atol=1e-5, rtol=1e-4)
-    meta = json.loads(files['mmvidssl.json'])
-    assert meta == done.meta and meta['output_shape'] == [-1, expected.shape[1]]
-    assert meta['input_shape'] == ([-1, 3, 4, 32, 32] if method == 'maskfeat' else [-1, 3, 32, 32])
-
-
-def test_exported_backbone_of_another_size(tmp_path):
-    model = build(dora_cfg())
-    done = export_backbone(model, tmp_path / 'wide.ts', size=(32, 48), pool='none')
-    assert done.meta['output_shape'] == [-1, 24, 24]
-    with pytest.raises(FileExistsError, match='--force'):
-        export_backbone(model, tmp_path / 'wide.ts')
-    with pytest.raises(ValueError, match='must end in one of'):
-        export_backbone(model, tmp_path / 'wide.onnx')
-    with pytest.raises(ValueError, match='do not divide a frame|not divide a frame of 30x30'):
-        export_backbone(model, tmp_path / 'odd.ts', size=30)
-    with pytest.raises(ValueError, match='training mode'):
-        export_backbone(build(dora_cfg()).train(), tmp_path / 'odd.ts')
-    assert not (tmp_path / 'odd.ts').exists()
-
-
-def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
-    from mmvidssl.apis import export_backbone as module
-
-    model = build(dora_cfg())
-    real = module.__globals__['_read_script']
-    monkeypatch.setitem(
-        module.__globals__, '_read_script', lambda path: lambda x: real(path)(x) + 1
-    )
-    with pytest.raises(ValueError, match='is not written: its features differ'):
-        export_backbone(model, tmp_path / 'backbone.ts')
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
-    model = write(dora_cfg(), tmp_path / 'run.pth')
-    for role in ('teacher', 'student'):
-        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', role)
-        wanted = model.teacher.backbone if role == 'teacher' else model.backbone
-        for name, value in backbone.state_dict().items():
-            assert torch.equal(value, wanted.state_dict()[name])
-    assert not backbone.training
-    deeper = backbone_cfg()
-    deeper['arch'] = dict(deeper['arch'], num_layers=3)
-    with pytest.raises(ValueError, match='(?s)run.pth does not cover the DINOViT: .*layers.2.ln1'):
-        init_backbone(deeper, tmp_path / 'run.pth')
-    with pytest.raises(ValueError, match='(?s)run.pth does not cover .*patch_embed'):
-        init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
-    shallow = backbone_cfg()
-    shallow['arch'] = dict(shallow['arch'], num_layers=1)
-    with pytest.raises(ValueError, match='run.pth is of a deeper model: layers.1 would be left'):
-        init_backbone(shallow, tmp_path / 'run.pth')
-
-
-def test_a_norm_that_options_leave_out_is_left_over(tmp_path, monkeypatch):
-    model = write(dora_cfg(), tmp_path / 'run.pth')
-    lines = []
-    monkeypatch.setattr(MMLogger, 'info', lambda self, line, *args: lines.append(line))
-    backbone = init_backbone(
-        backbone_cfg(final_norm=False, out_indices=[0, 1], out_type='featmap'), tmp_path / 'run.pth'
-    )
-    for name, value in backbone.state_dict().items():
-        assert torch.equal(value, model.teacher.backbone.state_dict()[name])
-    assert 'left over: ln1.weight, ln1.bias' in lines[-1]
-
-
-def test_torch_hub_builds_and_loads(tmp_path):
-    def load(name, **options):
-        return torch.hub.load(str(ROOT), name, source='local', **options)
-
-    model = load('dino_vit_tiny_p16', img_size=64)
-    torch.save(dict(state_dict=model.state_dict(prefix='backbone.')), tmp_path / 'tiny.pth')
-    again = load('dino_vit_tiny_p16', checkpoint=str(tmp_path / 'tiny.pth'), img_size=64)
-    frame = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(again(frame), model(frame))
-    both = {f'teacher.backbone.{k}': v for k, v in model.state_dict().items()}
-    both |= {f'backbone.{k}': v + 1 for k, v in model.state_dict().items()}
-    torch.save(both, tmp_path / 'both.pth')
-    for role, offset in dict(teacher=0, student=1).items():
-        options = dict(checkpoint=str(tmp_path / 'both.pth'), img_size=64, role=role)
-        assert torch.equal(load('dino_vit_tiny_p16', **options).cls_token, model.cls_token + offset)
-    with pytest.raises(ValueError, match='tiny.pth does not cover the DINOViT'):
-        load('dino_vit_small_p16', checkpoint=str(tmp_path / 'tiny.pth'))
-
-
-SMALL_VIT = dict(embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48)
-SMALL_MVIT = dict(embed_dims=8, num_layers=4, num_heads=1, downscale_indices=[1, 2])
-IMAGE, CLIP = (1, 3, 224, 224), (1, 3, 16, 224, 224)
-HUB = {
-    'dino_vit_tiny_p16': (SMALL_VIT, IMAGE, (1, 192)),
-    'dino_vit_small_p16': (SMALL_VIT, IMAGE, (1, 384)),
-    'dino_vit_base_p16': (SMALL_VIT, IMAGE, (1, 768)),
-    'maskfeat_vit_base_p16': (SMALL_VIT, IMAGE, (1, 197, 768)),
-    'maskfeat_vit_large_p16': (SMALL_VIT, IMAGE, (1, 197, 1024)),
-    'maskfeat_mvit_small': (SMALL_MVIT, CLIP, (1, 768)),
-    'maskfeat_mvit_large': (SMALL_MVIT, CLIP, (1, 1152)),
-}
-
-
-def last_output(model, pixels):
-    (out,) = model(pixels)
-    return out if torch.is_tensor(out) else out[-1]
-
-
-@pytest.mark.parametrize('name', HUB)
-def test_every_hub_name_gives_a_backbone_in_evaluation_mode(name, tmp_path):
-    arch, size, _ = HUB[name]
-    sizes = dict(img_size=32) if 'mvit' not in name else dict(spatial_size=32, temporal_size=4)
-    options = dict(source='local', arch=arch, **sizes)
-    torch.manual_seed(0)
-    model = torch.hub.load(str(ROOT), name, **options)
-    torch.save(dict(state_dict=model.state_dict(prefix='backbone.')), tmp_path / 'file.pth')
-    again = torch.hub.load(str(ROOT), name, checkpoint=str(tmp_path / 'file.pth'), **options)
-    assert not model.training and not again.training
-    pixels = torch.randn(*((1, 3, 32, 32) if len(size) == 4 else (1, 3, 4, 32, 32)))
-    with torch.no_grad():
-        assert torch.equal(last_output(model, pixels), last_output(again, pixels))
-
-
-@pytest.mark.parametrize('name', HUB)
-def test_hub_names_are_of_the_sizes_they_say(name, monkeypatch):
-    """At full size, without memory, where MMEngine cannot tell means of what it initialises."""
-    _, size, expected = HUB[name]
-    monkeypatch.setattr(BaseModule, 'init_weights', lambda self: None)
-    with torch.device('meta'), torch.no_grad():
-        model = torch.hub.load(str(ROOT), name, source='local')
-        assert last_output(model, torch.empty(size)).shape == expected
-
-
-@pytest.mark.parametrize('name', HUB)
-def test_hub_without_mmaction(name, monkeypatch):
-    """ViTs are there, of MViTs it is said what is missing."""
-    listed = runpy.run_path(str(ROOT / 'hubconf.py'))
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, 'find_spec', lambda name: None if name == 'mmaction' else find(name)
-    )
-    if 'mvit' in name:
-        with pytest.raises(ImportError, match='mmaction2, which is not installed'):
-            listed[name]()
-    else:
-        assert not listed[name](arch=HUB[name][0], img_size=32).training
-
-
-def test_hub_names_are_all_tested():
-    listed = runpy.run_path(str(ROOT / 'hubconf.py'))
-    assert {n for n, f in listed.items() if callable(f) and not n.startswith('_')} == set(HUB)

@@ -1,0 +1,70 @@
+"""Backbones as one file."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmvidssl.apis import (
+    export_backbone,
+    extract_features,
+)
+from tests.utils_export import build, maskfeat_vit_cfg
+from tests.utils_model import dora_cfg, maskfeat_cfg
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)
+
+
+@pytest.mark.parametrize('suffix', ['.ts', '.pt2'])
+@pytest.mark.parametrize('method', ['dora', 'maskfeat', 'maskfeat_vit'])
+def test_exported_backbone_gives_the_features(method, suffix, frames, tmp_path):
+    cfg = dict(dora=dora_cfg, maskfeat=maskfeat_cfg, maskfeat_vit=maskfeat_vit_cfg)[method]()
+    model = build(cfg)
+    done = export_backbone(model, tmp_path / f'backbone{suffix}', layers=[-2, -1])
+    assert done.difference < 1e-5
+    frames = np.concatenate([frames] * 4)  # 12 frames, or 3 clips of 4
+    expected = extract_features(model, frames, layers=[-2, -1])
+    pixels = torch.from_numpy(frames).permute(3, 0, 1, 2).float()
+    pixels = pixels.unflatten(1, (3, 4)) if method == 'maskfeat' else pixels
+    if suffix == '.ts':
+        files = {'mmvidssl.json': ''}
+        module = torch.jit.load(str(done.path), _extra_files=files)
+    else:
+        files = {'mmvidssl.json': ''}
+        module = torch.export.load(str(done.path), extra_files=files).module()
+    torch.testing.assert_close(module(pixels.transpose(0, 1)), expected, atol=1e-5, rtol=1e-4)
+    meta = json.loads(files['mmvidssl.json'])
+    assert meta == done.meta and meta['output_shape'] == [-1, expected.shape[1]]
+    assert meta['input_shape'] == ([-1, 3, 4, 32, 32] if method == 'maskfeat' else [-1, 3, 32, 32])
+
+
+def test_exported_backbone_of_another_size(tmp_path):
+    model = build(dora_cfg())
+    done = export_backbone(model, tmp_path / 'wide.ts', size=(32, 48), pool='none')
+    assert done.meta['output_shape'] == [-1, 24, 24]
+    with pytest.raises(FileExistsError, match='--force'):
+        export_backbone(model, tmp_path / 'wide.ts')
+    with pytest.raises(ValueError, match='must end in one of'):
+        export_backbone(model, tmp_path / 'wide.onnx')
+    with pytest.raises(ValueError, match='do not divide a frame|not divide a frame of 30x30'):
+        export_backbone(model, tmp_path / 'odd.ts', size=30)
+    with pytest.raises(ValueError, match='training mode'):
+        export_backbone(build(dora_cfg()).train(), tmp_path / 'odd.ts')
+    assert not (tmp_path / 'odd.ts').exists()
+
+
+def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
+    from mmvidssl.apis import export_backbone as module
+
+    model = build(dora_cfg())
+    real = module.__globals__['_read_script']
+    monkeypatch.setitem(
+        module.__globals__, '_read_script', lambda path: lambda x: real(path)(x) + 1
+    )
+    with pytest.raises(ValueError, match='is not written: its features differ'):
+        export_backbone(model, tmp_path / 'backbone.ts')
+    assert list(tmp_path.iterdir()) == []
