@@ -5,9 +5,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mmvidssl.apis import (
-    init_model,
-)
+from mmvidssl.apis import init_model
 from tests.utils_model import backbone_cfg, maskfeat_cfg
 
 
