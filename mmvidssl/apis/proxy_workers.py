@@ -18,9 +18,9 @@ from .make_proxy import Progress, Proxy, ProxySettings, make_proxy
 
 SECONDS_BETWEEN_MESSAGES = 0.2
 SECONDS_TO_DIE = 10.0  # of a killed process; one that waits for a disk within the kernel stays
-STALL_SECONDS = 1800.0
+STALL_SECONDS = 4 * 3600.0
 """Without a message, after which a process is killed. To find the frames of a video all of it is
-read without one: 25 s of an hour of 4K at 440 MB/s."""
+read without one: 25 s of an hour of 4K at 440 MB/s, two hours of three of them at 5 MB/s."""
 
 
 class Job(NamedTuple):
@@ -142,11 +142,12 @@ class _Child:
 
     def obituary(self) -> str:
         self._process.join(timeout=SECONDS_TO_DIE)
+        if self._process.is_alive():  # or the end of ours would wait for its end
+            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
         if self._has_stalled:
             return (
                 f'nothing came of it for {STALL_SECONDS:.0f} s, so that its process was killed: '
-                'its disk stalls, or the video hangs the decoder. The same command goes on from '
-                'there'
+                'its disk stalls, or the video hangs the decoder. The same command tries again'
             )
         code = self._process.exitcode or 0
         how = f'exit code {code}' if code >= 0 else f'signal {signal.Signals(-code).name}'

@@ -66,7 +66,7 @@ class LongVideoDataset(ReplacesBroken):
             times). The first time, all of a video is read (:func:`load_index`). ``None`` for no
             deadline. Decoding has its own, see :class:`DecodeClip`.
         max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
-            before another one takes its place; errors that may pass are waited for.
+            before another one takes its place.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.

@@ -44,7 +44,7 @@ class MediaListDataset(ReplacesBroken):
         lazy_init: Whether to leave the list alone until first use.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
         max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
-            before another one takes its place; errors that may pass are waited for.
+            before another one takes its place.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
 

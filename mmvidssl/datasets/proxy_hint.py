@@ -47,7 +47,7 @@ def _saving(large: Sequence[VideoInfo], fps: float) -> str:
     folder = shlex.quote(f'{parent}_proxy')  # beside: a folder is searched with all below
     return (
         f'{large[0].path} has frames of {large[0].short_side} lines or columns, which take long to '
-        'decode. Read from proxies, clips cost next to nothing: 8 frames a second apart took 4.9 s '
+        'decode. Read from proxies, clips cost next to nothing: 8 frames a second apart took 4.7 s '
         'of a core (PyAV) and 16 s (decord, opened anew for each clip, two workers on two cores) '
         'from a 4K video at 60 frames a second, and 0.04 s from a proxy of 720 lines '
         '(tools/benchmarks/decoding.py; docs/en/proxies.md). Make them once, in about 0.55 h '

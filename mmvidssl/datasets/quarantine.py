@@ -129,8 +129,8 @@ class ReplacesBroken(BaseDataset):
         if self.test_mode or self.quarantine is None:
             return self._try(now, [])
         failures: list[dict] = []
-        failed: list[int] = []
-        pauses, num_timeouts = list(PAUSES), 0
+        failed: set[int] = set()
+        pauses, num_timeouts, may_pass = list(PAUSES), 0, False
         for replacement in range(1, MAX_REPLACEMENTS + 2):
             video = self.video_of(now.index)
             if video in self.quarantine.reasons:
@@ -141,11 +141,12 @@ class ReplacesBroken(BaseDataset):
                     sample = self._try(now, failures)
                 except VideoError as error:
                     failures.append(self._note_failure(video, error, video not in failed))
-                    failed.append(video)
+                    failed.add(video)
                     num_timeouts += isinstance(error, DecodeTimeoutError)
                     if num_timeouts == MAX_TIMEOUTS:
                         break
-                    if len(failed) > 1 and isinstance(error, MAY_PASS) and pauses:
+                    had_passing, may_pass = may_pass, isinstance(error, MAY_PASS)
+                    if had_passing and may_pass and pauses:
                         sleep(pauses.pop(0))
                 else:
                     self.quarantine.note_success(video)

@@ -92,9 +92,10 @@ def _refuse_variable(cfg: Config, option: str) -> None:
     name, _, inner = option.partition('.')
     read = {key: cfg[key] for key in cfg if key in runner_keys()}
     found = [f'{place}.{inner}' if inner else place for place in _find_value(read, cfg[name])]
+    more = f' and {len(found) - NUM_SHOWN} more' if len(found) > NUM_SHOWN else ''
     advice = (
-        f'Of the options, these have its value: {", ".join(found[:NUM_SHOWN])}. Set those that '
-        'you mean, or change a copy of the config.'
+        f'Of the options, these have its value: {", ".join(found[:NUM_SHOWN])}{more}. Set those '
+        'that are made of it, or change a copy of the config.'
         if found
         else 'Set what is made of it, or change a copy of the config.'
     )

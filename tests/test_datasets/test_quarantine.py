@@ -184,6 +184,22 @@ def test_nothing_waits_for_broken_data(tmp_path, slept):
     assert slept == []
 
 
+def test_nothing_waits_for_one_of_each(tmp_path, slept):
+    """A broken file, then a missing one: the disk is there."""
+    step = Failing(**dict.fromkeys('abcdef', 999))
+    dataset = listed(tmp_path, step, max_retries=0)
+    errors = iter([UndecodableVideoError, VideoNotFoundError] * 6)
+
+    def alternate(results):
+        step.error = next(errors)
+        return step(results)
+
+    dataset.pipeline.transforms[:] = [alternate]
+    with pytest.raises(NoVideoLeftError):
+        dataset[ClipIndex(1, 0)]
+    assert slept == []
+
+
 def test_a_file_that_is_not_there_costs_no_waiting(tmp_path, slept):
     """Lists of Kinetics name thousands."""
     step = Failing(b=100)

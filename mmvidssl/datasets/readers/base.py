@@ -7,7 +7,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from .errors import EmptyVideoError, VideoError, VideoNotFoundError, error_class
+from .errors import EmptyVideoError, VideoError, VideoNotFoundError, class_of_system_error
 
 
 class VideoReader(Protocol):
@@ -72,7 +72,7 @@ def check_video_file(path: str) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})') from error
     except (OSError, ValueError) as error:  # a folder without permission, a lost disk
-        raise error_class(error, VideoError)(
+        raise class_of_system_error(error)(
             f'cannot look at {path}: {getattr(error, "strerror", None) or error}'
         ) from error
     if not stat.S_ISREG(found.st_mode):

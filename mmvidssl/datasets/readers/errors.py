@@ -1,6 +1,7 @@
 """What can be wrong with a video file. Every message names the file."""
 
 import errno
+import os
 
 DISK_ERRNOS = (
     *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
@@ -44,8 +45,28 @@ MAY_PASS = (VideoNotFoundError, VideoDiskError, DecoderDiedError)
 """What need not be the file's fault: a disk that is away for a while, a machine short of memory."""
 
 
-def error_class(
-    error: Exception, otherwise: type[VideoError] = UndecodableVideoError
-) -> type[VideoError]:
-    """:class:`VideoDiskError` for what the system says of a disk; ``otherwise`` for the rest."""
-    return VideoDiskError if getattr(error, 'errno', None) in DISK_ERRNOS else otherwise
+def class_of_system_error(error: Exception) -> type[VideoError]:
+    """:class:`VideoDiskError` for what the system says of a disk."""
+    return VideoDiskError if getattr(error, 'errno', None) in DISK_ERRNOS else VideoError
+
+
+def class_of_decoder_error(error: Exception, path: str) -> type[VideoError]:
+    """:class:`VideoDiskError` where the file, too, cannot be read.
+
+    FFmpeg gives the system's number of a failing disk to what it cannot make sense of, too.
+    """
+    if getattr(error, 'errno', None) in DISK_ERRNOS and not _is_readable(path):
+        return VideoDiskError
+    return UndecodableVideoError
+
+
+def _is_readable(path: str) -> bool:
+    """Whether the disk gives a file's first and last bytes."""
+    try:
+        with open(path, 'rb') as file:
+            file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.read(1)
+    except OSError:
+        return False
+    return True

@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from .errors import VideoChangedError, VideoError, VideoNotFoundError, error_class
+from .errors import VideoChangedError, VideoNotFoundError, class_of_system_error
 
 
 class FileStamp(NamedTuple):
@@ -24,7 +24,7 @@ def stamp_of(path: str) -> FileStamp | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise error_class(error, VideoError)(f'cannot look at {path}: {error.strerror}') from error
+        raise class_of_system_error(error)(f'cannot look at {path}: {error.strerror}') from error
     return FileStamp(stat.st_size, stat.st_mtime_ns)
 
 

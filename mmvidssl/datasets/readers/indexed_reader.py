@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .base import check_frame_inds, check_video_file, first_line, nearest_frames
-from .errors import UndecodableVideoError, VideoError, error_class
+from .errors import UndecodableVideoError, VideoError, class_of_decoder_error
 from .index_cache import load_index
 from .video_index import VideoIndex
 
@@ -110,7 +110,7 @@ class IndexedReader(ABC):
             yield from self._decode(self._open(), wanted, short_side)
         except self.errors as error:
             self.close()  # a decoder that failed may be left at the wrong frame
-            raise error_class(error)(
+            raise class_of_decoder_error(error, self.path)(
                 f'cannot decode frames {describe_range(wanted)} of {self.path}: {first_line(error)}'
             ) from error
         except VideoError:
@@ -134,7 +134,7 @@ class IndexedReader(ABC):
             try:
                 self._decoder = self._build()
             except self.errors as error:
-                raise error_class(error)(
+                raise class_of_decoder_error(error, self.path)(
                     f'{type(self).__name__} cannot open {self.path} (not a video, cut off, or an '
                     f'unknown codec): {first_line(error)}'
                 ) from error

@@ -29,7 +29,7 @@ from .errors import (
     UndecodableVideoError,
     VideoError,
     VideoNotFoundError,
-    error_class,
+    class_of_system_error,
 )
 
 PROXY_SUFFIX = '.frames'
@@ -159,7 +159,7 @@ def unreadable(path: str, error: OSError | ValueError) -> VideoError:
     """An error of the system, with the name of the file."""
     if isinstance(error, FileNotFoundError):
         return VideoNotFoundError(f'the proxy is gone: {path}')
-    return error_class(error, VideoError)(
+    return class_of_system_error(error)(
         f'cannot read the proxy {path}: {getattr(error, "strerror", None) or error}'
     )
 

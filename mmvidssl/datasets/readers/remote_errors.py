@@ -3,7 +3,7 @@
 import traceback
 
 from . import errors
-from .errors import VideoError, error_class
+from .errors import VideoError, class_of_system_error
 
 # What a reader raises for a wrong argument, or out of a mistake in its code: never a file's fault.
 PLAIN: tuple[type[Exception], ...] = (
@@ -48,7 +48,7 @@ def to_plain(error: Exception, path: str) -> dict:
         name = next(base.__name__ for base in type(error).__mro__ if base in VIDEO_ERRORS)
     elif type(error) not in PLAIN:
         message = f'cannot read {path}: {name}: {message}'
-        name = error_class(error, VideoError).__name__
+        name = class_of_system_error(error).__name__
     trace = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
     return dict(name=name, message=message, traceback=trace)
 

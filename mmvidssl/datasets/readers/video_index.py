@@ -10,7 +10,7 @@ import numpy as np
 from mmvidssl.utils.compat import open_video
 
 from .base import first_line
-from .errors import EmptyVideoError, UndecodableVideoError, error_class
+from .errors import EmptyVideoError, UndecodableVideoError, class_of_decoder_error
 from .h264_slice import slice_kind
 
 # Some packets of these show no frame: frames have to be counted.
@@ -116,7 +116,7 @@ def build_index(path: str) -> VideoIndex:
         if codec in CODECS_TO_COUNT or any(t.pts is None for t in times):
             times = _shown_frames(path)
     except (av.FFmpegError, ValueError) as error:
-        raise error_class(error)(
+        raise class_of_decoder_error(error, path)(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
     shown = np.unique(np.array([t.pts for t in times if t.is_shown], dtype=np.int64))
