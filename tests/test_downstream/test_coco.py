@@ -122,10 +122,9 @@ def test_full_size(name):
 
 
 @pytest.mark.slow
-@EACH
+@pytest.mark.parametrize('name', [name for name in PATHS if not name.endswith('own-data')])
 def test_trains_and_evaluates(name, coco, pretrained, tmp_path):
-    if name.endswith('own-data'):
-        pytest.skip('test_own_data.py follows the page that describes it')
+    """That for data of one's own is trained where its page is followed, in test_own_data.py."""
     cfg = Config.fromfile(PATHS[name])
     checkpoint = pretrained.maskfeat if is_mvit(name) else pretrained.dora
     runner, start = utils.train(shrink(cfg, name, coco, checkpoint, tmp_path))

@@ -1,6 +1,6 @@
 # Linear probe of a ViT-S/16 of DoRA or DINO on ImageNet-1k; 100 epochs.
 #
-# Paper:    45 top-1 after pretraining on Walking Tours, as a reviewer rounds it. The protocol
+# Paper:    45 top-1, about, after pretraining on Walking Tours (a reviewer's rounding). The protocol
 #           is DINO's: the normalised class tokens of the last four blocks.
 # Cost:     not measured by us.
 # Measured: not measured by us.

@@ -1,6 +1,6 @@
 # Kinetics-600 from an MViTv2-L that MaskFeat pretrained there, on long and large clips; 30 epochs.
 #
-# Paper:    88.3 top-1, its best there; the size of clips behind it was not found. No recipe was
+# Paper:    88.3 top-1 in its abstract; the size of clips behind it was not found. No recipe was
 #           released for this data set or this size; it is the one written for Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.
