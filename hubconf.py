@@ -9,7 +9,9 @@ them ``img_size`` or ``spatial_size``, ``out_indices`` and ``out_type``. The mod
 input.
 """
 
-dependencies = ['torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'decord', 'rich']
+dependencies = [
+    *('torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'decord', 'rich', 'safetensors', 'tqdm')
+]
 
 
 def _build(cfg: dict, checkpoint: str | None, role: str, options: dict):

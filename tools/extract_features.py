@@ -3,10 +3,8 @@
 import argparse
 import sys
 
-from mmvidssl.apis import extract_features, init_model
-from mmvidssl.apis.feature_extractor import POOLS, ROLES
-from mmvidssl.apis.features import check_npz
-from mmvidssl.apis.media import Sampling
+from mmvidssl.apis import Sampling, extract_features, init_model
+from mmvidssl.apis.features import POOLS, ROLES, check_npz
 
 EXAMPLE = """example:
   python tools/extract_features.py CONFIG CHECKPOINT holiday/ --out features.npz

@@ -1,18 +1,18 @@
 """What a script or a notebook calls: models, features, object masks, files for others."""
 
-from .convert import Conversion, convert_checkpoint
-from .convert_slowfast import convert_slowfast
-from .export_backbone import ExportedBackbone, export_backbone
-from .export_vit import Export, export_to_hf, export_to_timm
-from .feature_extractor import FeatureExtractor
-from .features import FileFeatures, extract_features
+from .converters.dino import convert_checkpoint
+from .converters.files import Conversion
+from .converters.publish import publish_model
+from .converters.slowfast import convert_slowfast
+from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
+from .converters.torchscript import ExportedBackbone, export_backbone
+from .features import FeatureExtractor, FileFeatures, extract_features
 from .fuzz_readers import FuzzTally, fuzz_readers
 from .init_backbone import init_backbone
 from .init_model import init_model, load_weights
 from .make_proxies import MadeProxies, make_proxies, verify_proxies
 from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
-from .publish import publish_model
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos

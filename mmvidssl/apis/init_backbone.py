@@ -8,9 +8,9 @@ from torch import nn
 from mmvidssl.engine.checkpoint import examine, read_plain
 from mmvidssl.engine.checkpoint.coverage_text import Source, report
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.roles import select_weights
 
 from .init_model import only_warnings
-from .publish import select_weights
 
 OWN_BACKBONE = 'Build the backbone that the checkpoint is of: the same method, arch and patch size.'
 

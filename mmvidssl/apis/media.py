@@ -1,4 +1,4 @@
-"""Images and videos on disk as samples of one size, for features."""
+"""Frames, images and videos that users hand in, as clips of one size."""
 
 import os
 from collections.abc import Sequence
@@ -140,6 +140,24 @@ def find_media(sources: Paths) -> list[tuple[str, str]]:
 def is_image(path: str) -> bool:
     """By the suffix."""
     return path.lower().endswith(IMAGE_SUFFIXES)
+
+
+def to_clip(frames: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """``(T, H, W, 3)`` uint8 RGB array or ``(3, T, H, W)`` uint8 tensor to the latter.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    is_array = isinstance(frames, np.ndarray)
+    channels, uint8 = (frames.shape[-1:], np.uint8) if is_array else (frames.shape[:1], torch.uint8)
+    if frames.ndim != 4 or tuple(channels) != (3,) or frames.dtype != uint8:
+        raise ValueError(
+            'frames must be an array (T, H, W, 3) or a tensor (3, T, H, W) of uint8, got '
+            f'{type(frames).__name__} {tuple(frames.shape)} of {frames.dtype}'
+        )
+    if is_array:
+        return torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2)))
+    return frames
 
 
 def _check(sampling: Sampling) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .images import to_clip
+from .media import to_clip
 
 
 class TrackedObjects(NamedTuple):

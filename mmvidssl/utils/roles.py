@@ -34,6 +34,39 @@ def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -
         )
 
 
+def select_weights(
+    content: Mapping, checkpoint: str | os.PathLike, role: str
+) -> tuple[dict[str, Tensor], str]:
+    """The weights of one backbone, in names without a prefix, without those of pretraining alone.
+
+    Args:
+        content: ``state_dict`` and ``meta`` of the checkpoint.
+        checkpoint: Its path, for messages.
+        role: ``'teacher'`` or ``'student'``.
+
+    Returns:
+        The weights, and whose they are; ``'backbone'`` where there is but one.
+
+    Raises:
+        ValueError: If ``role`` is unknown, the checkpoint has no such backbone, or it is a
+            published teacher and the student is asked for.
+    """
+    if role not in PREFIXES:
+        raise ValueError(f'role must be one of {tuple(PREFIXES)}, got {role!r}')
+    check_role(content['meta'], checkpoint, role)
+    state_dict = dict(content['state_dict'])
+    without_teacher = complete_teacher(state_dict)
+    prefix = PREFIXES[role] + BACKBONE
+    weights = {
+        key.removeprefix(prefix): value.detach().clone()
+        for key, value in state_dict.items()
+        if key.startswith(prefix) and key.removeprefix(prefix) not in PRETRAINING_ONLY
+    }
+    if not weights:
+        raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {role} backbone')
+    return weights, 'backbone' if role == 'teacher' and without_teacher else role
+
+
 def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
     """Let the weights of a student, or of a backbone alone, serve as the teacher's as well.
 

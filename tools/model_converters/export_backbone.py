@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from mmvidssl.apis import export_backbone, init_model
-from mmvidssl.apis.feature_extractor import POOLS, ROLES
+from mmvidssl.apis.features import POOLS, ROLES
 
 
 def parse_args() -> argparse.Namespace:

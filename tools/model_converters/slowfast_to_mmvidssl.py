@@ -1,13 +1,25 @@
 """Convert a checkpoint of MaskFeat from PySlowFast; see mmvidssl.apis.convert_slowfast."""
 
+import argparse
 import sys
 
 from mmvidssl.apis import convert_slowfast
-from mmvidssl.apis.convert_cli import run_converter
 
 
 def main() -> int:
-    return run_converter(convert_slowfast, __doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', help='what the released code saved, or a released backbone')
+    parser.add_argument('dst', help='name of the new file')
+    parser.add_argument('--force', action='store_true', help='overwrite DST')
+    args = parser.parse_args()
+    try:
+        done = convert_slowfast(args.src, args.dst, args.force)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f'{done.path}: {done.kind}, {done.arch}')
+    print(f'not converted: {", ".join(done.dropped) or "nothing"}')
+    return 0
 
 
 if __name__ == '__main__':

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-MAX_ITERS = 200
+MAX_ITERS = 1000
+MAX_SAMPLES = 100_000
 
 
 class LinearProbe(NamedTuple):
@@ -17,7 +18,7 @@ class LinearProbe(NamedTuple):
         mean: ``(D,)`` of the training features.
         std: ``(D,)``, likewise.
         weight: ``(D, num_classes)``.
-        bias: ``(num_classes,)``.
+        bias: ``(num_classes,)``; -inf for classes without a training sample.
         penalty: That it was fitted with.
     """
 
@@ -39,52 +40,46 @@ class LinearProbe(NamedTuple):
 def fit_linear_probe(
     features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalty: float
 ) -> LinearProbe:
-    """Multinomial logistic regression on standardised features.
+    """Multinomial logistic regression on standardised features, scikit-learn's.
 
     Minimises the mean cross-entropy plus ``penalty / 2`` times the squared norm of the weights (not
     of the bias), by L-BFGS from zero: no randomness.
 
     Args:
-        features: ``(M, D)``.
-        labels: ``(M,)`` integers in ``[0, num_classes)``.
+        features: ``(M, D)``, at most 100,000 samples. For more (ImageNet), train a linear head by
+            SGD, as ``configs/downstream/imagenet`` does.
+        labels: ``(M,)`` integers in ``[0, num_classes)``, of two classes at least.
         num_classes: Number of classes.
         penalty: Positive.
 
     Raises:
-        ValueError: if shapes, labels or the penalty do not fit.
+        ValueError: if shapes, labels, the number of samples or the penalty do not fit.
     """
+    from sklearn.linear_model import LogisticRegression  # takes a second to import
+
     _check(features, labels, num_classes, penalty)
-    features = features.detach().double()
-    mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp_min(1e-6)
-    inputs = (features - mean) / std
-    basis = None
-    if inputs.shape[1] > len(inputs):
-        # Weights outside the span of the inputs would only add to the penalty.
-        basis, triangle = torch.linalg.qr(inputs.T)
-        inputs = triangle.T
-    weight, bias = _minimize(inputs, labels.long(), num_classes, penalty)
-    weight = weight if basis is None else basis @ weight
-    return LinearProbe(mean.float(), std.float(), weight.float(), bias.float(), penalty)
-
-
-def _minimize(
-    inputs: torch.Tensor, labels: torch.Tensor, num_classes: int, penalty: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights ``(D, num_classes)`` and bias of the smallest penalised cross-entropy."""
-    weight = inputs.new_zeros(inputs.shape[1], num_classes, requires_grad=True)
-    bias = inputs.new_zeros(num_classes, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=MAX_ITERS, line_search_fn='strong_wolfe')
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(inputs @ weight + bias, labels)
-        loss = loss + penalty / 2 * weight.square().sum()
-        loss.backward()
-        return loss
-
-    with torch.enable_grad():
-        optimizer.step(closure)
-    return weight.detach(), bias.detach()
+    inputs = features.detach().double().cpu()
+    mean, std = inputs.mean(dim=0), inputs.std(dim=0, correction=0).clamp_min(1e-6)
+    inputs = (inputs - mean) / std
+    # scikit-learn weighs the cross-entropy, not the penalty. Of two classes it fits the difference
+    # of their weights, whose squared norm is twice that of both.
+    is_binary = len(labels.unique()) == 2
+    strength = (2 if is_binary else 1) / (penalty * len(inputs))
+    solver = LogisticRegression(C=strength, tol=1e-6, max_iter=MAX_ITERS)
+    solver.fit(inputs.numpy(), labels.cpu().numpy())
+    fitted, offset = solver.coef_, solver.intercept_
+    if is_binary:
+        fitted, offset = (
+            np.concatenate((-fitted, fitted)) / 2,
+            np.concatenate((-offset, offset)) / 2,
+        )
+    weight = torch.zeros(inputs.shape[1], num_classes)
+    weight[:, solver.classes_] = torch.from_numpy(fitted.T).float()
+    bias = torch.full((num_classes,), -torch.inf)
+    bias[solver.classes_] = torch.from_numpy(offset).float()
+    device = features.device
+    mean, std = mean.float().to(device), std.float().to(device)
+    return LinearProbe(mean, std, weight.to(device), bias.to(device), penalty)
 
 
 def select_linear_probe(
@@ -106,11 +101,18 @@ def select_linear_probe(
 
 
 def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalty: float) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(features):
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise ValueError(
-            'a linear probe needs features (M, D) and labels (M,), at least one, got '
-            f'{tuple(features.shape)} and {tuple(labels.shape)}'
+            f'a linear probe needs features (M, D) and labels (M,), got {tuple(features.shape)} '
+            f'and {tuple(labels.shape)}'
         )
+    if len(features) > MAX_SAMPLES:
+        raise ValueError(
+            f'a linear probe is fitted on {MAX_SAMPLES} samples at most, got {len(features)}; '
+            'train a linear head by SGD, as configs/downstream/imagenet does'
+        )
+    if len(labels.unique()) < 2:
+        raise ValueError(f'a linear probe needs labels of two classes, got {labels.unique()}')
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
             f'labels must lie in [0, {num_classes}), got [{int(labels.min())}, {int(labels.max())}]'

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmvidssl.apis.slowfast_names import rename_slowfast
+from mmvidssl.apis.converters.slowfast import rename_slowfast
 from mmvidssl.models.utils import resize_mask
 from mmvidssl.registry import MODELS
 from tests.references.reference_figures import load_figures, named_noise, named_weights

@@ -1,4 +1,4 @@
-"""A backbone as one file that runs without this package."""
+"""Backbones as one file that runs without this package."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from mmvidssl.utils.atomic_file import atomic_path
 
-from .feature_extractor import FeatureExtractor
+from ..features import FeatureExtractor
+from .files import check_target
 
-SUFFIXES = ('.ts', '.pt2')
 META = 'mmvidssl.json'
 TOLERANCE = 1e-3
 
@@ -63,15 +63,12 @@ def export_backbone(
             does not fit the model, or the file gives other features than the model.
     """
     out = Path(out)
-    if out.suffix not in SUFFIXES:
-        raise ValueError(f'the new file must end in one of {SUFFIXES}, got {out}')
-    if out.exists() and not force:
-        raise FileExistsError(
-            f'{out} exists already; choose another name, or pass --force to overwrite it'
-        )
+    if out.suffix not in ('.ts', '.pt2'):
+        raise ValueError(f'the new file must end in .ts or .pt2, got {out}')
+    check_target(out, force)
+    extractor = FeatureExtractor(model, layers, pool, role)
     if model.training:
         raise ValueError('the model is in training mode; call model.eval() first')
-    extractor = FeatureExtractor(model, layers, pool, role)
     example = _example(extractor, size, num_samples=2)
     with torch.no_grad():
         features = extractor(example)

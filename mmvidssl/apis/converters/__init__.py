@@ -1,0 +1,1 @@
+"""Checkpoints from released code to ours, and our backbones for other libraries."""

@@ -1,0 +1,136 @@
+"""Names of a ViT's weights in the released self-supervised code, and ours, which are mmpretrain's.
+
+The code of DINO, DoRA, iBOT, DINOv2 and of MaskFeat for images descends from timm's ViT.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from torch import Tensor
+
+from .files import show
+
+Rules = tuple[tuple[str, str], ...]
+"""Patterns of whole names, and what each becomes ('': left out); the first that fits counts."""
+
+LAYER_SCALE = 'backbone.layers.0.attn.gamma1.weight'
+MLP, SWIGLU = 'backbone.layers.0.ffn.layers.0.0.weight', 'backbone.layers.0.ffn.w12.weight'
+PROJECTION, POSITIONS = 'backbone.patch_embed.projection.weight', 'backbone.pos_embed'
+PROTOTYPES = 'neck.last_layer.parametrizations.weight.original'
+NEEDS = (
+    *('backbone.cls_token', POSITIONS, PROJECTION),
+    *(f'backbone.layers.0.{name}.weight' for name in ('ln1', 'attn.qkv', 'attn.proj', 'ln2')),
+)
+BLOCK, OURS = r'blocks\.(?:\d+\.)?(\d+)\.', r'backbone.layers.\1.'  # DINOv2 may store in chunks
+VIT_RULES: Rules = (
+    (r'cls_token|pos_embed', r'backbone.\g<0>'),
+    (r'patch_embed\.proj\.(weight|bias)', r'backbone.patch_embed.projection.\1'),
+    (r'norm\.(weight|bias)', r'backbone.ln1.\1'),
+    (BLOCK + r'norm([12])\.(weight|bias)', OURS + r'ln\2.\3'),
+    (BLOCK + r'attn\.(qkv|proj)\.(weight|bias)', OURS + r'attn.\2.\3'),
+    (BLOCK + r'mlp\.fc1\.(weight|bias)', OURS + r'ffn.layers.0.0.\2'),
+    (BLOCK + r'mlp\.fc2\.(weight|bias)', OURS + r'ffn.layers.1.\2'),
+    (BLOCK + r'mlp\.(w12|w3)\.(weight|bias)', OURS + r'ffn.\2.\3'),  # SwiGLU
+    (BLOCK + r'(gamma_1|ls1\.gamma)', OURS + 'attn.gamma1.weight'),  # layer scale: iBOT's, DINOv2's
+    (BLOCK + r'(gamma_2|ls2\.gamma)', OURS + 'ffn.gamma2.weight'),
+)
+
+
+def rename(
+    weights: Mapping[str, Tensor], rules: Rules, where: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Weights under other names, and the names of those left out; tensors are not copied.
+
+    Args:
+        weights: By names that may begin with ``module.``, ``backbone.``, or both.
+        rules: Of the names without these beginnings.
+        where: What has the new names, for the message.
+
+    Raises:
+        ValueError: names the weights that no rule knows, or that get the same name.
+    """
+    renamed: dict[str, Tensor] = {}
+    dropped, unknown = [], []
+    for key, value in weights.items():
+        name = re.sub(r'^(module\.)?(backbone\.)?', '', key)
+        found = ((re.fullmatch(pattern, name), new) for pattern, new in rules)
+        match, new = next(((match, new) for match, new in found if match), (None, ''))
+        if match is None:
+            unknown.append(key)
+        elif not new:
+            dropped.append(key)
+        elif (ours := match.expand(new)) in renamed:
+            raise ValueError(f'two weights would be {ours}, {key} and another')
+        else:
+            renamed[ours] = value
+    if unknown:
+        raise ValueError(
+            f'{len(unknown)} of {len(weights)} weights have no counterpart in {where}: '
+            f'{show(unknown)}. Is it another architecture?'
+        )
+    return renamed, dropped
+
+
+def count_blocks(
+    names: Collection[str], place: str, needs: Iterable[str], optional: Collection[str] = ()
+) -> int:
+    """Number of blocks, after a look whether all weights are there.
+
+    Args:
+        names: Of all weights.
+        place: What comes before the number of a block: ``'backbone.layers.'``.
+        needs: Weights that must be there.
+        optional: Weights that one block may have and another not; all others that any block has,
+            every block must have.
+
+    Raises:
+        ValueError: names what is missing.
+    """
+    blocks: dict[int, set[str]] = {}
+    for name in names:
+        if match := re.fullmatch(rf'{re.escape(place)}(\d+)\.(.+)', name):
+            blocks.setdefault(int(match[1]), set()).add(match[2])
+    depth = 1 + max(blocks, default=0)
+    usual = sorted(set().union(*blocks.values()) - set(optional))
+    wanted = [*needs, *(f'{place}{index}.{name}' for index in range(depth) for name in usual)]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise ValueError(f'{len(missing)} weights are missing; in our names: {show(missing)}')
+    return depth
+
+
+def describe_vit(weights: Mapping[str, Tensor], final_norm: str = 'ln1') -> dict:
+    """What a config must say for weights to fit, as far as their shapes tell.
+
+    The number of heads does not show in them.
+
+    Args:
+        weights: ``backbone.*``, and perhaps ``neck.*`` of DINO.
+        final_norm: Its name.
+
+    Raises:
+        ValueError: if weights are missing, or are not those of a ViT for images.
+    """
+    depth = count_blocks(weights, 'backbone.layers.', (*NEEDS, f'backbone.{final_norm}.weight'))
+    for name, axes in ((PROJECTION, 4), (POSITIONS, 3)):
+        if weights[name].ndim != axes:
+            raise ValueError(
+                f'{name} of a ViT for images has {axes} axes, got {tuple(weights[name].shape)}'
+            )
+    dims, _, patch_size, _ = weights[PROJECTION].shape
+    side = (weights[POSITIONS].shape[1] - 1) ** 0.5
+    found = dict(
+        embed_dims=dims,
+        num_layers=depth,
+        patch_size=patch_size,
+        ffn='swiglu_fused' if SWIGLU in weights else 'origin',
+        layer_scale=LAYER_SCALE in weights,
+        qkv_bias='backbone.layers.0.attn.qkv.bias' in weights,
+    )
+    if side.is_integer():
+        found['img_size'] = int(side) * patch_size
+    if MLP in weights:
+        found['feedforward_channels'] = len(weights[MLP])
+    if f'{PROTOTYPES}1' in weights:
+        found['num_prototypes'] = len(weights[f'{PROTOTYPES}1'])
+    return found
