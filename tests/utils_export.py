@@ -15,8 +15,20 @@ def maskfeat_vit_cfg() -> dict:
     return cfg
 
 
-def build(model_cfg: dict):
-    model = init_model(Config(dict(default_scope='mmvidssl', model=model_cfg)))
+def classifier_cfg() -> dict:
+    """The config of an image classifier, a downstream model with one backbone."""
+    model = dict(
+        type='ImageClassifier',
+        backbone=backbone_cfg(),
+        head=dict(type='LinearClsHead', num_classes=2, in_channels=24),
+        data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    )
+    return dict(default_scope='mmpretrain', model=model)
+
+
+def build(model_cfg: dict, scope: str = 'mmvidssl'):
+    """A model whose weights are all different from any default."""
+    model = init_model(Config(dict(default_scope=scope, model=model_cfg)))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():

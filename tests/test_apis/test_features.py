@@ -1,5 +1,7 @@
 """Features of frames, clips, images and videos, against the backbones' own outputs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,26 +10,11 @@ from mmengine.config import Config
 from mmvidssl.apis import FeatureExtractor, Sampling, extract_features, init_model
 from mmvidssl.datasets.readers import read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
+from tests.utils_export import build, maskfeat_vit_cfg
 from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
 from tests.utils_video import draw_frame, read_frame_number, write_video
 
 SMALL = Sampling(every=1.0, frame_interval=2, short_side=32, crop_size=32)
-
-
-def build(model: dict, scope: str = 'mmvidssl'):
-    """A model whose weights are all different from any default."""
-    built = init_model(Config(dict(default_scope=scope, model=model)))
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
-    return built
-
-
-def maskfeat_vit_cfg() -> dict:
-    cfg = maskfeat_cfg(backbone=backbone_cfg(type='mmvidssl.MaskFeatViT'))
-    cfg['neck']['in_channels'] = 24
-    return cfg
 
 
 @pytest.fixture(scope='module')
@@ -78,9 +65,9 @@ def test_clips_of_maskfeat_are_mean_tokens(maskfeat, frames):
     widths = [block.out_dims for block in maskfeat.backbone.blocks]
     assert wide.shape == (2, sum(widths))
     torch.testing.assert_close(wide[:, -16:], expected.mean(1))
-    with pytest.raises(ValueError, match='do not divide the 7 frames given; leave out 3'):
+    with pytest.raises(ValueError, match='7 frames given; leave out 3'):
         extract_features(maskfeat, frames[:7])
-    with pytest.raises(ValueError, match='cannot stand beside each other'):
+    with pytest.raises(ValueError, match='beside each other'):
         extract_features(maskfeat, frames, layers=[0, 2], pool='none')
 
 
@@ -147,11 +134,11 @@ def test_what_the_model_cannot_give_is_refused(dora, maskfeat, frames):
         extract_features(dora, frames, layers=2)
     with pytest.raises(ValueError, match="pool must be one of .*'max'"):
         extract_features(dora, frames, pool='max')
-    with pytest.raises(ValueError, match='layers not empty'):
+    with pytest.raises(ValueError, match=r'got \[\]'):
         extract_features(dora, frames, layers=[])
     with pytest.raises(ValueError, match='MaskFeat has no teacher'):
         extract_features(maskfeat, frames, role='teacher')
-    with pytest.raises(ValueError, match='DistillationTargetGenerator has no backbone'):
+    with pytest.raises(ValueError, match='Generator has no backbone'):
         FeatureExtractor(dora.target_generator)
 
 
@@ -179,19 +166,19 @@ def test_files_keep_names_and_times(dora, folder, tmp_path):
     assert sorted(saved) == ['features', 'names', 'times']
     np.testing.assert_array_equal(saved['features'], found.features.numpy())
     assert saved['names'].tolist() == found.names
-    with pytest.raises(ValueError, match='written as .npz, got f.parquet'):
+    with pytest.raises(ValueError, match='f.parquet'):
         found.save('f.parquet')
 
 
 def test_workers_and_progress_change_nothing(dora, folder, capsys):
     alone = extract_features(dora, folder, sampling=SMALL, show_progress=False)
-    assert not capsys.readouterr().out
+    assert not any(capsys.readouterr())
     together = extract_features(dora, folder, sampling=SMALL, batch_size=2, num_workers=1)
     torch.testing.assert_close(together.features, alone.features)
-    assert 'extracting features 100%' in capsys.readouterr().out
+    assert 'extracting features: 100%' in capsys.readouterr().err
 
 
-def test_clips_of_a_video_lie_where_their_times_say(maskfeat, folder, monkeypatch):
+def test_clips_of_a_video_lie_where_their_times_say(maskfeat, folder):
     from mmvidssl.apis.media import MediaSamples
 
     video = folder / 'c.mp4'
@@ -202,8 +189,7 @@ def test_clips_of_a_video_lie_where_their_times_say(maskfeat, folder, monkeypatc
         [10, 12, 14, 16],
         [20, 22, 24, 26],
     ]
-    monkeypatch.setattr(media, 'crop', lambda: None)
-    media.crop = type('Whole', (), dict(transform=staticmethod(lambda results: results)))
+    media.crop = SimpleNamespace(transform=lambda results: results)
     numbers = [read_frame_number(frame) for frame in media[1].permute(1, 2, 3, 0).numpy()]
     assert numbers == [10, 12, 14, 16]
     # A clip that does not fit repeats the last frame; there is always one.
@@ -218,19 +204,19 @@ def test_files_that_do_not_serve_are_named(dora, maskfeat, folder, tmp_path):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'broken.mp4').write_bytes(b'no video')
     for source, error, message in [
-        ('none.jpg', FileNotFoundError, 'no such image, video or folder: none.jpg'),
-        (tmp_path / 'notes.txt', ValueError, 'neither image nor video'),
+        ('none.jpg', FileNotFoundError, 'none.jpg'),
+        (tmp_path / 'notes.txt', ValueError, 'notes.txt is neither'),
         (tmp_path / 'empty', ValueError, 'no file in .*empty'),
         (tmp_path / 'broken.mp4', OSError, 'broken.mp4'),
         ([], ValueError, 'no file is given'),
     ]:
         with pytest.raises(error, match=message):
             extract_features(dora, source, show_progress=False)
-    with pytest.raises(ValueError, match='clips of 4 frames, but .*a.png is an image'):
+    with pytest.raises(ValueError, match='a.png is an image'):
         extract_features(maskfeat, folder, show_progress=False)
-    with pytest.raises(ValueError, match='crop_size must be between 1 and short_side=256, got 300'):
+    with pytest.raises(ValueError, match='crop_size .*got 300'):
         extract_features(dora, folder, sampling=Sampling(crop_size=300))
-    with pytest.raises(ValueError, match='every must be positive'):
+    with pytest.raises(ValueError, match='every=0'):
         extract_features(dora, folder, sampling=Sampling(every=0))
 
 
@@ -242,7 +228,7 @@ def test_maskfeat_is_initialised_from_config_and_checkpoint(maskfeat, tmp_path):
         assert torch.equal(value, maskfeat.state_dict()[name]), name
     weights = {k: v for k, v in maskfeat.state_dict().items() if not k.endswith('rel_pos_h')}
     torch.save(weights, tmp_path / 'part.pth')
-    with pytest.raises(ValueError, match=r'part.pth does not cover the MaskFeat: 3 of its'):
+    with pytest.raises(ValueError, match='part.pth .*MaskFeat: 3 of'):
         init_model(config, tmp_path / 'part.pth')
 
 
@@ -263,5 +249,5 @@ def test_a_preprocessor_beside_the_model_counts(frames):
         expected = classifier.backbone((pixels - 10) / 20)[-1]
     torch.testing.assert_close(extract_features(classifier, frames), expected)
     config.pop('data_preprocessor')
-    with pytest.raises(ValueError, match='ClsDataPreprocessor has no mean and std'):
+    with pytest.raises(ValueError, match='ClsDataPreprocessor has no'):
         extract_features(init_model(config), frames)

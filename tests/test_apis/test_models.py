@@ -1,6 +1,4 @@
-"""From a config to features, object masks and a published file, with a real, tiny model."""
-
-import hashlib
+"""From a config to a model, features and object masks, with a real, tiny model."""
 
 import numpy as np
 import pytest
@@ -8,9 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-import mmvidssl
 from mmvidssl.apis import (
-    export_to_timm,
     extract_features,
     init_backbone,
     init_model,
@@ -19,7 +15,6 @@ from mmvidssl.apis import (
     track_objects,
 )
 from mmvidssl.models.utils import resize_pos_embed
-from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, dora_cfg
 
 DIMS = 24
@@ -92,7 +87,7 @@ def test_files_that_are_no_plain_checkpoints_are_named(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'way', ['init_model', 'init_cfg', 'init_backbone', 'to_timm', 'publish', 'load_weights']
+    'way', ['init_model', 'init_cfg', 'init_backbone', 'publish', 'load_weights']
 )
 def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
     """Whichever way it is given, the sentence is the same."""
@@ -103,7 +98,6 @@ def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
         init_model=lambda: init_model(classifier(), path),
         init_cfg=lambda: init_model(classifier(checkpoint=str(path), prefix='teacher.')),
         init_backbone=lambda: init_backbone(backbone_cfg(), path),
-        to_timm=lambda: export_to_timm(path, tmp_path / 'timm.pth'),
         publish=lambda: publish_model(path, tmp_path / 'published.pth'),
         load_weights=lambda: load_weights(path),
     )
@@ -149,74 +143,6 @@ def test_objects_are_tracked_as_the_model_does(config, trained, frames):
         track_objects(model.backbone, frames)
 
 
-@pytest.mark.parametrize(('role', 'prefix'), [('teacher', 'teacher.'), ('student', '')])
-def test_published_backbone_is_plain_and_loads_by_prefix(config, trained, tmp_path, role, prefix):
-    path = publish_model(trained, tmp_path / 'out' / 'backbone.pth', role)
-    assert path.parent == tmp_path / 'out' and [path] == list(path.parent.iterdir())
-    content = torch.load(path, weights_only=True)
-    assert set(content) == {'state_dict', 'meta'}
-    assert content['meta']['role'] == role and content['meta']['iter'] == 3
-    assert 'DoRA' in content['meta']['config']
-    weights = load_weights(trained)
-    backbone = MODELS.build(
-        backbone_cfg(init_cfg=dict(type='Pretrained', checkpoint=str(path), prefix='backbone.'))
-    )
-    backbone.init_weights()
-    for key, value in backbone.state_dict().items():
-        torch.testing.assert_close(value, weights[f'{prefix}backbone.{key}'])
-    again = init_model(config, path)
-    torch.testing.assert_close(
-        again.teacher.backbone.cls_token, weights[f'{prefix}backbone.cls_token']
-    )
-
-
-def test_name_of_a_published_file_follows_its_content(trained, tmp_path):
-    first = publish_model(trained, tmp_path / 'a.pth')
-    assert first == publish_model(trained, tmp_path / 'a.pth')
-    other = publish_model(trained, tmp_path / 'a.pth', 'student')
-    assert first != other and first.stem.startswith('a-') and len(first.stem) == 10
-
-
-def test_a_published_file_says_where_it_comes_from(trained, tmp_path):
-    path = publish_model(trained, tmp_path / 'a.pth')
-    assert path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()[:8])
-    meta = torch.load(path, weights_only=True)['meta']
-    assert 'DINOViT' in meta.pop('config')
-    assert meta == dict(
-        role='teacher',
-        epoch=0,
-        iter=3,
-        seed=7,
-        date='20250102_030405',
-        mmvidssl_version=mmvidssl.__version__,
-    )
-    torch.save(dict(state_dict=load_weights(trained)), tmp_path / 'bare.pth')
-    bare = torch.load(publish_model(tmp_path / 'bare.pth', tmp_path / 'b.pth'), weights_only=True)
-    assert set(bare['meta']) == {'role', 'date', 'mmvidssl_version'}
-    assert bare['meta']['date'].isdigit() and len(bare['meta']['date']) == 8
-
-
-def test_publishing_what_is_not_there_is_refused(trained, tmp_path):
-    with pytest.raises(ValueError, match='both'):
-        publish_model(trained, tmp_path / 'a.pth', 'both')
-    weights = {k: v for k, v in load_weights(trained).items() if 'teacher.backbone' not in k}
-    torch.save(dict(state_dict=weights), tmp_path / 'student.pth')
-    with pytest.raises(ValueError, match='no teacher backbone'):
-        publish_model(tmp_path / 'student.pth', tmp_path / 'a.pth')
-
-
-@pytest.mark.parametrize('role', ['teacher', 'student'])
-def test_an_only_backbone_is_published_for_the_teachers_and_says_so(trained, tmp_path, role):
-    weights = {k: v for k, v in load_weights(trained).items() if k.startswith('backbone.')}
-    torch.save(dict(state_dict=weights), tmp_path / 'alone.pth')
-    path = publish_model(tmp_path / 'alone.pth', tmp_path / 'a.pth', role)
-    content = torch.load(path, weights_only=True)
-    assert content['meta']['role'] == dict(teacher='backbone', student='student')[role]
-    assert content['state_dict'].keys() == weights.keys()
-    for key, value in weights.items():
-        assert torch.equal(content['state_dict'][key], value)
-
-
 def test_a_published_teacher_is_no_student(config, trained, tmp_path):
     teacher = publish_model(trained, tmp_path / 'teacher.pth')
     for call in (
@@ -229,8 +155,6 @@ def test_a_published_teacher_is_no_student(config, trained, tmp_path):
         call('teacher')
         with pytest.raises(ValueError, match=f'{teacher} is the published backbone of a teacher'):
             call('student')
-    with pytest.raises(ValueError, match='--role student'):
-        export_to_timm(teacher, tmp_path / 'timm.pth', role='student')
     student = publish_model(trained, tmp_path / 'student.pth', 'student')
     init_model(classifier(), student, role='student')
 

@@ -54,7 +54,7 @@ def test_without_validation(tmp_path):
     [
         (dict(val_share=1), dict(a=2), 'val_share must be in'),
         (dict(delimiter='x'), dict(a=2), 'delimiter must be'),
-        (dict(), dict(a=2, b=0, c=0), r'2 sub-folders of .* hold no video \(b, c\)'),
+        (dict(), dict(a=2, b=0, c=0), r'2 sub-folders .*\(b, c\)'),
         (dict(), dict(a=2, b=1), r'1 classes have one video \(b\)'),
         (dict(), {'play ball': 2}, r"2 paths hold ' '.*play ball/1\.mp4"),
         (dict(), {}, 'no file in .* ends in one of'),
@@ -70,7 +70,7 @@ def test_impossible(tmp_path, settings, classes, reason):
 def test_videos_outside_of_the_classes(tmp_path):
     fill(tmp_path, a=2)
     (tmp_path / 'lost.mp4').touch()
-    with pytest.raises(ValueError, match=r'1 videos lie in .* \(lost\.mp4\)'):
+    with pytest.raises(ValueError, match=r'1 videos .*lost\.mp4'):
         list_videos(tmp_path, tmp_path / 'lists')
 
 

@@ -1,10 +1,14 @@
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
 
+from mmvidssl.apis import init_model
 from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -40,3 +44,36 @@ def shell():
         )
 
     return run
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """Calls ``main`` of ``tools/<name>.py`` in this process; gives exit code, stdout and stderr."""
+
+    def run(name, *arguments):
+        spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        code = module.main()
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def run_of(tmp_path):
+    """Config and checkpoint of a method, as files."""
+
+    def write(model_cfg, student_offset=0.0):
+        cfg = Config(dict(default_scope='mmvidssl', model=model_cfg))
+        cfg.dump(str(tmp_path / 'config.py'))
+        state_dict = init_model(cfg).state_dict()
+        for name, value in state_dict.items():
+            if name.startswith('backbone.'):
+                value.add_(student_offset)
+        meta = dict(cfg=cfg.pretty_text)
+        torch.save(dict(state_dict=state_dict, meta=meta), tmp_path / 'epoch_1.pth')
+        return tmp_path / 'config.py', tmp_path / 'epoch_1.pth'
+
+    return write

@@ -69,10 +69,7 @@ def fit_linear_probe(
     solver.fit(inputs.numpy(), labels.cpu().numpy())
     fitted, offset = solver.coef_, solver.intercept_
     if is_binary:
-        fitted, offset = (
-            np.concatenate((-fitted, fitted)) / 2,
-            np.concatenate((-offset, offset)) / 2,
-        )
+        fitted, offset = (np.concatenate((-part, part)) / 2 for part in (fitted, offset))
     weight = torch.zeros(inputs.shape[1], num_classes)
     weight[:, solver.classes_] = torch.from_numpy(fitted.T).float()
     bias = torch.full((num_classes,), -torch.inf)
@@ -111,8 +108,9 @@ def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int, penal
             f'a linear probe is fitted on {MAX_SAMPLES} samples at most, got {len(features)}; '
             'train a linear head by SGD, as configs/downstream/imagenet does'
         )
-    if len(labels.unique()) < 2:
-        raise ValueError(f'a linear probe needs labels of two classes, got {labels.unique()}')
+    classes = labels.unique().tolist()
+    if len(classes) < 2:
+        raise ValueError(f'a linear probe needs samples of two classes at least, got {classes}')
     if labels.min() < 0 or labels.max() >= num_classes:
         raise ValueError(
             f'labels must lie in [0, {num_classes}), got [{int(labels.min())}, {int(labels.max())}]'

@@ -104,8 +104,8 @@ def test_training_checkpoint_is_whole_and_plain(convert):
     for role, prefix in (('student', ''), ('teacher', 'teacher.')):
         for key, value in role_weights(SETUP, role).items():
             assert torch.equal(content['state_dict'][prefix + our_name(key)], value)
-    assert done.roles == ('student', 'teacher')
-    assert set(done.dropped) == {'optimizer', 'epoch', 'args', 'fp16_scaler'}
+    assert done.kind == 'student and teacher'
+    assert done.dropped == ['optimizer', 'fp16_scaler']
     assert done.arch == content['meta']['arch']
     assert done.arch['embed_dims'] == SETUP['dim'] and done.arch['num_layers'] == SETUP['depth']
     assert done.arch['img_size'] == SETUP['img'] and done.arch['patch_size'] == SETUP['patch']
@@ -155,19 +155,12 @@ def test_mmpretrains_vit_takes_a_part_by_its_prefix(convert, role, prefix):
             assert torch.equal(model.state_dict()[our_name(key).removeprefix('backbone.')], value)
 
 
-def test_converted_checkpoint_can_be_published(convert, tmp_path):
-    path = publish_model(convert(golden_checkpoint()).path, tmp_path / 'dora.pth')
-    content = load(path)
-    assert content['meta']['converted_from'] == 'released.pth'
-    assert content['meta']['role'] == 'teacher' and content['meta']['epoch'] == 100
-    assert all(key.startswith('backbone.') for key in content['state_dict'])
-
-
 def test_a_released_backbone_can_be_published_as_teacher(convert, tmp_path):
     _, weights = released_backbone()
     converted = convert(weights).path
     content = load(publish_model(converted, tmp_path / 'dora.pth', 'teacher'))
     assert content['meta']['role'] == 'backbone'
+    assert content['meta']['converted_from'] == 'released.pth'
     assert content['state_dict'].keys() == load(converted)['state_dict'].keys()
 
 
@@ -196,8 +189,8 @@ def test_backbones_alone(convert, tmp_path, options, names, extra, wrapped):
     prefix = 'module.backbone.' if wrapped else ''
     weights = {prefix + key: value for key, value in weights.items()}
     done = convert(dict(state_dict=weights) if wrapped else weights)
-    assert done.roles == ()
-    assert set(done.dropped) == {f'backbone.{prefix}{name}' for name in extra}
+    assert done.kind == 'a backbone'
+    assert done.dropped == [f'state_dict.{prefix}{name}' for name in extra]
     assert done.arch['layer_scale'] is bool(options.get('layer_scale_init_value'))
     assert done.arch['qkv_bias'] is options.get('qkv_bias', True)
     state = load(done.path)['state_dict']
@@ -216,7 +209,7 @@ def test_one_role_serves_as_both(convert):
     del content['student']
     done = convert(content)
     state = load(done.path)['state_dict']
-    assert done.roles == ('teacher',)
+    assert done.kind == 'teacher'
     assert not any(key.startswith('teacher.') for key in state)
     assert torch.equal(
         state['backbone.cls_token'], role_weights(SETUP, 'teacher')['backbone.cls_token']
@@ -259,56 +252,37 @@ def broken(role, change):
     return content
 
 
+def changed(weights):
+    """A released checkpoint whose teacher has other weights, None for none."""
+    content = golden_checkpoint()
+    for name, value in weights.items():
+        content['teacher'][name] = value
+    content['teacher'] = {k: v for k, v in content['teacher'].items() if v is not None}
+    return content
+
+
+VIDEO_PATCH = 'backbone.patch_embed.proj.weight'
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (lambda: {'conv1.weight': torch.ones(2)}, '1 of 1 .*: conv1.weight. Is it another arch'),
-        (lambda: dict(model=dict(a=torch.ones(1)), epoch=3), 'must hold tensors.*model, epoch'),
-        (lambda: dict(student={}, teacher={}), 'student must hold tensors.*nothing'),
-        (lambda: torch.ones(2), 'holds a Tensor, not a checkpoint'),
-        (
-            lambda: broken('teacher', lambda w: w.update(register_tokens=torch.ones(1))),
-            'register_tokens cannot be converted: mmpretrain.*no register tokens',
-        ),
-        (
-            lambda: broken('teacher', lambda w: w.update(rel_pos=torch.ones(1))),
-            r'1 of \d+ weights have names that no ViT .*: rel_pos',
-        ),
-        (
-            lambda: broken('teacher', lambda w: w.pop('backbone.blocks.1.mlp.fc2.bias')),
-            '1 are missing: layers.1.ffn.layers.1.bias',
-        ),
-        (
-            lambda: broken('teacher', lambda w: w.pop('backbone.norm.weight')),
-            '1 are missing: ln1.weight',
-        ),
-        (
-            lambda: broken(
-                'teacher', lambda w: w.update({'backbone.pos_embed': torch.ones(1, 17, 96)})
-            ),
-            'student and teacher are of different architectures',
-        ),
-        (
-            lambda: broken(
-                'teacher',
-                lambda w: w.update(
-                    {'backbone.patch_embed.proj.weight': torch.ones(96, 3, 2, 8, 8)}
-                ),
-            ),
-            r'patch_embed.projection.weight .* 4 axes.*\(96, 3, 2, 8, 8\)',
-        ),
-        (
-            lambda: golden_checkpoint(dino_loss=dict(center=torch.zeros(1, 3))),
-            'dino_loss.center has 3 numbers, but there are 128 prototypes',
-        ),
-        (
-            lambda: dict(state_dict=MODELS.build(dora_cfg()).state_dict()),
-            "mmpretrain's names already .*use the file as it is",
-        ),
+        (lambda: {'conv1.weight': torch.ones(2)}, 'mmpretrain.*: conv1.weight'),
+        (lambda: dict(model=dict(a=torch.ones(1)), epoch=3), 'holds model, epoch'),
+        (lambda: dict(student={}, teacher={}), 'student must hold .* nothing'),
+        (lambda: torch.ones(2), 'holds a Tensor'),
+        (lambda: changed({'register_tokens': torch.ones(1)}), r'1 of \d+ .*: register_tokens'),
+        (lambda: changed({'backbone.blocks.1.mlp.fc2.bias': None}), 'layers.1.ffn.layers.1.bias'),
+        (lambda: changed({'backbone.norm.weight': None}), 'missing; .*ln1.weight'),
+        (lambda: changed({'backbone.pos_embed': torch.ones(1, 17, 96)}), 'architectures'),
+        (lambda: changed({'backbone.pos_embed': torch.ones(17, 96)}), r'pos_embed .*\(17, 96\)'),
+        (lambda: changed({VIDEO_PATCH: torch.ones(96, 3, 2, 8, 8)}), 'projection.weight .* 4 axes'),
+        (lambda: golden_checkpoint(dino_loss=dict(center=torch.zeros(1, 3))), 'dino_loss.center'),
+        (lambda: dict(state_dict=MODELS.build(dora_cfg()).state_dict()), 'layers.0.ln1'),
     ],
     ids=[
-        *('ResNet', 'unknown', 'empty', 'tensor', 'registers', 'unknown name', 'no bias'),
-        *('no norm', 'two sizes', 'video ViT', 'center', 'ours'),
+        *('ResNet', 'unknown', 'empty', 'tensor', 'registers', 'no bias', 'no norm', 'two sizes'),
+        *('flat positions', 'video ViT', 'center', 'ours'),
     ],
 )
 def test_refuses(convert, tmp_path, content, message):
@@ -319,12 +293,12 @@ def test_refuses(convert, tmp_path, content, message):
 
 def test_does_not_overwrite_unasked(convert, tmp_path):
     (tmp_path / 'ours.pth').write_text('precious')
-    with pytest.raises(FileExistsError, match=r'ours.pth exists already.*--force'):
+    with pytest.raises(FileExistsError, match='ours.pth .*--force'):
         convert(golden_checkpoint())
     assert (tmp_path / 'ours.pth').read_text() == 'precious'
     convert(golden_checkpoint(), force=True)
     assert 'state_dict' in load(tmp_path / 'ours.pth')
-    with pytest.raises(ValueError, match='overwrite its own source'):
+    with pytest.raises(ValueError, match='its own source'):
         convert_checkpoint(tmp_path / 'released.pth', tmp_path / 'released.pth', force=True)
     with pytest.raises(FileNotFoundError, match='none.pth'):
         convert_checkpoint(tmp_path / 'none.pth', tmp_path / 'other.pth')
@@ -341,7 +315,7 @@ class Evil:
 
 
 def test_no_code_of_the_file_runs_and_the_namespace_is_let_in_once(convert, tmp_path):
-    with pytest.raises(ValueError, match='reading that could run code from the file'):
+    with pytest.raises(ValueError, match='run code'):
         convert(golden_checkpoint(extra=Evil(tmp_path / 'trace')))
     assert not (tmp_path / 'trace').exists()
     convert(golden_checkpoint())
@@ -351,8 +325,8 @@ def test_no_code_of_the_file_runs_and_the_namespace_is_let_in_once(convert, tmp_
 def test_old_torch_is_enough_unless_the_file_holds_a_namespace(convert, tmp_path, monkeypatch):
     """Before torch 2.5, no single class can be let in."""
     monkeypatch.delattr(torch.serialization, 'safe_globals')
-    with pytest.raises(ValueError, match=r'released.pth holds an argparse.Namespace.*torch 2.5'):
+    with pytest.raises(ValueError, match='Namespace.*torch 2.5'):
         convert(golden_checkpoint())
     content = golden_checkpoint()
     del content['args']
-    assert convert(content).roles == ('student', 'teacher')
+    assert convert(content).kind == 'student and teacher'

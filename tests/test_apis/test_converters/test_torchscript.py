@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmvidssl.apis import (
-    export_backbone,
-    extract_features,
-)
+from mmvidssl.apis import export_backbone, extract_features
+from mmvidssl.apis.converters import torchscript
 from tests.utils_export import build, maskfeat_vit_cfg
 from tests.utils_model import dora_cfg, maskfeat_cfg
 
@@ -48,9 +46,9 @@ def test_exported_backbone_of_another_size(tmp_path):
     assert done.meta['output_shape'] == [-1, 24, 24]
     with pytest.raises(FileExistsError, match='--force'):
         export_backbone(model, tmp_path / 'wide.ts')
-    with pytest.raises(ValueError, match='must end in one of'):
+    with pytest.raises(ValueError, match=r'\.ts or \.pt2.*wide.onnx'):
         export_backbone(model, tmp_path / 'wide.onnx')
-    with pytest.raises(ValueError, match='do not divide a frame|not divide a frame of 30x30'):
+    with pytest.raises(ValueError, match='frame of 30x30'):
         export_backbone(model, tmp_path / 'odd.ts', size=30)
     with pytest.raises(ValueError, match='training mode'):
         export_backbone(build(dora_cfg()).train(), tmp_path / 'odd.ts')
@@ -58,13 +56,9 @@ def test_exported_backbone_of_another_size(tmp_path):
 
 
 def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
-    from mmvidssl.apis import export_backbone as module
-
     model = build(dora_cfg())
-    real = module.__globals__['_read_script']
-    monkeypatch.setitem(
-        module.__globals__, '_read_script', lambda path: lambda x: real(path)(x) + 1
-    )
-    with pytest.raises(ValueError, match='is not written: its features differ'):
+    read = torchscript._read_script
+    monkeypatch.setattr(torchscript, '_read_script', lambda path: lambda x: read(path)(x) + 1)
+    with pytest.raises(ValueError, match='features differ'):
         export_backbone(model, tmp_path / 'backbone.ts')
     assert list(tmp_path.iterdir()) == []

@@ -14,14 +14,15 @@ def blobs(num, spread=1.0, seed=0):
     return (centres[labels] + noise) * torch.tensor([1.0, 100, 0.01, 1, 1]) + 7, labels
 
 
-@pytest.mark.parametrize('num_dims', [5, 80])
-def test_is_the_minimum_of_the_objective(num_dims):
+@pytest.mark.parametrize(('num_dims', 'num_classes'), [(5, 3), (80, 3), (5, 2)])
+def test_is_the_minimum_of_the_objective(num_dims, num_classes):
     features, labels = blobs(60, spread=2.0)
+    labels = labels % num_classes
     if num_dims > 5:  # than samples
         generator = torch.Generator().manual_seed(1)
         features = features @ torch.randn(5, num_dims, generator=generator)
         features = features + torch.randn(60, num_dims, generator=generator)
-    probe = fit_linear_probe(features, labels, 3, penalty=0.01)
+    probe = fit_linear_probe(features, labels, num_classes, penalty=0.01)
     weight, bias = probe.weight.double().requires_grad_(), probe.bias.double().requires_grad_()
     inputs = (features - features.mean(0)) / features.std(0, correction=0)
     loss = F.cross_entropy(inputs.double() @ weight + bias, labels) + 0.005 * (weight**2).sum()
@@ -43,6 +44,16 @@ def test_constant_feature_is_harmless():
     assert fit_linear_probe(features, labels, 3, 1e-3).predict(features).isfinite().all()
 
 
+@pytest.mark.parametrize('present', [(0, 1, 3), (1, 3)])
+def test_classes_without_a_sample_are_never_given(present):
+    features, labels = blobs(90, spread=0.2)
+    kept = labels < len(present)
+    features, labels = features[kept], torch.tensor(present)[labels[kept]]
+    probe = fit_linear_probe(features, labels, 5, 1e-3)
+    assert probe.accuracy(features, labels) == 1
+    assert probe.predict(features)[:, [2, 4]].isneginf().all()
+
+
 def test_penalty_is_chosen_by_validation():
     train, val = blobs(12, spread=1.5), blobs(300, spread=1.5, seed=1)
     penalties = (1e-6, 1e-2, 1.0)
@@ -62,7 +73,9 @@ def test_of_equals_the_largest_penalty_is_taken():
     [
         (torch.ones(3), torch.zeros(3), 1.0, 'features'),
         (torch.ones(3, 2), torch.zeros(4), 1.0, 'features'),
-        (torch.ones(0, 2), torch.zeros(0), 1.0, 'at least one'),
+        (torch.ones(0, 2), torch.zeros(0), 1.0, 'two classes'),
+        (torch.ones(3, 2), torch.zeros(3), 1.0, 'two classes'),
+        (torch.ones(1, 2).expand(100_001, 2), torch.zeros(100_001), 1.0, '100001.* SGD'),
         (torch.ones(3, 2), torch.tensor([0, 1, 2]), 1.0, 'labels must lie in'),
         (torch.ones(3, 2), torch.tensor([0, 1, 1]), 0.0, 'penalty'),
     ],
