@@ -1,4 +1,5 @@
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -55,6 +56,8 @@ def tool(monkeypatch, capsys):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        # MMEngine's logger may still write to what an earlier test's output was captured with.
+        monkeypatch.setattr(logging, 'raiseExceptions', False)
         code = module.main()
         return code, *capsys.readouterr()
 
