@@ -213,7 +213,7 @@ def _hf_config(arch: dict[str, Any]) -> dict:
 
 
 def _hf_processor(model: nn.Module, side: int) -> dict:
-    mean, std = find_normalization(model)
+    mean, std = ([round(v / 255, 6) for v in part.tolist()] for part in find_normalization(model))
     return dict(
         image_processor_type='ViTImageProcessor',
         do_resize=True,
@@ -222,8 +222,8 @@ def _hf_processor(model: nn.Module, side: int) -> dict:
         do_rescale=True,
         rescale_factor=1 / 255,
         do_normalize=True,
-        image_mean=(mean / 255).tolist(),
-        image_std=(std / 255).tolist(),
+        image_mean=mean,
+        image_std=std,
     )
 
 
