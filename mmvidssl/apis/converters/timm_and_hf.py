@@ -132,12 +132,15 @@ def _read_vit(model: nn.Module, role: str | None) -> tuple[dict[str, Tensor], di
     backbone = select_backbone(model, role)
     parts = ('patch_embed', 'cls_token', 'pos_embed', 'layers', 'ln1')
     lacking = [name for name in parts if getattr(backbone, name, None) is None]
-    kernel: tuple[int, ...] = () if lacking else backbone.patch_embed.projection.kernel_size
-    if len(kernel) != 2 or kernel[0] != kernel[1]:
-        what = f'has no {", ".join(lacking)}' if lacking else f'has patches of {kernel}'
+    projection = None if lacking else backbone.patch_embed.projection
+    kernel: tuple[int, ...] = getattr(projection, 'kernel_size', ())
+    stride = getattr(projection, 'stride', ())
+    if len(set(kernel)) != 1 or len(kernel) != 2 or kernel != stride:
+        patches = f'has patches of {kernel} every {stride}'
+        what = f'has no {", ".join(lacking)}' if lacking else patches
         raise ValueError(
             f'the {type(backbone).__name__} {what}; timm and transformers have ViTs with class '
-            'token, final norm (ln1) and square patches. '
+            'token, final norm (ln1) and square patches side by side. '
             'tools/model_converters/export_backbone.py exports any backbone as it is.'
         )
     weights = backbone.state_dict()

@@ -188,8 +188,9 @@ SWIGLU = dict(layer_cfgs=dict(ffn_type='swiglu_fused'))
         (lambda: dora_cfg(backbone=backbone_cfg(final_norm=False)), 'DINOViT has no ln1'),
         (lambda: dora_cfg(backbone=backbone_cfg(**SWIGLU)), 'ffn.w12'),
         (lambda: dora_cfg(backbone=backbone_cfg(patch_size=(8, 16))), r'patches of \(8, 16\)'),
+        (lambda: dora_cfg(backbone=backbone_cfg(patch_cfg=dict(stride=4))), r'every \(4, 4\)'),
     ],
-    ids=['MViT', 'no norm', 'SwiGLU', 'oblong patches'],
+    ids=['MViT', 'no norm', 'SwiGLU', 'oblong patches', 'overlapping patches'],
 )
 def test_other_backbones_are_refused(cfg, message, tmp_path):
     model = build(cfg())
