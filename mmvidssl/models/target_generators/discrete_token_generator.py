@@ -5,8 +5,8 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from ..utils.target_frames import check_positive
-from .teacher_generator import Norm, TeacherGenerator, resize_maps
+from .base import check_positive
+from .teacher_generator import TeacherGenerator, resize_maps
 
 
 @MODELS.register_module()
@@ -22,12 +22,9 @@ class DiscreteTokenGenerator(TeacherGenerator):
         code_stride: Pixels of the tokenizer's input a code, in height and width: 8 for DALL-E's, 16
             for VQ-KD's.
         num_codes: Size of the tokenizer's codebook.
-        patch_size: As in :class:`TeacherGenerator`, like the following.
-        temporal_stride: Frames between time steps of the token grid.
-        clip_norm: Normalisation of the clip.
-        teacher_norm: Normalisation that the tokenizer expects. DALL-E's wants 0.1 to 0.9, which is
-            ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1, which is
-            ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
+        **kwargs: As in :class:`TeacherGenerator`. For ``teacher_norm``, DALL-E's tokenizer wants
+            0.1 to 0.9, which is ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1,
+            which is ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
 
     Attributes:
         pred_channels: ``num_codes``, what the neck must put out.
@@ -38,37 +35,23 @@ class DiscreteTokenGenerator(TeacherGenerator):
     """
 
     def __init__(
-        self,
-        tokenizer: dict,
-        code_stride: int = 8,
-        num_codes: int = 8192,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
-        clip_norm: Norm | None = None,
-        teacher_norm: Norm | None = None,
+        self, tokenizer: dict, code_stride: int = 8, num_codes: int = 8192, **kwargs
     ) -> None:
-        super().__init__(tokenizer, patch_size, temporal_stride, clip_norm, teacher_norm)
+        super().__init__(tokenizer, **kwargs)
         check_positive(code_stride=code_stride, num_codes=num_codes)
         self.code_stride = code_stride
         self.pred_channels = num_codes
         self._has_checked_codes = False
 
-    @torch.no_grad()
-    def forward(self, clip: Tensor) -> Tensor:
-        """Targets of all patches.
-
-        Args:
-            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
-
-        Returns:
-            ``(B, t * h * w, 1)`` int64 in ``[0, num_codes)``.
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets ``(B, t * h * w, 1)``, int64 in ``[0, num_codes)``.
 
         Raises:
-            ValueError: if the shape does not fit, or the tokenizer puts out no codes, not one a
-                patch, or not ``num_codes`` different ones. For ``get_tokens``, the latter is seen
-                by the largest code of the first call only, since that waits for the device.
+            ValueError: if the tokenizer puts out no codes, not one a patch, or not ``num_codes``
+                different ones. For ``get_tokens``, the latter is seen by the largest code of the
+                first call only, since that waits for the device.
         """
-        frames, grid = self._frames(clip)
+        frames = self._renormalize(frames.flatten(0, 1))
         size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
         # Codes are decided by an argmax, in which half precision would have its say.
         with torch.autocast(frames.device.type, enabled=False):

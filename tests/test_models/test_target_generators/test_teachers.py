@@ -82,7 +82,7 @@ def test_other_normalization(clip):
         mean, std = (torch.tensor(norm[key]).view(1, 3, 1, 1, 1) for key in ('mean', 'std'))
         return (pixels - mean) / std
 
-    generator = codes(clip_norm=IMAGENET, teacher_norm=DALLE_NORM)
+    generator = codes(input_norm=IMAGENET, teacher_norm=DALLE_NORM)
     seen = []
     generator.teacher.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     target = generator(normalize(IMAGENET))
@@ -94,7 +94,7 @@ def test_other_normalization(clip):
 
 
 def test_state_has_the_teacher_and_nothing_else():
-    generator = codes(clip_norm=IMAGENET, teacher_norm=DALLE_NORM)
+    generator = codes(input_norm=IMAGENET, teacher_norm=DALLE_NORM)
     assert generator.state_dict().keys() == {
         f'teacher.{name}' for name in generator.teacher.state_dict()
     }
@@ -130,7 +130,7 @@ def test_warns_of_random_weights(teacher, options, is_warned, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: deep(clip_norm=IMAGENET), 'clip_norm and teacher_norm go together'),
+        (lambda: deep(input_norm=IMAGENET), 'input_norm and teacher_norm go together'),
         (lambda: deep(patch_size=0), 'patch_size must be a positive integer'),
         (lambda: codes(code_stride=0), 'code_stride must be a positive integer'),
         (lambda: labels(temperature=0), 'temperature must be positive'),
@@ -271,11 +271,11 @@ def test_a_frozen_teacher_is_not_filled_from_the_backbone():
 def test_the_normalization_must_be_that_of_the_data_preprocessor(name, stated):
     done = dict(mean=(114.75,) * 3, std=(57.375,) * 3)
 
-    def model(clip_norm):
+    def model(input_norm):
         target = dict(
             type='mmvidssl.DeepFeatureGenerator',
             teacher=VIT,
-            clip_norm=clip_norm,
+            input_norm=input_norm,
             teacher_norm=IMAGENET,
         )
         return MODELS.build(
@@ -287,7 +287,7 @@ def test_the_normalization_must_be_that_of_the_data_preprocessor(name, stated):
 
     model(done)
     message = (
-        rf'clip_norm says {name}=.*{stated[2]:.1f}.*data_preprocessor.{name}=.*{done[name][2]}'
+        rf'input_norm says {name}=.*{stated[2]:.1f}.*data_preprocessor.{name}=.*{done[name][2]}'
     )
     with pytest.raises(ValueError, match=message):
         model({**done, name: stated})

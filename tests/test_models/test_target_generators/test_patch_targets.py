@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmvidssl.models.utils.target_frames import check_positive, patch_grid, target_frames
+from mmvidssl.models.target_generators.base import check_positive, patch_grid, target_frames
 from tests.utils_model import noise
 
 
