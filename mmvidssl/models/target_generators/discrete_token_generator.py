@@ -67,47 +67,34 @@ class DiscreteTokenGenerator(TeacherGenerator):
     def _codes(self, frames: Tensor) -> Tensor:
         """``(M, C, H, W)`` -> codes ``(M, h * w)``."""
         if not hasattr(self.teacher, 'get_tokens'):
-            return self._checked_logits(self.teacher(frames), len(frames)).argmax(dim=1).flatten(1)
-        tokens = self.teacher.get_tokens(frames)
-        tokens = tokens.get('token') if isinstance(tokens, dict) else tokens
-        return self._checked_codes(tokens, len(frames)).flatten(1)
+            logits = self.teacher(frames)
+            self._check_output(logits, frames, 'logits (B, num_codes, h, w)', ndim=4)
+            if logits.shape[1] != self.pred_channels:
+                self._refuse_num_codes(f'has {logits.shape[1]} codes')
+            return logits.argmax(dim=1).flatten(1)
+        codes = self.teacher.get_tokens(frames)
+        codes = codes.get('token') if isinstance(codes, dict) else codes
+        self._check_output(codes, frames, "integer codes (B, N), or a dict with 'token'", ndim=None)
+        if not self._has_checked_codes and (largest := int(codes.max())) >= self.pred_channels:
+            self._refuse_num_codes(f'gives code {largest}')
+        self._has_checked_codes = True
+        return codes.flatten(1)
 
-    def _checked_logits(self, logits: object, num_frames: int) -> Tensor:
-        if not isinstance(logits, Tensor) or logits.ndim != 4 or len(logits) != num_frames:
-            raise ValueError(
-                f'{type(self.teacher).__name__} must put out logits (B, num_codes, h, w), here of '
-                f'B={num_frames} frames, or have get_tokens(frames); got {_describe(logits)}'
-            )
-        if logits.shape[1] != self.pred_channels:
-            raise ValueError(
-                f'{type(self.teacher).__name__} has {logits.shape[1]} codes, but num_codes='
-                f'{self.pred_channels}; set num_codes (and neck.out_channels) to {logits.shape[1]}.'
-            )
-        return logits
+    def _check_output(self, output: object, frames: Tensor, wanted: str, ndim: int | None) -> None:
+        """Refuse other than logits of ``ndim`` axes, or integers of any, of each frame."""
+        if isinstance(output, Tensor):
+            is_wanted = output.ndim == ndim if ndim else not output.is_floating_point()
+            if is_wanted and output.ndim > 1 and len(output) == len(frames):
+                return
+            got = f'a {output.dtype} tensor of the shape {tuple(output.shape)}'
+        else:
+            got = type(output).__name__
+        raise ValueError(
+            f'{type(self.teacher).__name__} must give {wanted} of B={len(frames)} frames, got {got}'
+        )
 
-    def _checked_codes(self, codes: object, num_frames: int) -> Tensor:
-        is_batch = isinstance(codes, Tensor) and codes.ndim >= 2 and len(codes) == num_frames
-        if not isinstance(codes, Tensor) or not is_batch or codes.is_floating_point():
-            raise ValueError(
-                f'{type(self.teacher).__name__}.get_tokens must give integer codes (B, N), here of '
-                f"B={num_frames} frames, or a dict with them as 'token'; got {_describe(codes)}"
-            )
-        if not self._has_checked_codes:
-            self._check_range(codes)
-            self._has_checked_codes = True
-        return codes
-
-    def _check_range(self, codes: Tensor) -> None:
-        largest = int(codes.max())
-        if largest >= self.pred_channels:
-            raise ValueError(
-                f'{type(self.teacher).__name__} gives code {largest}, so it has at least '
-                f'{largest + 1} codes, but num_codes={self.pred_channels}; set num_codes (and '
-                "neck.out_channels) to the size of the tokenizer's codebook."
-            )
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f'a {value.dtype} tensor of the shape {tuple(value.shape)}'
-    return type(value).__name__
+    def _refuse_num_codes(self, found: str) -> None:
+        raise ValueError(
+            f'{type(self.teacher).__name__} {found}, but num_codes={self.pred_channels}; set '
+            "num_codes (and neck.out_channels) to the size of the tokenizer's codebook."
+        )

@@ -127,7 +127,7 @@ def test_the_first_half_is_recomputed(kind, options, count):
 
 
 def test_a_mask_of_another_window_is_refused(clip):
-    with pytest.raises(ValueError, match=r'window \(2, 3, 2\).*token grid \(2, 8, 8\)'):
+    with pytest.raises(ValueError, match=r'\(2, 3, 2\).*\(2, 8, 8\)'):
         build().forward_tokens(clip, torch.zeros(2, 2, 3, 2, dtype=torch.bool))
 
 
@@ -147,7 +147,7 @@ def test_fine_tuned_model_less_its_last_downscaling(arch):
 
 
 def test_unknown_arch():
-    with pytest.raises(ValueError, match=r"'base', 'large', 'small', 'tiny'.*got 'huge'"):
+    with pytest.raises(ValueError, match="'small', 'tiny'.*'huge'"):
         MODELS.build(dict(type='mmvidssl.MaskFeatMViT', arch='huge'))
 
 
