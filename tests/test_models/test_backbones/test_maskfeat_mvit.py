@@ -110,7 +110,7 @@ def test_what_is_computed_twice_changes_no_gradient(other, clip, mask):
 
 @pytest.mark.parametrize('kind', ['MaskFeatMViT', 'MViT'])
 @pytest.mark.parametrize(
-    'options, lean',
+    'options, count',
     [
         ({}, 8),
         (dict(num_recompute_blocks=0), 0),
