@@ -1,7 +1,4 @@
-"""Whether self-supervised training is well, told without labels: pure, cheap, no gradient.
-
-For self-distillation (DINO, DoRA) and for masked feature prediction (MaskFeat).
-"""
+"""Measures of whether training is well that need no labels: collapse, tracking, prediction."""
 
 import math
 from itertools import combinations
@@ -12,19 +9,11 @@ from torch import Tensor
 from .outputs import TrackResult
 
 
-@torch.no_grad()
 def entropy(probs: Tensor) -> Tensor:
     """Distributions ``(..., K)`` -> their entropies ``(...)`` in nats, between 0 and ``ln K``."""
     return torch.special.entr(probs.float()).sum(dim=-1)
 
 
-@torch.no_grad()
-def kl_to_uniform(probs: Tensor) -> Tensor:
-    """``KL(probs || uniform) = ln K - entropy`` of distributions ``(..., K)`` -> ``(...)``."""
-    return math.log(probs.shape[-1]) - entropy(probs)
-
-
-@torch.no_grad()
 def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
     """How many directions features spread over: the exponential of their spectrum's entropy.
 
@@ -53,13 +42,6 @@ def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
     return torch.where(features.isfinite().all(), rank, torch.full_like(rank, torch.nan))
 
 
-@torch.no_grad()
-def mask_coverage(masks: Tensor) -> Tensor:
-    """Masks ``(O, B, T, h, w)``, bool or soft -> mean share of a frame that one object takes."""
-    return masks.float().mean()
-
-
-@torch.no_grad()
 def mask_overlap(masks: Tensor) -> Tensor:
     """Mean intersection over union of all pairs of objects in a frame.
 
@@ -81,7 +63,6 @@ def mask_overlap(masks: Tensor) -> Tensor:
     return (intersection / union.clamp_min(torch.finfo(union.dtype).tiny)).mean()
 
 
-@torch.no_grad()
 def sinkhorn_residual(assignment: Tensor) -> Tensor:
     """How far Sinkhorn-Knopp is from having converged.
 
@@ -115,9 +96,10 @@ def distillation_health(
         which is near zero only if all targets name one prototype.
     """
     targets = target.flatten(0, -2)
+    entropies = entropy(targets)
     return dict(
-        teacher_entropy=entropy(targets).mean(),
-        teacher_kl=kl_to_uniform(targets).mean(),
+        teacher_entropy=entropies.mean(),
+        teacher_kl=(math.log(targets.shape[-1]) - entropies).mean(),
         teacher_batch_entropy=entropy(targets.float().mean(dim=0)),
         rank_teacher=effective_rank(teacher_features.flatten(0, -2)),
         rank_student=effective_rank(student_features.flatten(0, -2)),
@@ -129,7 +111,8 @@ def distillation_health(
 @torch.no_grad()
 def tracking_health(track: TrackResult) -> dict[str, Tensor]:
     """What is measured of tracked objects: coverage, overlap and, if it is used, Sinkhorn-Knopp."""
-    health = dict(mask_coverage=mask_coverage(track.masks), mask_overlap=mask_overlap(track.masks))
+    coverage = track.masks.float().mean()  # share of a frame that one object takes
+    health = dict(mask_coverage=coverage, mask_overlap=mask_overlap(track.masks))
     if track.assignment is not None:
         health['sinkhorn_residual'] = sinkhorn_residual(track.assignment)
     return health
