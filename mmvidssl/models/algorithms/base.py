@@ -89,6 +89,19 @@ def check_class_tokens(backbone: nn.Module) -> None:
         )
 
 
+def check_views(global_clips: list[Tensor], local_clips: list[Tensor]) -> None:
+    """Refuse clips that are not of one batch, or of different sizes among their kind."""
+    expected = global_clips[0].shape[:3]
+    for kind, clips in (('global', global_clips), ('local', local_clips)):
+        for index, clip in enumerate(clips):
+            if clip.ndim != 5 or clip.shape[:3] != expected or clip.shape != clips[0].shape:
+                raise ValueError(
+                    f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
+                    f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
+                    f'one H and W for all {kind} clips.'
+                )
+
+
 def check_input_norm(target_generator: nn.Module, data_preprocessor: nn.Module) -> None:
     """Refuse a target generator that undoes another normalisation than the data preprocessor's."""
     for name, values in (getattr(target_generator, 'input_norm', None) or {}).items():

@@ -9,7 +9,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.roles import complete_teacher
 
 from ..utils import clip_to_frames, ema_update_
-from .base import BaseAlgorithm, check_class_tokens, check_widths
+from .base import BaseAlgorithm, check_class_tokens, check_views, check_widths
 
 
 class SelfDistillation(BaseAlgorithm):
@@ -136,13 +136,5 @@ class SelfDistillation(BaseAlgorithm):
             )
         global_clips = [inputs['global_clip'], *inputs.get('extra_global_clips', ())]
         local_clips = list(inputs.get('local_clips', ()))
-        expected = global_clips[0].shape[:3]
-        for kind, clips in (('global', global_clips), ('local', local_clips)):
-            for index, clip in enumerate(clips):
-                if clip.ndim != 5 or clip.shape[:3] != expected or clip.shape != clips[0].shape:
-                    raise ValueError(
-                        f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
-                        f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
-                        f'one H and W for all {kind} clips.'
-                    )
+        check_views(global_clips, local_clips)
         return global_clips, local_clips

@@ -67,28 +67,29 @@ class DiscreteTokenGenerator(TeacherGenerator):
     def _codes(self, frames: Tensor) -> Tensor:
         """``(M, C, H, W)`` -> codes ``(M, h * w)``."""
         if not hasattr(self.teacher, 'get_tokens'):
-            logits = self.teacher(frames)
-            self._check_output(logits, frames, 'logits (B, num_codes, h, w)', ndim=4)
+            wanted = 'logits (B, num_codes, h, w)'
+            logits = self._checked(self.teacher(frames), frames, wanted, ndim=4)
             if logits.shape[1] != self.pred_channels:
                 self._refuse_num_codes(f'has {logits.shape[1]} codes')
             return logits.argmax(dim=1).flatten(1)
-        codes = self.teacher.get_tokens(frames)
-        codes = codes.get('token') if isinstance(codes, dict) else codes
-        self._check_output(codes, frames, "integer codes (B, N), or a dict with 'token'", ndim=None)
+        output = self.teacher.get_tokens(frames)
+        output = output.get('token') if isinstance(output, dict) else output
+        codes = self._checked(output, frames, "integer codes (B, N), or a dict with 'token'")
         if not self._has_checked_codes and (largest := int(codes.max())) >= self.pred_channels:
             self._refuse_num_codes(f'gives code {largest}')
         self._has_checked_codes = True
         return codes.flatten(1)
 
-    def _check_output(self, output: object, frames: Tensor, wanted: str, ndim: int | None) -> None:
-        """Refuse other than logits of ``ndim`` axes, or integers of any, of each frame."""
+    def _checked(
+        self, output: object, frames: Tensor, wanted: str, ndim: int | None = None
+    ) -> Tensor:
+        """The output, if it is floats of ``ndim`` axes, or integers of any, of each frame."""
+        got = type(output).__name__
         if isinstance(output, Tensor):
             is_wanted = output.ndim == ndim if ndim else not output.is_floating_point()
             if is_wanted and output.ndim > 1 and len(output) == len(frames):
-                return
+                return output
             got = f'a {output.dtype} tensor of the shape {tuple(output.shape)}'
-        else:
-            got = type(output).__name__
         raise ValueError(
             f'{type(self.teacher).__name__} must give {wanted} of B={len(frames)} frames, got {got}'
         )

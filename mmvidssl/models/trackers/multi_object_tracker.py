@@ -1,4 +1,4 @@
-"""Finding objects in the first frame of a clip and following them through it."""
+"""Tracker that finds objects in the first frame of a clip and follows them through it."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ def entropy(probs: Tensor) -> Tensor:
 
 
 def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
-    """How many directions features spread over: the exponential of their spectrum's entropy.
+    """Effective rank of features: the exponential of the entropy of their singular values.
 
     The features are not centered. A complete collapse, in which all rows are alike, is then rank 1
     whatever the rounding errors; centered, the rounding errors would be all there is.
@@ -64,7 +64,7 @@ def mask_overlap(masks: Tensor) -> Tensor:
 
 
 def sinkhorn_residual(assignment: Tensor) -> Tensor:
-    """How far Sinkhorn-Knopp is from having converged.
+    """Residual of Sinkhorn-Knopp: how far it is from having converged.
 
     Args:
         assignment: ``(B, N, O)`` share of each patch that goes to each object, rows sum to one.
@@ -82,7 +82,7 @@ def sinkhorn_residual(assignment: Tensor) -> Tensor:
 def distillation_health(
     target: Tensor, teacher_features: Tensor, student_features: Tensor, center: Tensor
 ) -> dict[str, Tensor]:
-    """What is measured of every student and teacher.
+    """Measures of a student and its teacher.
 
     Args:
         target: ``(..., K)`` probabilities.
@@ -110,7 +110,7 @@ def distillation_health(
 @torch.compiler.disable
 @torch.no_grad()
 def tracking_health(track: TrackResult) -> dict[str, Tensor]:
-    """What is measured of tracked objects: coverage, overlap and, if it is used, Sinkhorn-Knopp."""
+    """Measures of tracked objects: coverage, overlap and, if it is used, Sinkhorn-Knopp."""
     coverage = track.masks.float().mean()  # share of a frame that one object takes
     health = dict(mask_coverage=coverage, mask_overlap=mask_overlap(track.masks))
     if track.assignment is not None:
@@ -121,7 +121,7 @@ def tracking_health(track: TrackResult) -> dict[str, Tensor]:
 @torch.compiler.disable
 @torch.no_grad()
 def prediction_health(pred: Tensor, target: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    """What is measured of a model that predicts features of masked tokens.
+    """Measures of a model that predicts features of masked tokens.
 
     Args:
         pred: ``(M, Q)`` predictions of the masked tokens, in the units of the target; for codes,
