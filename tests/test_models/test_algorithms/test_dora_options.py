@@ -139,7 +139,7 @@ def test_refuses_a_block_that_is_not_there(block):
 
 
 def test_refuses_an_unknown_masking():
-    with pytest.raises(ValueError, match="masking .*'background'.*'inverse'"):
+    with pytest.raises(ValueError, match="masking .*'inverse'"):
         build(masking='inverse')
 
 
