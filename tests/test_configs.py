@@ -126,13 +126,13 @@ def test_prototypes_agree(path):
 def test_normalisation_is_told_to_those_who_need_it(path):
     """The pixels that a frozen model sees were normalised for the student."""
     model = load(path).model
-    stated = model.target_generator.get('clip_norm')
+    stated = model.target_generator.get('input_norm')
     if stated is not None:
         assert stated.to_dict() == {k: model.data_preprocessor[k] for k in ('mean', 'std')}
     elif model.target_generator.get('ema'):
         return  # the student's average sees what the student sees
     elif any(name in model.target_generator for name in ('teacher', 'tokenizer', 'classifier')):
-        pytest.fail('the target generator has a model of its own, but no clip_norm')
+        pytest.fail('the target generator has a model of its own, but no input_norm')
 
 
 def types_in(pipeline):

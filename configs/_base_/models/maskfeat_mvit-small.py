@@ -35,7 +35,6 @@ model = dict(
         signed=False,
         channels='rgb',
         norm='l2',
-        interpolate_bins=False,
     ),
     head=dict(type='MaskFeatHead', loss=dict(type='RegressionLoss')),
 )

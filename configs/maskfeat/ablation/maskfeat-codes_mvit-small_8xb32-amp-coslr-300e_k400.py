@@ -23,7 +23,7 @@ model = dict(
         num_codes=8192,
         patch_size=16,
         temporal_stride=2,
-        clip_norm=dict(mean=[114.75, 114.75, 114.75], std=[57.375, 57.375, 57.375]),
+        input_norm=dict(mean=[114.75, 114.75, 114.75], std=[57.375, 57.375, 57.375]),
         # DALL-E wants 0.1 to 0.9.
         teacher_norm=dict(mean=[-31.875, -31.875, -31.875], std=[318.75, 318.75, 318.75]),
     ),

@@ -31,7 +31,7 @@ model = dict(
         ),
         patch_size=16,
         temporal_stride=2,
-        clip_norm=dict(mean=[114.75, 114.75, 114.75], std=[57.375, 57.375, 57.375]),
+        input_norm=dict(mean=[114.75, 114.75, 114.75], std=[57.375, 57.375, 57.375]),
         teacher_norm=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     ),
     head=dict(loss=dict(type='NormalizedRegressionLoss')),

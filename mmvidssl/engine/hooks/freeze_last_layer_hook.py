@@ -1,4 +1,4 @@
-"""A last layer that waits."""
+"""Freezing the prototypes (DINO's last layer) at the beginning of training."""
 
 from mmengine.hooks import Hook
 

@@ -1,4 +1,4 @@
-"""When, and how far, the teacher moves."""
+"""Exponential moving average of the teacher: its schedule."""
 
 import math
 
@@ -17,7 +17,8 @@ class TeacherMomentumHook(Hook):
     The optimizer itself says when it stepped: not between the steps of gradient accumulation, and
     not when the loss scaler skips a step because of infinite gradients. The schedule counts
     iterations, so that it ends with the run however many of them are steps: at iteration ``i`` of
-    ``n``, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``.
+    ``n``, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``. The log has it as
+    ``teacher_momentum``, and DINO's ``m``, one minus it, as ``teacher_m``.
 
     Args:
         momentum: Weight of the student at the start (DINO's 0.996 is 0.004 here).
@@ -70,6 +71,7 @@ class TeacherMomentumHook(Hook):
         momentum = self.momentum_at(runner.iter, self._max_iters)
         unwrap_model(runner.model).update_teacher(momentum)
         runner.message_hub.update_scalar('train/teacher_momentum', momentum)
+        runner.message_hub.update_scalar('train/teacher_m', 1 - momentum)
 
     def after_train(self, runner) -> None:
         """Stop listening."""

@@ -1,4 +1,4 @@
-"""How sharp the teacher is."""
+"""Schedule of the temperature that sharpens the teacher's targets."""
 
 from mmengine.hooks import Hook
 

@@ -1,13 +1,17 @@
-"""What an algorithm shows to those who watch over its training."""
+"""What all algorithms share: measuring, guarding, MMEngine's entry point, and checks of parts."""
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 
 class BaseAlgorithm(BaseModel):
     """MMEngine's ``BaseModel``, which can be measured and guarded while it trains.
+
+    A subclass has ``loss(inputs, data_samples)``, ``extract_feat(clip)`` and ``predict(clip)``.
 
     Attributes:
         measure_health: Whether ``loss`` fills ``health``; ``HealthHook`` switches it.
@@ -16,17 +20,36 @@ class BaseAlgorithm(BaseModel):
             they are bad. ``NaNGuardHook`` sets it.
 
     Args:
-        data_preprocessor: As in MMEngine.
+        data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
         init_cfg: As in MMEngine.
     """
 
     def __init__(
         self, data_preprocessor: dict | nn.Module | None = None, init_cfg: dict | None = None
     ) -> None:
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(
+            data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
+            init_cfg=init_cfg,
+        )
         self.measure_health = False
         self.health: dict[str, Tensor] = {}
         self.check_losses: Callable[[dict[str, Tensor]], None] | None = None
+
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> Any:
+        """MMEngine's entry point.
+
+        Args:
+            inputs: As ``loss`` takes; for the other modes ``clip`` or ``global_clip``,
+                ``(B, C, T, H, W)``, normalised.
+            data_samples: One a clip, if the mode needs them.
+            mode: ``'loss'``, ``'tensor'`` (features) or ``'predict'``.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode not in ('tensor', 'predict'):
+            raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
+        clip = inputs['clip'] if 'clip' in inputs else inputs['global_clip']
+        return self.extract_feat(clip) if mode == 'tensor' else self.predict(clip)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss, and all losses by name, as in MMEngine; checked if someone asked for it."""
@@ -34,3 +57,61 @@ class BaseAlgorithm(BaseModel):
         if self.check_losses is not None:
             self.check_losses(named)
         return total, named
+
+
+def check_widths(model: nn.Module, *pairs: tuple[str, str]) -> None:
+    """Refuse parts of a model that do not fit each other, where they tell their widths.
+
+    Args:
+        model: With its parts.
+        pairs: Names of two widths that must be equal, ``'neck.in_channels'``.
+    """
+
+    def width(name: str) -> int | None:
+        part, attribute = name.split('.')
+        return getattr(getattr(model, part), attribute, None)
+
+    for first, second in pairs:
+        if None not in (width(first), width(second)) and width(first) != width(second):
+            raise ValueError(
+                f'{first}={width(first)}, but {second}={width(second)}; they must be equal, so set '
+                f'model.{first} or model.{second} in the config'
+            )
+
+
+def check_class_tokens(backbone: nn.Module) -> None:
+    """Refuse a backbone that says it puts out something else than class tokens."""
+    out_type = getattr(backbone, 'out_type', 'cls_token')
+    if out_type != 'cls_token':
+        raise ValueError(
+            f"self-distillation learns from class tokens: set backbone.out_type='cls_token', not "
+            f'{out_type!r}, which is for downstream use'
+        )
+
+
+def check_views(global_clips: list[Tensor], local_clips: list[Tensor]) -> None:
+    """Refuse clips that are not of one batch, or of different sizes among their kind."""
+    expected = global_clips[0].shape[:3]
+    for kind, clips in (('global', global_clips), ('local', local_clips)):
+        for index, clip in enumerate(clips):
+            if clip.ndim != 5 or clip.shape[:3] != expected or clip.shape != clips[0].shape:
+                raise ValueError(
+                    f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
+                    f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
+                    f'one H and W for all {kind} clips.'
+                )
+
+
+def check_input_norm(target_generator: nn.Module, data_preprocessor: nn.Module) -> None:
+    """Refuse a target generator that undoes another normalisation than the data preprocessor's."""
+    for name, values in (getattr(target_generator, 'input_norm', None) or {}).items():
+        done = getattr(data_preprocessor, name, None)
+        # On the meta device there are no numbers to compare.
+        if not isinstance(done, Tensor) or done.is_meta:
+            continue
+        stated, done = torch.as_tensor(values).float().cpu(), done.float().cpu().flatten()
+        if stated.shape != done.shape or not torch.allclose(stated, done):
+            raise ValueError(
+                f'target_generator.input_norm says {name}={stated.tolist()}, but '
+                f'data_preprocessor.{name}={done.tolist()}; they must be equal'
+            )

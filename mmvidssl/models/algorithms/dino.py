@@ -37,15 +37,16 @@ class DINO(SelfDistillation):
         views = torch.stack(global_clips)
         teacher_features, logits = self.forward_teacher(views)
         targets = self.target_generator(logits)  # (G, T, B, K)
-        features = [
-            self.encode_student(views) if len(views) > 1 else None,  # (G, T, B, D)
-            self.encode_student(torch.stack(local_clips)) if local_clips else None,  # (V, T, B, D)
-        ]
-        student_views, student_locals = (None if f is None else self.neck(f) for f in features)
+        view_features = self.encode_student(views) if len(views) > 1 else None  # (G, T, B, D)
+        local_features = self.encode_student(torch.stack(local_clips)) if local_clips else None
         if self.measure_health:
-            seen = next(f for f in features if f is not None)
+            seen = local_features if view_features is None else view_features
             center = self.target_generator.center
             self.health = distillation_health(targets, teacher_features, seen, center)
+        student_views, student_locals = (
+            None if features is None else self.neck(features)  # (G or V, T, B, K)
+            for features in (view_features, local_features)
+        )
         return self.head.loss(student_views, student_locals, targets)
 
     @torch.no_grad()

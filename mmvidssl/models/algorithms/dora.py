@@ -101,8 +101,7 @@ class DoRA(SelfDistillation):
             init_cfg=init_cfg,
         )
         self.tracker = MODELS.build(parts['tracker'])
-        self.tracker.check_heads(self.backbone.num_heads)
-        self.tracker.check_block(self.backbone.num_layers)
+        self.tracker.check_backbone(self.backbone.num_heads, self.backbone.num_layers)
         self.masking = masking
         self.mask_seed = mask_seed
         if masking == 'random':

@@ -1,7 +1,5 @@
 """Masked feature prediction."""
 
-from operator import attrgetter
-
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +7,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.roles import complete_average
 
 from ..utils import ClipTokens, prediction_health, resize_mask, stack_masks
-from .base import BaseAlgorithm
+from .base import BaseAlgorithm, check_input_norm, check_widths
 
 
 @MODELS.register_module()
@@ -25,7 +23,7 @@ class MaskFeat(BaseAlgorithm):
             ``(M, Q)``: ``mmpretrain.LinearNeck`` without a norm.
         target_generator: Config of what says the features ``(B, N, Q')`` of all tokens.
         head: Config of the owner of the loss.
-        data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
+        data_preprocessor: As in :class:`BaseAlgorithm`.
         init_cfg: As in MMEngine.
 
     Raises:
@@ -45,16 +43,17 @@ class MaskFeat(BaseAlgorithm):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(
-            data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
-            init_cfg=init_cfg,
-        )
+        super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.target_generator = MODELS.build(target_generator)
         self.head = MODELS.build(head)
-        self._check_widths()
-        self._check_clip_norm()
+        check_widths(
+            self,
+            ('neck.in_channels', 'backbone.out_channels'),
+            ('neck.out_channels', 'target_generator.pred_channels'),
+        )
+        check_input_norm(self.target_generator, self.data_preprocessor)
         if self.has_moving_teacher:
             self.update_teacher(momentum=1.0)
             self._register_load_state_dict_pre_hook(self._start_average_from_student)
@@ -63,56 +62,6 @@ class MaskFeat(BaseAlgorithm):
     def _start_average_from_student(state_dict: dict, prefix: str, *args) -> None:
         """Weights without an average (a published backbone) are where it starts as well."""
         complete_average(state_dict, prefix)
-
-    def _check_widths(self) -> None:
-        """Refuse parts that do not fit each other, where they tell their widths."""
-        pairs = (
-            ('neck.in_channels', 'backbone.out_channels'),
-            ('neck.out_channels', 'target_generator.pred_channels'),
-        )
-        for names in pairs:
-            widths = [_width(self, name) for name in names]
-            if None not in widths and widths[0] != widths[1]:
-                raise ValueError(
-                    f'{names[0]}={widths[0]}, but {names[1]}={widths[1]}; set model.{names[0]} to '
-                    f'{widths[1]}.'
-                )
-
-    def _check_clip_norm(self) -> None:
-        """Refuse a target generator that undoes another normalisation than was done."""
-        stated = getattr(self.target_generator, 'clip_norm', None)
-        if stated is None:
-            return
-        for name in ('mean', 'std'):
-            done = getattr(self.data_preprocessor, name, None)
-            # On the meta device there are no numbers to compare.
-            if not isinstance(done, Tensor) or done.is_meta:
-                continue
-            values, wanted = (
-                torch.as_tensor(v).float().cpu().flatten() for v in (stated[name], done)
-            )
-            if values.shape != wanted.shape or not torch.allclose(values, wanted):
-                raise ValueError(
-                    f'target_generator.clip_norm says {name}={values.tolist()}, but '
-                    f'data_preprocessor.{name}={wanted.tolist()}; set clip_norm to the mean and '
-                    'std that the data preprocessor normalises clips with.'
-                )
-
-    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
-        """MMEngine's entry point.
-
-        Args:
-            inputs: ``clip`` ``(B, C, T, H, W)``, normalised.
-            data_samples: One a clip, with its mask; not needed for ``'tensor'``.
-            mode: ``'loss'``, ``'tensor'`` (features) or ``'predict'`` (features of masked cubes).
-        """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        if mode == 'tensor':
-            return self.extract_feat(inputs['clip'])
-        if mode == 'predict':
-            return self.predict(inputs['clip'], stack_masks(data_samples))
-        raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """Losses of a batch.
@@ -127,27 +76,21 @@ class MaskFeat(BaseAlgorithm):
         clip = inputs['clip']
         mask = stack_masks(data_samples).to(clip.device)
         tokens, grid = self.backbone.forward_masked(clip, mask)  # (M, D)
-        masked = resize_mask(mask, grid).flatten(1)  # (B, N)
-        if len(tokens) == 0:
+        if not len(tokens):
             raise ValueError('every mask of the batch masks nothing: there is nothing to predict')
         pred = self.neck(tokens)[-1]  # (M, Q)
-        target = self._target(clip, grid)[masked]  # (M, Q')
+        target = self.target_generator(clip)  # (B, N, Q')
+        check_target(target, clip, grid)
+        target = target[resize_mask(mask, grid).flatten(1)]  # (M, Q')
         if self.measure_health:
             self.health = prediction_health(self.head.activate(pred), target, tokens)
         return self.head.loss(pred, target)
 
-    def _target(self, clip: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """Targets ``(B, N, Q')``, which must be as many as the tokens that predict them."""
-        target = self.target_generator(clip)
-        num_tokens = grid[0] * grid[1] * grid[2]
-        if target.shape[1] != num_tokens:
-            raise ValueError(
-                f'the target generator gives {target.shape[1]} targets for a clip of '
-                f'{tuple(clip.shape[2:])} (T, H, W), but the backbone predicts {num_tokens} on the '
-                f'token grid {tuple(grid)}. Set patch_size and temporal_stride of the target '
-                "generator to the backbone's."
-            )
-        return target
+    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
+        """MMEngine's entry point; ``'predict'`` needs masks, as ``'loss'`` does."""
+        if mode == 'predict':
+            return self.predict(inputs['clip'], stack_masks(data_samples))
+        return super().forward(inputs, data_samples, mode)
 
     @torch.no_grad()
     def predict(self, clip: Tensor, mask: Tensor) -> ClipTokens:
@@ -193,8 +136,13 @@ class MaskFeat(BaseAlgorithm):
         self.target_generator.update_teacher(self.backbone, momentum)
 
 
-def _width(model: nn.Module, name: str) -> int | None:
-    try:
-        return attrgetter(name)(model)
-    except AttributeError:
-        return None
+def check_target(target: Tensor, clip: Tensor, grid: tuple[int, int, int]) -> None:
+    """Refuse targets that are not as many as the tokens of a grid."""
+    num_tokens = grid[0] * grid[1] * grid[2]
+    if target.shape[1] != num_tokens:
+        raise ValueError(
+            f'the target generator gives {target.shape[1]} targets for a clip of '
+            f'{tuple(clip.shape[2:])} (T, H, W), but the backbone predicts {num_tokens} on the '
+            f'token grid {tuple(grid)}. Set patch_size and temporal_stride of the target '
+            "generator to the backbone's."
+        )

@@ -1,7 +1,6 @@
 """Student and teacher: what DINO and DoRA share."""
 
 from abc import abstractmethod
-from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.roles import complete_teacher
 
 from ..utils import clip_to_frames, ema_update_
-from .base import BaseAlgorithm
+from .base import BaseAlgorithm, check_class_tokens, check_views, check_widths
 
 
 class SelfDistillation(BaseAlgorithm):
@@ -26,7 +25,7 @@ class SelfDistillation(BaseAlgorithm):
         neck: Config of the student's projection.
         target_generator: Config of what turns the teacher's logits into targets.
         head: Config of the owner of the loss.
-        data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
+        data_preprocessor: As in :class:`BaseAlgorithm`.
         init_cfg: As in MMEngine.
 
     Raises:
@@ -43,12 +42,9 @@ class SelfDistillation(BaseAlgorithm):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(
-            data_preprocessor=data_preprocessor or dict(type='mmvidssl.ClipDataPreprocessor'),
-            init_cfg=init_cfg,
-        )
+        super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self._check_out_type()
+        check_class_tokens(self.backbone)
         self.neck = MODELS.build(neck)
         self.teacher = nn.ModuleDict(
             dict(backbone=MODELS.build(self._teacher_cfg(backbone)), neck=MODELS.build(neck))
@@ -56,7 +52,11 @@ class SelfDistillation(BaseAlgorithm):
         self.teacher.requires_grad_(False)
         self.target_generator = MODELS.build(target_generator)
         self.head = MODELS.build(head)
-        self._check_widths()
+        check_widths(
+            self,
+            ('neck.in_channels', 'backbone.embed_dims'),
+            ('target_generator.num_prototypes', 'neck.num_prototypes'),
+        )
         self.update_teacher(momentum=1.0)
         self.train(self.training)
         self._register_load_state_dict_pre_hook(self._start_teacher_from_student)
@@ -65,29 +65,6 @@ class SelfDistillation(BaseAlgorithm):
     def _start_teacher_from_student(state_dict: dict, prefix: str, *args) -> None:
         """Weights without a teacher (a published backbone) are for student and teacher alike."""
         complete_teacher(state_dict, prefix)
-
-    def _check_out_type(self) -> None:
-        """Refuse feature maps, where the backbone tells that it puts them out."""
-        out_type = getattr(self.backbone, 'out_type', 'cls_token')
-        if out_type != 'cls_token':
-            raise ValueError(
-                f'{type(self).__name__} learns from class tokens, but backbone.out_type is '
-                f"{out_type!r}; set it to 'cls_token'. Other types are for downstream use."
-            )
-
-    def _check_widths(self) -> None:
-        """Refuse parts that do not fit each other, where they tell their widths."""
-        pairs = (
-            ('neck.num_prototypes', 'target_generator.num_prototypes'),
-            ('neck.in_channels', 'backbone.embed_dims'),
-        )
-        for names in pairs:
-            widths = [attrgetter(name)(self) if _has(self, name) else None for name in names]
-            if None not in widths and widths[0] != widths[1]:
-                raise ValueError(
-                    f'{names[0]}={widths[0]} and {names[1]}={widths[1]} must be equal; set both '
-                    'in the config.'
-                )
 
     @staticmethod
     def _teacher_cfg(backbone: dict) -> dict:
@@ -116,24 +93,6 @@ class SelfDistillation(BaseAlgorithm):
     def set_teacher_temp(self, teacher_temp: float) -> None:
         """Set the temperature of the teacher's distribution."""
         self.target_generator.teacher_temp = teacher_temp
-
-    def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):
-        """MMEngine's entry point.
-
-        Args:
-            inputs: As :meth:`loss` takes; for the other modes ``clip`` or ``global_clip``,
-                ``(B, C, T, H, W)``.
-            data_samples: Metadata, unused by the loss.
-            mode: ``'loss'``, ``'tensor'`` (features) or ``'predict'``.
-        """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        clip = inputs['clip'] if 'clip' in inputs else inputs['global_clip']
-        if mode == 'tensor':
-            return self.extract_feat(clip)
-        if mode == 'predict':
-            return self.predict(clip)
-        raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
 
     @abstractmethod
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
@@ -177,18 +136,5 @@ class SelfDistillation(BaseAlgorithm):
             )
         global_clips = [inputs['global_clip'], *inputs.get('extra_global_clips', ())]
         local_clips = list(inputs.get('local_clips', ()))
-        expected = global_clips[0].shape[:3]
-        for kind, clips in (('global', global_clips), ('local', local_clips)):
-            for index, clip in enumerate(clips):
-                if clip.ndim != 5 or clip.shape[:3] != expected or clip.shape != clips[0].shape:
-                    raise ValueError(
-                        f'{kind} clip {index} has shape {tuple(clip.shape)}; clips must be '
-                        f'(B, C, T, H, W) with one B, C and T for all (here {tuple(expected)}) and '
-                        f'one H and W for all {kind} clips.'
-                    )
+        check_views(global_clips, local_clips)
         return global_clips, local_clips
-
-
-def _has(model: nn.Module, name: str) -> bool:
-    part, attribute = name.split('.')
-    return hasattr(getattr(model, part), attribute)

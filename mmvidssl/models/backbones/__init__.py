@@ -11,9 +11,7 @@ from .maskfeat_vit import MaskFeatViT
 __all__ = ['DINOViT', 'MaskFeatViT']
 
 if find_spec('mmaction') is not None:
-    from .image_mvit import ImageMViT
     from .maskfeat_mvit import MaskFeatMViT
-    from .mvit import MViT
-    from .pooled_mvit import PooledMViT
+    from .mvit import ImageMViT, MViT, PooledMViT
 
     __all__ += ['ImageMViT', 'MViT', 'MaskFeatMViT', 'PooledMViT']

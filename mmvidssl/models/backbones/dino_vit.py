@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model.weight_init import trunc_normal_init
-from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
-from ..utils import FrameTokens, clip_to_frames, resize_pos_embed
-from .vit_parts import FrozenStages, check_frame_size, run_block
+from ..utils import FrameTokens, clip_to_frames
+from .recompute import run_block
+from .vit_parts import PatchViT, check_frame_size
 
 
 @MODELS.register_module()
-class DINOViT(FrozenStages, VisionTransformer):
+class DINOViT(PatchViT):
     """mmpretrain's ``VisionTransformer``, which also hands out what a tracker needs.
 
     Parameter names are mmpretrain's, so that any of its ViTs loads the weights. Initialisation is
@@ -47,7 +47,7 @@ class DINOViT(FrozenStages, VisionTransformer):
             or if there are fewer blocks than ``frozen_stages``.
     """
 
-    OUT_TYPES = VisionTransformer.OUT_TYPES | {'featmap_and_cls'}
+    OUT_TYPES = PatchViT.OUT_TYPES | {'featmap_and_cls'}
 
     def __init__(
         self,
@@ -82,11 +82,6 @@ class DINOViT(FrozenStages, VisionTransformer):
     def num_heads(self) -> int:
         """Number of attention heads of every block."""
         return self.arch_settings['num_heads']
-
-    @property
-    def patch_size(self) -> tuple[int, int]:
-        """Height and width of a patch, in pixels."""
-        return tuple(self.patch_embed.projection.stride)
 
     def init_weights(self) -> None:
         """Truncated normal for positions, class token and linear layers (DINO, section 4)."""
@@ -184,14 +179,5 @@ class DINOViT(FrozenStages, VisionTransformer):
         """``(N, C, H, W)`` -> tokens ``(N, 1 + h * w, D)`` and the grid ``(h, w)``."""
         if not self.pad_frames:
             check_frame_size(frames, self.patch_size)
-        tokens, grid = self.patch_embed(frames)
-        tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
-        tokens = tokens + resize_pos_embed(
-            self.pos_embed,
-            self.patch_resolution,
-            grid,
-            self.num_extra_tokens,
-            self.interpolate_mode,
-            self.interpolate_offset,
-        )
-        return self.pre_norm(self.drop_after_pos(tokens)), grid
+        patches, grid = self.patch_embed(frames)
+        return self._add_positions(patches, grid), grid

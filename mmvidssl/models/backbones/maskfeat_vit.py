@@ -1,18 +1,18 @@
 """The ViT that MaskFeat pretrains on images."""
 
 import torch
-from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
-from ..utils import ClipTokens, resize_mask, resize_pos_embed
-from .vit_parts import FrozenStages, check_frame_size, run_block
+from ..utils import ClipTokens, resize_mask
+from .recompute import run_block
+from .vit_parts import PatchViT, check_frame_size
 
 
 @MODELS.register_module()
-class MaskFeatViT(FrozenStages, VisionTransformer):
+class MaskFeatViT(PatchViT):
     """mmpretrain's ``VisionTransformer`` whose masked patches are replaced by one learned token.
 
     Clips are seen frame by frame; images are clips of one frame. Parameter names are mmpretrain's,
@@ -55,11 +55,6 @@ class MaskFeatViT(FrozenStages, VisionTransformer):
     def out_channels(self) -> int:
         """Width of the tokens."""
         return self.embed_dims
-
-    @property
-    def patch_size(self) -> tuple[int, int]:
-        """Height and width of a patch, in pixels."""
-        return tuple(self.patch_embed.projection.stride)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """As in mmpretrain; the mask token, put in before the blocks, has depth 0."""
@@ -129,16 +124,3 @@ class MaskFeatViT(FrozenStages, VisionTransformer):
 
     def _last_norm(self, tokens: Tensor) -> Tensor:
         return self.ln1(tokens) if self.final_norm else tokens
-
-    def _add_positions(self, patches: Tensor, frame_grid: tuple[int, int]) -> Tensor:
-        """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""
-        if self.cls_token is not None:
-            patches = torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1)
-        positions = resize_pos_embed(
-            self.pos_embed,
-            self.patch_resolution,
-            frame_grid,
-            self.num_extra_tokens,
-            self.interpolate_mode,
-        )
-        return self.pre_norm(self.drop_after_pos(patches + positions))

@@ -1,7 +1,7 @@
-"""mmaction2's MViTv2, which loads what MaskFeat pretrained."""
+"""mmaction2's MViTv2, which loads what MaskFeat pretrained; for clips, images and classifiers."""
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 
 import torch
 from mmaction.models.backbones.mvit import MViT as _MViT
@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
+from mmvidssl.utils.removed_options import removed_options
 
 from .mvit_block import MViTBlock
 from .vit_parts import FrozenStages
 
 
 @MODELS.register_module()
+@removed_options(num_lean_blocks='it is called num_recompute_blocks now')
 class MViT(FrozenStages, _MViT):
     """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
 
@@ -43,9 +45,10 @@ class MViT(FrozenStages, _MViT):
             Default False; mmaction2's is True.
         with_cp: Keep only the input of each block for the backward pass and compute the rest again
             there: less memory for about a third more time, the same gradients.
-        num_lean_blocks: Number of first blocks, where tokens are most, that compute some linear
-            maps twice and keep less than half for it; the same gradients. Default: half of all,
-            which for a tenth more time saves a third of what blocks keep. 0 is quickest.
+        num_recompute_blocks: Number of first blocks, where tokens are most, that recompute some
+            linear maps in the backward pass and keep less than half for it; the same gradients.
+            Default: half of all, which for a tenth more time saves a third of what blocks keep. 0
+            is quickest.
         frozen_stages: Number of first blocks that, with the patch embedding, the class token and
             positions before them, neither learn nor drop paths; with all blocks, the norms behind
             them too. Default -1: none.
@@ -63,17 +66,17 @@ class MViT(FrozenStages, _MViT):
         arch: str | dict = 'small',
         dim_mul_in_attention: bool = False,
         with_cp: bool = False,
-        num_lean_blocks: int | None = None,
+        num_recompute_blocks: int | None = None,
         frozen_stages: int = -1,
         **kwargs,
     ) -> None:
         if kwargs.get('init_cfg', ()) is None:  # mmaction2's copies what it is given
             del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
-        if num_lean_blocks is None:
-            num_lean_blocks = self.num_layers // 2
+        if num_recompute_blocks is None:
+            num_recompute_blocks = self.num_layers // 2
         for index, block in enumerate(self.blocks):
-            MViTBlock.adopt(block, with_cp, is_lean=index < num_lean_blocks)
+            MViTBlock.adopt(block, with_cp, recomputes_linear=index < num_recompute_blocks)
         self.freeze(frozen_stages)
 
     def _freeze_stages(self) -> None:
@@ -148,6 +151,66 @@ class MViT(FrozenStages, _MViT):
         if state_dict[f'{old}weight'].shape == norm.weight.shape:
             for key in [key for key in state_dict if key.startswith(old)]:
                 state_dict[new + key.removeprefix(old)] = state_dict.pop(key)
+
+
+@MODELS.register_module()
+class ImageMViT(MViT):
+    """Feature maps of single images at the strides 4, 8, 16 and 32.
+
+    An image is a clip that stands still for one step of the token grid in time (two frames).
+    Weights, their names and how they are loaded are those of :class:`MViT`; relative positions are
+    interpolated to the size of the image.
+
+    Args:
+        arch: As for :class:`MViT`.
+        out_scales: The scales to put out, 0 the finest. Each has a norm of its own; those before
+            the last are new in a model that MaskFeat pretrained.
+        **kwargs: As for :class:`MViT`.
+
+    Source: MViTv2 (Li et al., 2022), section 3.2, which feeds its four scales to an FPN. That paper
+    pretrains on images; putting MaskFeat's video model there is ours.
+    """
+
+    def __init__(
+        self, arch: str | dict = 'small', out_scales: Sequence[int] = (0, 1, 2, 3), **kwargs
+    ) -> None:
+        super().__init__(arch, out_scales=list(out_scales), output_cls_token=False, **kwargs)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Images ``(B, C, H, W)`` to one ``(B, D, h, w)`` for each of ``out_scales``."""
+        num_frames = self.patch_embed.projection.stride[0]
+        clip = images[:, :, None].expand(-1, -1, num_frames, -1, -1)
+        return tuple(features.mean(dim=2) for features in super().forward(clip))
+
+
+@MODELS.register_module()
+class PooledMViT(MViT):
+    """The norm of the mean of the tokens, where mmaction2 has the mean of their norms.
+
+    For mmaction2's ``MViTHead(with_cls_token=False)``, whose own mean then is over one place. The
+    rest, names of weights and loading among it, is :class:`MViT`.
+
+    Differs from the reference: the last norm continues with that of the pretrained model, as in
+    :class:`MViT`.
+
+    Source: PySlowFast's ``MVIT.USE_MEAN_POOLING``, with which MaskFeat is fine-tuned.
+    """
+
+    # For mmvidssl.apis.FeatureExtractor: which of the two its mean is.
+    norms_mean = True
+
+    def __init__(self, arch: str | dict = 'small', **kwargs) -> None:
+        super().__init__(arch, output_cls_token=False, **kwargs)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor]:
+        """``(B, C, T, H, W)``, normalised, to one ``(B, D, 1, 1, 1)``."""
+        tokens, grid = self.patch_embed(clip)
+        tokens = self._add_class_token(tokens, grid)
+        for block in self.blocks:
+            tokens, grid = block(tokens, grid)
+        pooled = tokens[:, int(self.with_cls_token) :].mean(dim=1)
+        pooled = getattr(self, f'norm{self.num_scales - 1}')(pooled)
+        return (pooled[..., None, None, None],)
 
 
 def resize_rel_pos(rel_pos: Tensor, length: int) -> Tensor:

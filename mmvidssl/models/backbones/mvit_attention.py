@@ -10,7 +10,7 @@ from mmaction.models.backbones.mvit import MultiScaleAttention, resize_decompose
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .remade import remade
+from .recompute import recompute
 
 Grid = tuple[int, int, int]
 
@@ -24,16 +24,16 @@ class MViTAttention(MultiScaleAttention):
       goes through one fused kernel, and neither bias nor attention map is ever built.
     - Poolings run channels last, and keys and values are pooled by one convolution; before it they
       are computed only where it looks.
-    - Copies and other cheap intermediate results are made again in the backward pass.
+    - Copies and other cheap intermediate results are recomputed in the backward pass.
 
     Attributes:
-        remakes: Whether to make them again.
-        projects_twice: Whether queries, keys and values are computed from the input again in the
+        recomputes: Whether they are.
+        recomputes_linear: Whether queries, keys and values are recomputed from the input in the
             backward pass, linear map included (the attention itself is not).
     """
 
-    remakes = True
-    projects_twice = False
+    recomputes = True
+    recomputes_linear = False
 
     def init_weights(self) -> None:
         """As in mmaction2, which fails without relative positions."""
@@ -54,7 +54,7 @@ class MViTAttention(MultiScaleAttention):
             ``(B, 1 + M, D')`` and the grid of the ``M`` pooled queries.
         """
         norm = norm or nn.Identity()
-        if self.projects_twice and torch.is_grad_enabled():
+        if self.recomputes_linear and torch.is_grad_enabled():
             tokens = checkpoint(
                 self._tokens, x, in_size, norm, use_reentrant=False, preserve_rng_state=False
             )
@@ -63,28 +63,30 @@ class MViTAttention(MultiScaleAttention):
         grids = pooled_grid(self.pool_q, in_size), pooled_grid(self.pool_k, in_size)
         query, key, value = tokens
         out = self._attend(query, key, value, *grids)
-        return self._remade(self.proj, self._join_heads, out, query), grids[0]
+        return self._recompute(self.proj, self._join_heads, out, query), grids[0]
 
     def _tokens(
         self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised query ``(B, heads, 1 + M, d)``, key and value ``(B, heads, 1 + K, d)``."""
         project = partial(self._project, in_size=in_size)
-        query, key_value = remade(project, norm, x, enabled=self._remakes_tokens)
+        query, key_value = recompute(project, norm, x, enabled=self._recomputes_cheap)
         dtype = key_value[1].dtype
-        query = remade(self.norm_q, self._pool, *query, [self.pool_q], enabled=self._remakes_tokens)
+        query = recompute(
+            self.norm_q, self._pool, *query, [self.pool_q], enabled=self._recomputes_cheap
+        )
         key, value = self._pool(key_value[0], key_value[1], [self.pool_k, self.pool_v]).chunk(
             2, dim=-1
         )
         return query.to(dtype), self.norm_k(key).to(dtype), self.norm_v(value).to(dtype)
 
     @property
-    def _remakes_tokens(self) -> bool:
-        """Inside a checkpoint, what is needed to make something again should not be kept."""
-        return self.remakes and not self.projects_twice
+    def _recomputes_cheap(self) -> bool:
+        """Not inside a checkpoint: what recomputing needs should not be kept."""
+        return self.recomputes and not self.recomputes_linear
 
-    def _remade(self, *args) -> Tensor:
-        return remade(*args, enabled=self.remakes)
+    def _recompute(self, *args) -> Tensor:
+        return recompute(*args, enabled=self.recomputes)
 
     def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
         """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``.
@@ -145,7 +147,7 @@ class MViTAttention(MultiScaleAttention):
         # On the meta device, where models are counted, there is no autocast to switch off.
         with nullcontext() if clip.is_meta else torch.autocast(clip.device.type, enabled=False):
             to_dtype = partial(Tensor.to, dtype=dtype)
-            pooled = remade(convolve, to_dtype, clip, enabled=self._remakes_tokens)
+            pooled = recompute(convolve, to_dtype, clip, enabled=self._recomputes_cheap)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
         return torch.cat((class_token.to(tokens.dtype), tokens), dim=2)
 
@@ -159,7 +161,7 @@ class MViTAttention(MultiScaleAttention):
         places = key_places(k_grid, int(self.with_cls_token), like=bias)
         key = torch.cat((key * self.scale, places.expand(*key.shape[:2], -1, -1)), dim=-1)
         value = F.pad(value, (0, bias.shape[-1]))
-        out = self._remade(
+        out = self._recompute(
             lambda wide: F.scaled_dot_product_attention(wide, key, value, scale=1.0),
             partial(torch.cat, dim=-1),
             (query, bias),
@@ -177,7 +179,7 @@ class MViTAttention(MultiScaleAttention):
         for axis, table in enumerate((self.rel_pos_t, self.rel_pos_h, self.rel_pos_w)):
             rows = resize_decomposed_rel_pos(table, q_grid[axis], k_grid[axis])
             rows = rows.to(query.dtype).transpose(1, 2)  # (side, d, side of keys)
-            part = self._remade(partial(torch.bmm, mat2=rows), self._along, query, q_grid, axis)
+            part = self._recompute(partial(torch.bmm, mat2=rows), self._along, query, q_grid, axis)
             others = [side for i, side in enumerate(q_grid) if i != axis]
             part = part.unflatten(1, (*query.shape[:2], *others))
             parts.append(part.movedim(0, 2 + axis))

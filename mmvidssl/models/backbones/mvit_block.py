@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .mvit_attention import Grid, MViTAttention, channels_last
-from .remade import remade
+from .recompute import recompute
 
-# Parts in which lean blocks put their tokens through the MLP, so that no more of its hidden layer
+# Parts in which tokens go through an MLP that is recomputed, so that no more of its hidden layer
 # exists at a time.
 NUM_CHUNKS = 4
 
@@ -17,19 +17,19 @@ NUM_CHUNKS = 4
 class MViTBlock(MultiScaleBlock):
     """mmaction2's ``MultiScaleBlock``, which keeps little for its backward pass.
 
-    Outputs of norms, of GELU and the like are made again there.
+    Outputs of norms, of GELU and the like are recomputed there.
 
     Attributes:
-        with_cp: Keep only the input and compute all else again.
-        is_lean: Compute the linear maps before pooling and before GELU again too, but not the
+        with_cp: Keep only the input and recompute all else.
+        recomputes_linear: Recompute the linear maps before pooling and before GELU too, but not the
             attention.
     """
 
     with_cp = False
-    is_lean = False
+    recomputes_linear = False
 
     @classmethod
-    def adopt(cls, block: MultiScaleBlock, with_cp: bool, is_lean: bool) -> None:
+    def adopt(cls, block: MultiScaleBlock, with_cp: bool, recomputes_linear: bool) -> None:
         """Turn a block that mmaction2's ``MViT`` built into one of these, in place.
 
         Its constructor names the classes of its blocks; ours add methods, but no state.
@@ -37,9 +37,9 @@ class MViTBlock(MultiScaleBlock):
         block.__class__ = cls
         block.attn.__class__ = MViTAttention
         block.with_cp = with_cp
-        block.is_lean = block.attn.projects_twice = is_lean and not with_cp
-        # Inside a checkpoint all is made again, and what that needs should not be kept.
-        block.attn.remakes = not with_cp
+        block.recomputes_linear = block.attn.recomputes_linear = recomputes_linear and not with_cp
+        # Inside a checkpoint all is recomputed, and what that needs should not be kept.
+        block.attn.recomputes = not with_cp
 
     def forward(
         self, x: Tensor, in_size: Grid, wanted: Tensor | None = None
@@ -72,16 +72,16 @@ class MViTBlock(MultiScaleBlock):
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         skip = x if self.dim_mul_in_attention else self._widen(x, self.norm2)
-        if self.is_lean and torch.is_grad_enabled():
+        if self.recomputes_linear and torch.is_grad_enabled():
             chunks = x.chunk(NUM_CHUNKS, dim=-2)
-            out = torch.cat([self._mlp_twice(chunk) for chunk in chunks], dim=-2)
+            out = torch.cat([self._recomputed_mlp(chunk) for chunk in chunks], dim=-2)
         else:
-            hidden = self._remade(self.mlp.fc1, self.norm2, x)
-            out = self._remade(self.mlp.fc2, self.mlp.act, hidden)
+            hidden = self._recompute(self.mlp.fc1, self.norm2, x)
+            out = self._recompute(self.mlp.fc2, self.mlp.act, hidden)
         return skip + self.drop_path(out)
 
-    def _mlp_twice(self, x: Tensor) -> Tensor:
-        """MLP of tokens, computed again in the backward pass up to ``fc2``, whose output is not
+    def _recomputed_mlp(self, x: Tensor) -> Tensor:
+        """MLP of tokens, recomputed in the backward pass up to ``fc2``, whose output is not
         needed there."""
 
         def mlp(x: Tensor) -> Tensor:
@@ -91,15 +91,15 @@ class MViTBlock(MultiScaleBlock):
 
     def _widen(self, x: Tensor, norm: nn.Module) -> Tensor:
         """The skip connection where the width grows."""
-        return x if self.proj is None else self._remade(self.proj, norm, x)
+        return x if self.proj is None else self._recompute(self.proj, norm, x)
 
-    def _remade(self, *args):
-        return remade(*args, enabled=not self.with_cp)
+    def _recompute(self, *args):
+        return recompute(*args, enabled=not self.with_cp)
 
     def _pool_skip(self, x: Tensor, in_size: Grid) -> Tensor:
         """Max-pool the patch tokens of the skip connection as queries are downscaled."""
         num_class = int(self.with_cls_token)
-        pooled = self._remade(self.pool_skip, self._patches_to_clip, x, num_class, in_size)
+        pooled = self._recompute(self.pool_skip, self._patches_to_clip, x, num_class, in_size)
         return torch.cat((x[:, :num_class], pooled.flatten(2).transpose(1, 2)), dim=1)
 
     @staticmethod

@@ -1,10 +1,12 @@
-"""What the ViTs have in common."""
+"""What the backbones share: frozen stages, patches and their positions."""
 
 from collections.abc import Callable
 
 import torch
+from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from ..utils import resize_pos_embed
 
 
 def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
@@ -25,7 +27,7 @@ def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
 
 
 class FrozenStages(nn.Module):
-    """The first blocks of a backbone, and all before them, which neither learn nor drop paths.
+    """Mixin of a backbone whose first blocks, and all before them, neither learn nor drop paths.
 
     Stands before the backbone's class among the bases. That has ``num_layers`` and
     ``_freeze_stages()``, which freezes ``frozen_stages`` blocks and puts them into evaluation mode.
@@ -58,8 +60,26 @@ class FrozenStages(nn.Module):
         return self
 
 
-def run_block(block: nn.Module, tokens: Tensor, with_cp: bool) -> Tensor:
-    """A block's output; with ``with_cp``, only its input is kept for the backward pass."""
-    if with_cp and torch.is_grad_enabled():
-        return checkpoint(block, tokens, use_reentrant=False)
-    return block(tokens)
+class PatchViT(FrozenStages, VisionTransformer):
+    """mmpretrain's ``VisionTransformer`` with what both of our ViTs need."""
+
+    interpolate_offset = 0.0
+
+    @property
+    def patch_size(self) -> tuple[int, int]:
+        """Height and width of a patch, in pixels."""
+        return tuple(self.patch_embed.projection.stride)
+
+    def _add_positions(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""
+        if self.cls_token is not None:
+            patches = torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1)
+        positions = resize_pos_embed(
+            self.pos_embed,
+            self.patch_resolution,
+            grid,
+            self.num_extra_tokens,
+            self.interpolate_mode,
+            self.interpolate_offset,
+        )
+        return self.pre_norm(self.drop_after_pos(patches + positions))

@@ -1,4 +1,4 @@
-"""Owners of the losses."""
+"""Heads, which own the losses."""
 
 from .dino_head import DINOHead
 from .dora_head import DoRAHead

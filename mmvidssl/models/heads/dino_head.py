@@ -11,7 +11,8 @@ class DINOHead(BaseModule):
     """Distil every view of the student towards every *other* global view of the teacher.
 
     Args:
-        loss: Config of the loss that compares views ``(V, T, B, K)`` with a target ``(T, B, K)``.
+        loss: Config of the loss that compares views ``(V, T, B, K)`` with targets
+            ``(G, T, B, K)``, pair by pair: ``(G, V, T)``.
 
     Source: DINO, equation 3, frame by frame (the baseline of DoRA's ablation).
     """
@@ -40,19 +41,9 @@ class DINOHead(BaseModule):
         num_pairs = num_views * (num_views - 1 + num_locals)
         losses = {}
         if student_views is not None:
-            others = [[v for v in range(num_views) if v != g] for g in range(num_views)]
-            losses['loss_global'] = (
-                sum(
-                    self.loss_module(student_views[others[g]], targets[g]).mean(dim=1).sum()
-                    for g in range(num_views)
-                )
-                / num_pairs
-            )
+            pairs = self.loss_module(student_views, targets).mean(dim=-1)  # (G, G)
+            losses['loss_global'] = (pairs.triu(1) + pairs.tril(-1)).sum() / num_pairs
         if student_locals is not None:
-            losses['loss_local'] = (
-                sum(
-                    self.loss_module(student_locals, target).mean(dim=1).sum() for target in targets
-                )
-                / num_pairs
-            )
+            pairs = self.loss_module(student_locals, targets).mean(dim=-1)  # (G, V)
+            losses['loss_local'] = pairs.sum() / num_pairs
         return losses

@@ -1,10 +1,12 @@
 """Stateless losses."""
 
-from .code_cross_entropy_loss import CodeCrossEntropyLoss
 from .dino_loss import DINOLoss
-from .normalized_regression_loss import NormalizedRegressionLoss
-from .regression_loss import RegressionLoss
-from .soft_cross_entropy_loss import SoftCrossEntropyLoss
+from .masked_token_losses import (
+    CodeCrossEntropyLoss,
+    NormalizedRegressionLoss,
+    RegressionLoss,
+    SoftCrossEntropyLoss,
+)
 
 __all__ = [
     'CodeCrossEntropyLoss',

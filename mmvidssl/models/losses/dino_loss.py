@@ -26,19 +26,19 @@ class DINOLoss(nn.Module):
         self.student_temp = student_temp
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compare views with a target.
+        """Compare each view with each target.
 
         Args:
             logits: ``(V, T, B, K)`` of the student.
-            target: ``(T, B, K)`` probabilities.
+            target: ``(T, B, K)`` probabilities, or ``(G, T, B, K)`` of several targets.
 
         Returns:
-            ``(V, T)`` float32, mean over the batch.
+            ``(V, T)``, or ``(G, V, T)``, float32, mean over the batch.
 
         Raises:
             ValueError: if the shapes do not correspond.
         """
-        if logits.shape[1:] != target.shape:
+        if logits.shape[1:] != target.shape[-3:]:
             raise ValueError(
                 'DINOLoss compares logits (V, T, B, K) with a target (T, B, K), got '
                 f'{tuple(logits.shape)} and {tuple(target.shape)}'
@@ -46,4 +46,5 @@ class DINOLoss(nn.Module):
         # Under autocast the product would be taken in half precision.
         with torch.autocast(logits.device.type, enabled=False):
             log_probs = (logits.float() / self.student_temp).log_softmax(dim=-1)
-            return -torch.einsum('tbk,vtbk->vt', target.float(), log_probs) / target.shape[1]
+            total = torch.einsum('...tbk,vtbk->...vt', target.float(), log_probs)
+            return -total / target.shape[-2]

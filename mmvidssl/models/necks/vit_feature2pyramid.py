@@ -1,4 +1,4 @@
-"""Four scales from the blocks of a ViT, which has but one."""
+"""Feature pyramid of four scales from the blocks of a ViT."""
 
 from collections.abc import Sequence
 

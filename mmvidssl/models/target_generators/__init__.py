@@ -1,4 +1,4 @@
-"""What the student must predict: modules without gradient, aligned with the prediction."""
+"""Targets that the student must predict: modules without gradient, aligned with the prediction."""
 
 from .deep_feature_generator import DeepFeatureGenerator
 from .discrete_token_generator import DiscreteTokenGenerator

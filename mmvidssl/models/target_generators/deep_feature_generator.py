@@ -7,13 +7,8 @@ from torch import Tensor, nn
 from mmvidssl.registry import MODELS
 
 from ..utils import ClipTokens, ema_update_
-from .teacher_generator import (
-    Norm,
-    TeacherGenerator,
-    last_feature_map,
-    maps_to_tokens,
-    resize_maps,
-)
+from .base import patch_grid, target_frames
+from .teacher_generator import TeacherGenerator, last_feature_map, maps_to_tokens, resize_maps
 
 
 @MODELS.register_module()
@@ -32,10 +27,7 @@ class DeepFeatureGenerator(TeacherGenerator):
             must have that hook, without which the teacher stays where the student began.
         takes_clips: Give the teacher clips ``(B, C, T, H, W)`` rather than frames. It must have
             ``forward_tokens(clip)`` or put out feature maps ``(B, D, t, h, w)``.
-        patch_size: As in :class:`TeacherGenerator`, like the following.
-        temporal_stride: Frames between time steps of the token grid.
-        clip_norm: Normalisation of the clip.
-        teacher_norm: Normalisation that the teacher expects.
+        **kwargs: As in :class:`TeacherGenerator`.
 
     Source: MaskFeat, section 3.2, "Deep features"; for ``ema``, data2vec (Baevski et al., 2022).
     The loss is ``NormalizedRegressionLoss``. Differs from the reference: the released code has no
@@ -43,16 +35,9 @@ class DeepFeatureGenerator(TeacherGenerator):
     """
 
     def __init__(
-        self,
-        teacher: dict,
-        ema: bool = False,
-        takes_clips: bool = False,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
-        clip_norm: Norm | None = None,
-        teacher_norm: Norm | None = None,
+        self, teacher: dict, ema: bool = False, takes_clips: bool = False, **kwargs
     ) -> None:
-        super().__init__(teacher, patch_size, temporal_stride, clip_norm, teacher_norm)
+        super().__init__(teacher, **kwargs)
         self.ema = ema
         self.takes_clips = takes_clips
 
@@ -62,30 +47,24 @@ class DeepFeatureGenerator(TeacherGenerator):
 
     @torch.no_grad()
     def forward(self, clip: Tensor) -> Tensor:
-        """Targets of all patches.
-
-        Args:
-            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
-
-        Returns:
-            ``(B, t * h * w, D)`` float32 of length one.
+        """Targets ``(B, t * h * w, D)`` of length one; see :class:`PatchTargetGenerator`.
 
         Raises:
             ValueError: if the shape does not fit, or the teacher puts out something else than
                 feature maps.
         """
-        tokens = self._clip_features(clip) if self.takes_clips else self._frame_features(clip)
+        tokens = self._clip_features(clip) if self.takes_clips else super().forward(clip)
         return F.normalize(tokens, dim=-1)
 
-    def _frame_features(self, clip: Tensor) -> Tensor:
-        frames, grid = self._frames(clip)
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
         backbone = getattr(self.teacher, 'backbone', self.teacher)
-        maps = last_feature_map(backbone(frames), 4, backbone)
+        maps = last_feature_map(backbone(self._renormalize(frames.flatten(0, 1))), 4, backbone)
         return maps_to_tokens(resize_maps(maps, grid[1:]), grid[0])
 
     def _clip_features(self, clip: Tensor) -> Tensor:
         clip = clip.unsqueeze(2) if clip.ndim == 4 else clip
-        grid = self._frames(clip[:1])[1]
+        frames = target_frames(clip, self.temporal_stride)
+        grid = (frames.shape[1], *patch_grid(frames, self.patch_size))
         clip = self._renormalize(clip)
         if hasattr(self.teacher, 'forward_tokens'):
             maps = self._tokens_to_maps(self.teacher.forward_tokens(clip))

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from ..utils.target_frames import check_positive
-from .teacher_generator import Norm, TeacherGenerator, resize_maps
+from .base import check_positive
+from .teacher_generator import TeacherGenerator, resize_maps
 
 
 @MODELS.register_module()
@@ -22,12 +22,9 @@ class DiscreteTokenGenerator(TeacherGenerator):
         code_stride: Pixels of the tokenizer's input a code, in height and width: 8 for DALL-E's, 16
             for VQ-KD's.
         num_codes: Size of the tokenizer's codebook.
-        patch_size: As in :class:`TeacherGenerator`, like the following.
-        temporal_stride: Frames between time steps of the token grid.
-        clip_norm: Normalisation of the clip.
-        teacher_norm: Normalisation that the tokenizer expects. DALL-E's wants 0.1 to 0.9, which is
-            ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1, which is
-            ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
+        **kwargs: As in :class:`TeacherGenerator`. For ``teacher_norm``, DALL-E's tokenizer wants
+            0.1 to 0.9, which is ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1,
+            which is ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
 
     Attributes:
         pred_channels: ``num_codes``, what the neck must put out.
@@ -38,37 +35,23 @@ class DiscreteTokenGenerator(TeacherGenerator):
     """
 
     def __init__(
-        self,
-        tokenizer: dict,
-        code_stride: int = 8,
-        num_codes: int = 8192,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
-        clip_norm: Norm | None = None,
-        teacher_norm: Norm | None = None,
+        self, tokenizer: dict, code_stride: int = 8, num_codes: int = 8192, **kwargs
     ) -> None:
-        super().__init__(tokenizer, patch_size, temporal_stride, clip_norm, teacher_norm)
+        super().__init__(tokenizer, **kwargs)
         check_positive(code_stride=code_stride, num_codes=num_codes)
         self.code_stride = code_stride
         self.pred_channels = num_codes
         self._has_checked_codes = False
 
-    @torch.no_grad()
-    def forward(self, clip: Tensor) -> Tensor:
-        """Targets of all patches.
-
-        Args:
-            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
-
-        Returns:
-            ``(B, t * h * w, 1)`` int64 in ``[0, num_codes)``.
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets ``(B, t * h * w, 1)``, int64 in ``[0, num_codes)``.
 
         Raises:
-            ValueError: if the shape does not fit, or the tokenizer puts out no codes, not one a
-                patch, or not ``num_codes`` different ones. For ``get_tokens``, the latter is seen
-                by the largest code of the first call only, since that waits for the device.
+            ValueError: if the tokenizer puts out no codes, not one a patch, or not ``num_codes``
+                different ones. For ``get_tokens``, the latter is seen by the largest code of the
+                first call only, since that waits for the device.
         """
-        frames, grid = self._frames(clip)
+        frames = self._renormalize(frames.flatten(0, 1))
         size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
         # Codes are decided by an argmax, in which half precision would have its say.
         with torch.autocast(frames.device.type, enabled=False):
@@ -84,47 +67,35 @@ class DiscreteTokenGenerator(TeacherGenerator):
     def _codes(self, frames: Tensor) -> Tensor:
         """``(M, C, H, W)`` -> codes ``(M, h * w)``."""
         if not hasattr(self.teacher, 'get_tokens'):
-            return self._checked_logits(self.teacher(frames), len(frames)).argmax(dim=1).flatten(1)
-        tokens = self.teacher.get_tokens(frames)
-        tokens = tokens.get('token') if isinstance(tokens, dict) else tokens
-        return self._checked_codes(tokens, len(frames)).flatten(1)
+            wanted = 'logits (B, num_codes, h, w)'
+            logits = self._checked(self.teacher(frames), frames, wanted, ndim=4)
+            if logits.shape[1] != self.pred_channels:
+                self._refuse_num_codes(f'has {logits.shape[1]} codes')
+            return logits.argmax(dim=1).flatten(1)
+        output = self.teacher.get_tokens(frames)
+        output = output.get('token') if isinstance(output, dict) else output
+        codes = self._checked(output, frames, "integer codes (B, N), or a dict with 'token'")
+        if not self._has_checked_codes and (largest := int(codes.max())) >= self.pred_channels:
+            self._refuse_num_codes(f'gives code {largest}')
+        self._has_checked_codes = True
+        return codes.flatten(1)
 
-    def _checked_logits(self, logits: object, num_frames: int) -> Tensor:
-        if not isinstance(logits, Tensor) or logits.ndim != 4 or len(logits) != num_frames:
-            raise ValueError(
-                f'{type(self.teacher).__name__} must put out logits (B, num_codes, h, w), here of '
-                f'B={num_frames} frames, or have get_tokens(frames); got {_describe(logits)}'
-            )
-        if logits.shape[1] != self.pred_channels:
-            raise ValueError(
-                f'{type(self.teacher).__name__} has {logits.shape[1]} codes, but num_codes='
-                f'{self.pred_channels}; set num_codes (and neck.out_channels) to {logits.shape[1]}.'
-            )
-        return logits
+    def _checked(
+        self, output: object, frames: Tensor, wanted: str, ndim: int | None = None
+    ) -> Tensor:
+        """The output, if it is floats of ``ndim`` axes, or integers of any, of each frame."""
+        got = type(output).__name__
+        if isinstance(output, Tensor):
+            is_wanted = output.ndim == ndim if ndim else not output.is_floating_point()
+            if is_wanted and output.ndim > 1 and len(output) == len(frames):
+                return output
+            got = f'a {output.dtype} tensor of the shape {tuple(output.shape)}'
+        raise ValueError(
+            f'{type(self.teacher).__name__} must give {wanted} of B={len(frames)} frames, got {got}'
+        )
 
-    def _checked_codes(self, codes: object, num_frames: int) -> Tensor:
-        is_batch = isinstance(codes, Tensor) and codes.ndim >= 2 and len(codes) == num_frames
-        if not isinstance(codes, Tensor) or not is_batch or codes.is_floating_point():
-            raise ValueError(
-                f'{type(self.teacher).__name__}.get_tokens must give integer codes (B, N), here of '
-                f"B={num_frames} frames, or a dict with them as 'token'; got {_describe(codes)}"
-            )
-        if not self._has_checked_codes:
-            self._check_range(codes)
-            self._has_checked_codes = True
-        return codes
-
-    def _check_range(self, codes: Tensor) -> None:
-        largest = int(codes.max())
-        if largest >= self.pred_channels:
-            raise ValueError(
-                f'{type(self.teacher).__name__} gives code {largest}, so it has at least '
-                f'{largest + 1} codes, but num_codes={self.pred_channels}; set num_codes (and '
-                "neck.out_channels) to the size of the tokenizer's codebook."
-            )
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f'a {value.dtype} tensor of the shape {tuple(value.shape)}'
-    return type(value).__name__
+    def _refuse_num_codes(self, found: str) -> None:
+        raise ValueError(
+            f'{type(self.teacher).__name__} {found}, but num_codes={self.pred_channels}; set '
+            "num_codes (and neck.out_channels) to the size of the tokenizer's codebook."
+        )

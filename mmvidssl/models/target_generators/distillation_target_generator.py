@@ -1,4 +1,4 @@
-"""What the teacher's logits ask of the student."""
+"""Centering and sharpening of the teacher's logits."""
 
 import torch
 from mmengine.dist import all_reduce

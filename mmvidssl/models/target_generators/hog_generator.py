@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.removed_options import removed_options
 
 from ..utils.hog import gaussian_tiles, hog_cells
-from ..utils.target_frames import check_positive, patch_grid, target_frames
+from .base import PatchTargetGenerator, check_positive
 
 Channels = Literal['rgb', 'gray', 'opponent']
 Norm = Literal['l2', 'l1', 'none']
@@ -32,17 +32,17 @@ CHUNK_PIXELS = {'cpu': 2**19, 'other': 2**24}
 
 
 @MODELS.register_module()
-class HOGGenerator(BaseModule):
-    """Histogram of oriented gradients of each patch, without gradient, in float32.
+@removed_options(
+    interpolate_bins='every gradient votes for one bin, as with interpolate_bins=False'
+)
+class HOGGenerator(PatchTargetGenerator):
+    """Histogram of oriented gradients of each patch of the target frames, in float32.
 
-    Only the frames that are targets are computed: frame ``i * temporal_stride`` for time step
-    ``i``, the temporal centre of a tubelet (see :func:`mmvidssl.models.utils.target_frames`).
+    ``(channel, bin, cell row, cell column)``.
 
     Args:
         nbins: Orientation bins of a cell.
         cell_size: Side of a cell in pixels; divides ``patch_size``.
-        patch_size: Side of a patch in pixels: what one token covers where it predicts.
-        temporal_stride: Frames between time steps of the token grid; of no effect on images.
         gaussian_window: Side in pixels of the Gaussian windows that weigh the magnitudes, side by
             side from the upper left corner; 0 for none. A frame must hold whole windows.
         signed: Bins cover 360 degrees rather than 180.
@@ -50,7 +50,7 @@ class HOGGenerator(BaseModule):
             yellow-blue and intensity). Transforms are applied to the input as it comes, which as a
             rule is normalised.
         norm: Of a cell's histogram, for each channel by itself: ``'l2'``, ``'l1'`` or ``'none'``.
-        interpolate_bins: A gradient votes for the two nearest bins, linearly, not for one.
+        **kwargs: As in :class:`PatchTargetGenerator`.
 
     Attributes:
         pred_channels: Length ``Q`` of a target.
@@ -67,23 +67,16 @@ class HOGGenerator(BaseModule):
         self,
         nbins: int = 9,
         cell_size: int = 8,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
         gaussian_window: int = 0,
         signed: bool = False,
         channels: Channels = 'rgb',
         norm: Norm = 'l2',
-        interpolate_bins: bool = False,
+        **kwargs,
     ) -> None:
-        super().__init__()
-        check_positive(
-            nbins=nbins,
-            cell_size=cell_size,
-            patch_size=patch_size,
-            temporal_stride=temporal_stride,
-        )
-        if patch_size % cell_size:
-            raise ValueError(f'cell_size={cell_size} must divide patch_size={patch_size}')
+        super().__init__(**kwargs)
+        check_positive(nbins=nbins, cell_size=cell_size)
+        if self.patch_size % cell_size:
+            raise ValueError(f'cell_size={cell_size} must divide patch_size={self.patch_size}')
         if gaussian_window < 0 or gaussian_window == 1:
             raise ValueError(
                 f'gaussian_window must be 0 (off) or at least 2 pixels, got {gaussian_window}'
@@ -93,52 +86,39 @@ class HOGGenerator(BaseModule):
                 f'channels must be one of {get_args(Channels)} and norm one of {get_args(Norm)}, '
                 f'got {channels!r} and {norm!r}'
             )
-        self.nbins, self.cell_size, self.patch_size = nbins, cell_size, patch_size
-        self.temporal_stride, self.gaussian_window = temporal_stride, gaussian_window
-        self.signed, self.interpolate_bins = signed, interpolate_bins
-        self.channels, self.norm = channels, norm
+        self.nbins, self.cell_size, self.signed = nbins, cell_size, signed
+        self.gaussian_window, self.channels, self.norm = gaussian_window, channels, norm
         num_channels = len(COLOUR_TRANSFORMS.get(channels, 'rgb'))
-        self.pred_channels = num_channels * nbins * (patch_size // cell_size) ** 2
+        self.pred_channels = num_channels * nbins * (self.patch_size // cell_size) ** 2
 
-    @torch.no_grad()
-    def forward(self, clip: Tensor) -> Tensor:
-        """Targets of all patches.
-
-        Args:
-            clip: ``(B, 3, T, H, W)`` or images ``(B, 3, H, W)``, as the model sees them.
-
-        Returns:
-            ``(B, t * h * w, Q)`` float32; ``Q`` in the order channel, bin, cell row, cell column.
-
-        Raises:
-            ValueError: if the shape does not fit.
-        """
-        frames = target_frames(clip, self.temporal_stride)
-        height, width = patch_grid(frames, self.patch_size)
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
         if frames.shape[2] != 3:
             raise ValueError(
-                f'HOGGenerator needs red, green and blue, got {frames.shape[2]} channels in a '
-                f'tensor of the shape {tuple(clip.shape)}'
+                f'HOGGenerator needs red, green and blue, got {frames.shape[2]} channels'
             )
         cells = self.cells(frames.flatten(0, 1))
         side = self.patch_size // self.cell_size
-        patches = cells.unflatten(4, (width, side)).unflatten(3, (height, side))
+        patches = cells.unflatten(4, (grid[2], side)).unflatten(3, (grid[1], side))
         # (B * t, C, bins, h, row, w, column) -> (B * t, h, w, C, bins, row, column)
         target = patches.permute(0, 3, 5, 1, 2, 4, 6).flatten(3)
-        return target.reshape(len(clip), -1, self.pred_channels)
+        return target.reshape(len(frames), -1, self.pred_channels)
 
     @torch.no_grad()
     def cells(self, frames: Tensor) -> Tensor:
         """Normalised histograms ``(M, C, bins, H / cell, W / cell)`` of frames ``(M, 3, H, W)``."""
         with torch.autocast(frames.device.type, enabled=False):
-            window = self._window(frames)
-            cells = torch.cat([self._cells(chunk, window) for chunk in self._chunks(frames)])
-            return self._normalize(cells)
-
-    def _window(self, frames: Tensor) -> Tensor | None:
-        if not self.gaussian_window:
-            return None
-        return gaussian_tiles(self.gaussian_window, frames)
+            window = gaussian_tiles(self.gaussian_window, frames) if self.gaussian_window else None
+            cells = [
+                hog_cells(
+                    self._convert_colours(chunk.float()),
+                    self.nbins,
+                    self.cell_size,
+                    window,
+                    self.signed,
+                )
+                for chunk in self._chunks(frames)
+            ]
+            return self._normalize(torch.cat(cells))
 
     def _chunks(self, frames: Tensor) -> Iterator[Tensor]:
         """As many frames at a time as fit; all of them where a compiler plans the memory."""
@@ -146,16 +126,6 @@ class HOGGenerator(BaseModule):
             return iter((frames,))
         budget = CHUNK_PIXELS['cpu' if frames.device.type == 'cpu' else 'other']
         return iter(frames.split(max(1, budget // frames[0].numel())))
-
-    def _cells(self, frames: Tensor, window: Tensor | None) -> Tensor:
-        return hog_cells(
-            self._convert_colours(frames.float()),
-            self.nbins,
-            self.cell_size,
-            window,
-            self.signed,
-            self.interpolate_bins,
-        )
 
     def _convert_colours(self, frames: Tensor) -> Tensor:
         if self.channels == 'rgb':

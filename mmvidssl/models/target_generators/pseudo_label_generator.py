@@ -1,17 +1,10 @@
-"""A classifier's opinion of each patch as target."""
+"""A classifier's probabilities for each patch as targets."""
 
-import torch
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from .teacher_generator import (
-    Norm,
-    TeacherGenerator,
-    last_feature_map,
-    maps_to_tokens,
-    resize_maps,
-)
+from .teacher_generator import TeacherGenerator, last_feature_map, maps_to_tokens, resize_maps
 
 
 @MODELS.register_module()
@@ -27,10 +20,7 @@ class PseudoLabelGenerator(TeacherGenerator):
             whose backbone puts out feature maps (a ViT: ``out_type='featmap'``). A neck, which
             pools, is passed over.
         temperature: Of the softmax; below one sharpens.
-        patch_size: As in :class:`TeacherGenerator`, like the following.
-        temporal_stride: Frames between time steps of the token grid.
-        clip_norm: Normalisation of the clip.
-        teacher_norm: Normalisation that the classifier expects.
+        **kwargs: As in :class:`TeacherGenerator`.
 
     Attributes:
         pred_channels: Number ``K`` of classes, what the neck must put out, if the head tells it.
@@ -43,16 +33,8 @@ class PseudoLabelGenerator(TeacherGenerator):
     target; token labelling keeps the five largest scores, here all are kept.
     """
 
-    def __init__(
-        self,
-        classifier: dict,
-        temperature: float = 1.0,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
-        clip_norm: Norm | None = None,
-        teacher_norm: Norm | None = None,
-    ) -> None:
-        super().__init__(classifier, patch_size, temporal_stride, clip_norm, teacher_norm)
+    def __init__(self, classifier: dict, temperature: float = 1.0, **kwargs) -> None:
+        super().__init__(classifier, **kwargs)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
         if not hasattr(self.teacher, 'backbone') or not hasattr(self.teacher, 'head'):
@@ -63,21 +45,13 @@ class PseudoLabelGenerator(TeacherGenerator):
         self.temperature = temperature
         self.pred_channels: int | None = getattr(self.teacher.head, 'num_classes', None)
 
-    @torch.no_grad()
-    def forward(self, clip: Tensor) -> Tensor:
-        """Targets of all patches.
-
-        Args:
-            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
-
-        Returns:
-            ``(B, t * h * w, K)`` float32 probabilities.
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets ``(B, t * h * w, K)``, float32 probabilities.
 
         Raises:
-            ValueError: if the shape does not fit, or the backbone puts out something else than
-                feature maps.
+            ValueError: if the backbone puts out something else than feature maps.
         """
-        frames, grid = self._frames(clip)
+        frames = self._renormalize(frames.flatten(0, 1))
         backbone = self.teacher.backbone
         maps = last_feature_map(backbone(frames), 4, backbone)
         places = maps.permute(0, 2, 3, 1)

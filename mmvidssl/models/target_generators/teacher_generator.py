@@ -1,4 +1,4 @@
-"""What the targets that a model computes have in common."""
+"""Base of the targets that another model computes."""
 
 import logging
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import TypedDict
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.removed_options import removed_options
 
-from ..utils.target_frames import check_positive, patch_grid, target_frames
+from .base import PatchTargetGenerator
 
 
 class Norm(TypedDict):
@@ -22,22 +22,19 @@ class Norm(TypedDict):
     std: Sequence[float]
 
 
-class TeacherGenerator(BaseModule):
+@removed_options(clip_norm='it is called input_norm now')
+class TeacherGenerator(PatchTargetGenerator):
     """A model that stays in evaluation mode and takes no gradient, applied to the target frames.
 
     Its weights are part of the state (and so of checkpoints): a resumed run has the same teacher.
 
     Args:
         teacher: Config of any model in the registries, with its ``init_cfg`` (or ``pretrained``).
-        patch_size: Side of a patch in pixels: what one token covers where it predicts.
-        temporal_stride: Frames between time steps of the token grid; of no effect on images.
-        clip_norm: ``mean`` and ``std`` that the clip was normalised with (those of the data
-            preprocessor).
+        input_norm: ``mean`` and ``std`` that the clip was normalised with (those of the data
+            preprocessor, with which the algorithm compares them).
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
             teacher sees the clip as it comes.
-
-    Attributes:
-        clip_norm: As given, for the algorithm to compare with its data preprocessor.
+        **kwargs: As in :class:`PatchTargetGenerator`.
 
     Raises:
         ValueError: names the argument that cannot be.
@@ -49,18 +46,15 @@ class TeacherGenerator(BaseModule):
     def __init__(
         self,
         teacher: dict,
-        patch_size: int = 16,
-        temporal_stride: int = 2,
-        clip_norm: Norm | None = None,
+        input_norm: Norm | None = None,
         teacher_norm: Norm | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__()
-        check_positive(patch_size=patch_size, temporal_stride=temporal_stride)
-        self.patch_size, self.temporal_stride = patch_size, temporal_stride
-        self.clip_norm = clip_norm
+        super().__init__(**kwargs)
+        self.input_norm = input_norm
         self._is_told_weights = _names_weights(teacher)
         self.teacher = MODELS.build(teacher).requires_grad_(False)
-        scale, shift = _renormalization(clip_norm, teacher_norm)
+        scale, shift = _renormalization(input_norm, teacher_norm)
         self.register_buffer('scale', scale, persistent=False)
         self.register_buffer('shift', shift, persistent=False)
         self.train(self.training)
@@ -85,12 +79,6 @@ class TeacherGenerator(BaseModule):
                 logger='current',
                 level=logging.WARNING,
             )
-
-    def _frames(self, clip: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
-        """Target frames ``(B * t, C, H, W)`` as the teacher wants them, and the token grid."""
-        frames = target_frames(clip, self.temporal_stride)
-        grid = (frames.shape[1], *patch_grid(frames, self.patch_size))
-        return self._renormalize(frames.flatten(0, 1)), grid
 
     def _renormalize(self, pixels: Tensor) -> Tensor:
         """``(B, C, ...)`` of the clip's normalisation -> of the teacher's."""
@@ -117,8 +105,8 @@ def _renormalization(
         return None, None
     if source is None or target is None:
         raise ValueError(
-            'clip_norm and teacher_norm go together, each dict(mean=..., std=...); got '
-            f'clip_norm={source} and teacher_norm={target}'
+            'input_norm and teacher_norm go together, each dict(mean=..., std=...); got '
+            f'input_norm={source} and teacher_norm={target}'
         )
     values = [torch.tensor(norm[key]) for norm in (source, target) for key in ('mean', 'std')]
     mean, std, wanted_mean, wanted_std = values

@@ -1,4 +1,4 @@
-"""Finding objects in the first frame of a clip and following them through it."""
+"""Tracker that finds objects in the first frame of a clip and follows them through it."""
 
 from collections.abc import Sequence
 
@@ -88,28 +88,21 @@ class MultiObjectTracker(BaseModule):
         self.threshold = threshold
         self.register_buffer('num_draws', torch.zeros((), dtype=torch.long))
 
-    def check_heads(self, num_heads: int) -> None:
-        """Refuse a backbone whose heads do not suffice.
+    def check_backbone(self, num_heads: int, num_layers: int | None = None) -> None:
+        """Refuse a backbone without the attention heads or, where known, the block asked for.
 
         Raises:
-            ValueError: says how many heads are needed and there are.
+            ValueError: says what is asked for and there is.
         """
-        needed = max(self.heads) + 1 if self.heads else 0
-        if max(needed, self.num_objects) > num_heads:
+        needed = max(self.num_objects, *(head + 1 for head in self.heads or (0,)))
+        if needed > num_heads:
             asked = f'heads={list(self.heads)}' if self.heads else f'num_objects={self.num_objects}'
             raise ValueError(
                 f'the tracker has {asked}, but the backbone has {num_heads} attention heads, and '
                 'each object is found by a head of its own. Use fewer objects or a backbone with '
                 'more heads.'
             )
-
-    def check_block(self, num_layers: int) -> None:
-        """Refuse a backbone without the block asked for.
-
-        Raises:
-            ValueError: says which blocks there are.
-        """
-        if not -num_layers <= self.block < num_layers:
+        if num_layers is not None and not -num_layers <= self.block < num_layers:
             raise ValueError(
                 f'the tracker has block={self.block}, but the backbone has {num_layers} blocks: '
                 f'use 0 to {num_layers - 1}, or -{num_layers} to -1 to count from the end.'
@@ -151,7 +144,7 @@ class MultiObjectTracker(BaseModule):
 
     def select_heads(self, num_heads: int) -> tuple[int, ...]:
         """The heads of this call; a random draw counts as one."""
-        self.check_heads(num_heads)
+        self.check_backbone(num_heads)
         if self.heads is not None:
             return self.heads
         if not self.training:

@@ -1,12 +1,18 @@
 """Pure functions and plain records shared by the models."""
 
-from .counted_generator import counted_generator
 from .ema_update import ema_update_
 from .health import distillation_health, prediction_health, tracking_health
-from .mask_ops import resize_mask, stack_masks
 from .outputs import ClipTokens, FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
-from .token_ops import apply_masks, clip_to_frames, resize_pos_embed, shuffle_masks
+from .token_ops import (
+    apply_masks,
+    clip_to_frames,
+    counted_generator,
+    resize_mask,
+    resize_pos_embed,
+    shuffle_masks,
+    stack_masks,
+)
 
 __all__ = [
     'ClipTokens',

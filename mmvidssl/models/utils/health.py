@@ -1,7 +1,4 @@
-"""Whether self-supervised training is well, told without labels: pure, cheap, no gradient.
-
-For self-distillation (DINO, DoRA) and for masked feature prediction (MaskFeat).
-"""
+"""Measures of whether training is well that need no labels: collapse, tracking, prediction."""
 
 import math
 from itertools import combinations
@@ -12,21 +9,13 @@ from torch import Tensor
 from .outputs import TrackResult
 
 
-@torch.no_grad()
 def entropy(probs: Tensor) -> Tensor:
     """Distributions ``(..., K)`` -> their entropies ``(...)`` in nats, between 0 and ``ln K``."""
     return torch.special.entr(probs.float()).sum(dim=-1)
 
 
-@torch.no_grad()
-def kl_to_uniform(probs: Tensor) -> Tensor:
-    """``KL(probs || uniform) = ln K - entropy`` of distributions ``(..., K)`` -> ``(...)``."""
-    return math.log(probs.shape[-1]) - entropy(probs)
-
-
-@torch.no_grad()
 def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
-    """How many directions features spread over: the exponential of their spectrum's entropy.
+    """Effective rank of features: the exponential of the entropy of their singular values.
 
     The features are not centered. A complete collapse, in which all rows are alike, is then rank 1
     whatever the rounding errors; centered, the rounding errors would be all there is.
@@ -53,13 +42,6 @@ def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
     return torch.where(features.isfinite().all(), rank, torch.full_like(rank, torch.nan))
 
 
-@torch.no_grad()
-def mask_coverage(masks: Tensor) -> Tensor:
-    """Masks ``(O, B, T, h, w)``, bool or soft -> mean share of a frame that one object takes."""
-    return masks.float().mean()
-
-
-@torch.no_grad()
 def mask_overlap(masks: Tensor) -> Tensor:
     """Mean intersection over union of all pairs of objects in a frame.
 
@@ -81,9 +63,8 @@ def mask_overlap(masks: Tensor) -> Tensor:
     return (intersection / union.clamp_min(torch.finfo(union.dtype).tiny)).mean()
 
 
-@torch.no_grad()
 def sinkhorn_residual(assignment: Tensor) -> Tensor:
-    """How far Sinkhorn-Knopp is from having converged.
+    """Residual of Sinkhorn-Knopp: how far it is from having converged.
 
     Args:
         assignment: ``(B, N, O)`` share of each patch that goes to each object, rows sum to one.
@@ -101,7 +82,7 @@ def sinkhorn_residual(assignment: Tensor) -> Tensor:
 def distillation_health(
     target: Tensor, teacher_features: Tensor, student_features: Tensor, center: Tensor
 ) -> dict[str, Tensor]:
-    """What is measured of every student and teacher.
+    """Measures of a student and its teacher.
 
     Args:
         target: ``(..., K)`` probabilities.
@@ -115,9 +96,10 @@ def distillation_health(
         which is near zero only if all targets name one prototype.
     """
     targets = target.flatten(0, -2)
+    entropies = entropy(targets)
     return dict(
-        teacher_entropy=entropy(targets).mean(),
-        teacher_kl=kl_to_uniform(targets).mean(),
+        teacher_entropy=entropies.mean(),
+        teacher_kl=(math.log(targets.shape[-1]) - entropies).mean(),
         teacher_batch_entropy=entropy(targets.float().mean(dim=0)),
         rank_teacher=effective_rank(teacher_features.flatten(0, -2)),
         rank_student=effective_rank(student_features.flatten(0, -2)),
@@ -128,8 +110,9 @@ def distillation_health(
 @torch.compiler.disable
 @torch.no_grad()
 def tracking_health(track: TrackResult) -> dict[str, Tensor]:
-    """What is measured of tracked objects: coverage, overlap and, if it is used, Sinkhorn-Knopp."""
-    health = dict(mask_coverage=mask_coverage(track.masks), mask_overlap=mask_overlap(track.masks))
+    """Measures of tracked objects: coverage, overlap and, if it is used, Sinkhorn-Knopp."""
+    coverage = track.masks.float().mean()  # share of a frame that one object takes
+    health = dict(mask_coverage=coverage, mask_overlap=mask_overlap(track.masks))
     if track.assignment is not None:
         health['sinkhorn_residual'] = sinkhorn_residual(track.assignment)
     return health
@@ -138,7 +121,7 @@ def tracking_health(track: TrackResult) -> dict[str, Tensor]:
 @torch.compiler.disable
 @torch.no_grad()
 def prediction_health(pred: Tensor, target: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    """What is measured of a model that predicts features of masked tokens.
+    """Measures of a model that predicts features of masked tokens.
 
     Args:
         pred: ``(M, Q)`` predictions of the masked tokens, in the units of the target; for codes,

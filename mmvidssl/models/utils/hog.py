@@ -34,7 +34,6 @@ def hog_cells(
     cell_size: int = 8,
     window: Tensor | None = None,
     signed: bool = False,
-    interpolate_bins: bool = False,
 ) -> Tensor:
     """Sum the gradient magnitudes of each cell by orientation.
 
@@ -47,7 +46,6 @@ def hog_cells(
         cell_size: In pixels.
         window: ``(H, W)`` weights of the pixels, or None.
         signed: Bins cover the whole circle, so that opposite gradients differ.
-        interpolate_bins: A gradient votes for the two bins whose centres are nearest, linearly.
 
     Returns:
         ``(M, C, n, H / cell_size, W / cell_size)``, not normalised. Cells with a gradient that is
@@ -62,23 +60,12 @@ def hog_cells(
     magnitude = gx.square_().addcmul_(gy, gy).sqrt_()
     if window is not None:
         magnitude.mul_(window)
-    if not interpolate_bins:
-        return _sum_by_bin(phase.floor_(), magnitude, nbins, cell_size)
-    lower = phase.sub_(0.5).floor()
-    upper_votes = phase.sub_(lower).mul_(magnitude)
-    cells = _sum_by_bin(lower, magnitude.sub_(upper_votes), nbins, cell_size)
-    return cells.add_(_sum_by_bin(lower.add_(1), upper_votes, nbins, cell_size))
-
-
-def _sum_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
-    """``(M, C, H, W)`` integral float bins in ``[-nbins - 1, nbins]``, modulo ``nbins``, and votes
-    -> ``(M, C, nbins, h, w)``. Overwrites its inputs.
-    """
+    bins = phase.floor_()
     # Scattering is quickest on a CPU. Elsewhere it would add in random order.
-    if votes.device.type == 'cpu' and not torch.compiler.is_compiling():
-        return _scatter_by_bin(bins, votes, nbins, cell_size)
+    if frames.device.type == 'cpu' and not torch.compiler.is_compiling():
+        return _scatter_by_bin(bins, magnitude, nbins, cell_size)
     bins = bins.remainder_(nbins)
-    sums = [_cell_sums(torch.where(bins == k, votes, 0.0), cell_size) for k in range(nbins)]
+    sums = [_cell_sums(torch.where(bins == k, magnitude, 0.0), cell_size) for k in range(nbins)]
     return torch.stack(sums, dim=2)
 
 
@@ -89,16 +76,19 @@ def _cell_sums(planes: Tensor, cell_size: int) -> Tensor:
 
 
 def _scatter_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
-    """One scatter into a slot for each cell and each bin before the modulo, then the modulo."""
+    """Sum votes ``(M, C, H, W)`` by cell and bin, ``(M, C, nbins, h, w)``.
+
+    One scatter into a slot for each of the bins ``-nbins .. nbins`` (integral floats), then the
+    modulo.
+    """
     height, width = (side // cell_size for side in votes.shape[-2:])
-    num_slots = 2 * nbins + 2  # bins -nbins - 1 .. nbins
+    num_slots = 2 * nbins + 1
     cells = torch.arange(height * width).view(height, width).repeat_interleave(cell_size, dim=0)
-    slots = cells.repeat_interleave(cell_size, dim=1).mul_(num_slots).add_(nbins + 1)
+    slots = cells.repeat_interleave(cell_size, dim=1).mul_(num_slots).add_(nbins)
     index = bins.long().add_(slots).flatten(2)
     sums = votes.new_zeros(*votes.shape[:2], height * width * num_slots)
     sums = sums.scatter_add_(2, index, votes.flatten(2)).unflatten(2, (height, width, num_slots))
-    folded = sums[..., 1 : nbins + 1] + sums[..., nbins + 1 : -1]
-    folded[..., -1] += sums[..., 0]
+    folded = sums[..., :nbins] + sums[..., nbins:-1]
     folded[..., 0] += sums[..., -1]
     return folded.permute(0, 1, 4, 2, 3).contiguous()
 

@@ -1,4 +1,4 @@
-"""What the parts of an algorithm hand to each other."""
+"""Records that the parts of an algorithm hand to each other."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class FrameTokens(NamedTuple):
-    """What a backbone says about the frames of a clip.
+    """Tokens of the frames of a clip, with the query, keys and attention that a tracker needs.
 
     Attributes:
         class_token: ``(T, B, D)`` after the final norm.
@@ -27,7 +27,7 @@ class FrameTokens(NamedTuple):
 
 
 class ClipTokens(NamedTuple):
-    """What a backbone says about a clip as a whole.
+    """Tokens of a clip as a whole.
 
     Attributes:
         tokens: ``(B, N, D)`` patch tokens after the final norm, in the order ``t, h, w``, without

@@ -1,4 +1,9 @@
-"""Pure functions between clips, frames, patch tokens and masks."""
+"""Pure functions between clips, frames, tokens and masks.
+
+A mask of what the model must predict is bool, True = masked, and is resized nowhere else than here.
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,39 +20,6 @@ def clip_to_frames(clips: Tensor) -> Tensor:
         ``(prod(...) * T * B, C, H, W)``.
     """
     return clips.movedim(-3, -5).flatten(0, -4)
-
-
-def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
-    """Keep each object of a normalised clip and paint the rest in the mean colour (zero).
-
-    Args:
-        clip: ``(B, C, T, H, W)``.
-        masks: ``(O, B, T, h, w)``, bool (kept where an object is) or soft weights in [0, 1]; ``h``
-            and ``w`` divide ``H`` and ``W``.
-
-    Returns:
-        ``(O, B, C, T, H, W)``.
-
-    Source: DoRA, equation 7.
-    """
-    patch_h, patch_w = clip.shape[-2] // masks.shape[-2], clip.shape[-1] // masks.shape[-1]
-    pixels = masks.to(clip.dtype).repeat_interleave(patch_h, -2).repeat_interleave(patch_w, -1)
-    return clip.unsqueeze(0) * pixels.unsqueeze(2)
-
-
-def shuffle_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
-    """Move the patches of each mask to random places, frame by frame, which keeps its coverage.
-
-    Args:
-        masks: ``(..., h, w)``, bool or soft weights.
-        generator: Source of the places; on the CPU.
-
-    Returns:
-        The same shape and type.
-    """
-    flat = masks.flatten(-2)
-    order = torch.rand(flat.shape, generator=generator).argsort(dim=-1)
-    return flat.gather(-1, order.to(masks.device)).view_as(masks)
 
 
 def resize_pos_embed(
@@ -84,3 +56,88 @@ def resize_pos_embed(
         grid = F.interpolate(grid, size=target, mode=mode, align_corners=False)
     grid = grid.flatten(2).transpose(1, 2).to(pos_embed.dtype)
     return torch.cat((extra, grid), dim=1)
+
+
+def stack_masks(data_samples: Sequence | None) -> Tensor:
+    """The masks of a batch of data samples, ``(B, t, h, w)`` bool on the mask window.
+
+    Raises:
+        ValueError: if a sample has no mask, or they are of different windows.
+    """
+    missing = sum('_mask' not in sample for sample in data_samples or ())
+    if not data_samples or missing:
+        raise ValueError(
+            f'{missing or "all"} of {len(data_samples or ())} data samples have no mask; put a '
+            'CubeMask (or another mask) before PackClipInputs in the pipeline'
+        )
+    shapes = {tuple(sample.mask.shape) for sample in data_samples}
+    if len(shapes) != 1:
+        raise ValueError(f'the masks of a batch must be of one window, got {sorted(shapes)}')
+    return torch.stack([sample.mask for sample in data_samples])
+
+
+def resize_mask(mask: Tensor, grid: Sequence[int]) -> Tensor:
+    """Repeat each cell of a mask for all tokens that it covers.
+
+    Args:
+        mask: ``(B, t, h, w)``, bool.
+        grid: Token grid wanted; each side a multiple of the mask's.
+
+    Returns:
+        ``(B, *grid)``, bool.
+
+    Raises:
+        ValueError: if a cell would end inside a token.
+    """
+    window = mask.shape[1:]
+    if mask.ndim != 4 or any(wanted % have for wanted, have in zip(grid, window, strict=True)):
+        raise ValueError(
+            f'a mask of the window {tuple(window)} does not fit the token grid {tuple(grid)}, '
+            'each side of which must be a multiple of the window. Set the mask_window (or '
+            'img_size, clip_len) accordingly.'
+        )
+    for axis, wanted in enumerate(grid, start=1):
+        mask = mask.repeat_interleave(wanted // mask.shape[axis], dim=axis)
+    return mask
+
+
+def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
+    """Keep each object of a normalised clip and paint the rest in the mean colour (zero).
+
+    Args:
+        clip: ``(B, C, T, H, W)``.
+        masks: ``(O, B, T, h, w)``, bool (kept where an object is) or soft weights in [0, 1]; ``h``
+            and ``w`` divide ``H`` and ``W``.
+
+    Returns:
+        ``(O, B, C, T, H, W)``.
+
+    Source: DoRA, equation 7.
+    """
+    patch_h, patch_w = clip.shape[-2] // masks.shape[-2], clip.shape[-1] // masks.shape[-1]
+    pixels = masks.to(clip.dtype).repeat_interleave(patch_h, -2).repeat_interleave(patch_w, -1)
+    return clip.unsqueeze(0) * pixels.unsqueeze(2)
+
+
+def shuffle_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
+    """Move the patches of each mask to random places, frame by frame, which keeps its coverage.
+
+    Args:
+        masks: ``(..., h, w)``, bool or soft weights.
+        generator: Source of the places; on the CPU.
+
+    Returns:
+        The same shape and type.
+    """
+    flat = masks.flatten(-2)
+    order = torch.rand(flat.shape, generator=generator).argsort(dim=-1)
+    return flat.gather(-1, order.to(masks.device)).view_as(masks)
+
+
+def counted_generator(seed: int, count: int) -> torch.Generator:
+    """A CPU generator for draw number ``count`` of the stream ``seed``.
+
+    It depends on nothing else, so all ranks draw alike, and a run that keeps the count in a buffer
+    goes on after a stop as it would have.
+    """
+    return torch.Generator().manual_seed(seed * 1_000_003 + count)

@@ -134,12 +134,12 @@ def test_tracking_block_is_the_one_asked_for(block):
 
 @pytest.mark.parametrize('block', [2, -3])
 def test_refuses_a_block_that_is_not_there(block):
-    with pytest.raises(ValueError, match=rf'block={block}, but the backbone has 2 blocks: use 0'):
+    with pytest.raises(ValueError, match=f'block={block}, .* 2 blocks'):
         build(tracker=tracker_cfg(block=block))
 
 
 def test_refuses_an_unknown_masking():
-    with pytest.raises(ValueError, match="masking must be one of .*'background'.*got 'inverse'"):
+    with pytest.raises(ValueError, match="masking .*'inverse'"):
         build(masking='inverse')
 
 
@@ -162,7 +162,7 @@ def test_official_preset_refuses_what_the_released_code_does_not_do(part, key, v
     cfg = dora_cfg(preset='official')
     cfg[part] = {**cfg[part], key: value}
     official = PRESETS['official'][part][key]
-    message = f'sets {part}.{key}={official!r}, but the config states {value!r}'
+    message = f'{part}.{key}={official!r}, .*{value!r}'
     with pytest.raises(ValueError, match=message):
         build(**cfg)
     cfg['preset'] = None
@@ -171,7 +171,7 @@ def test_official_preset_refuses_what_the_released_code_does_not_do(part, key, v
 
 def test_all_contradictions_are_listed():
     parts = dict(backbone={}, tracker=dict(threshold='batch'), head=dict(carry_over=True))
-    with pytest.raises(ValueError, match="tracker.threshold='map'.*; head.carry_over=False"):
+    with pytest.raises(ValueError, match="threshold='map'.*carry_over="):
         apply_preset('paper', parts)
 
 

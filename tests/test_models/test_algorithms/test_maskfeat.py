@@ -67,7 +67,7 @@ def test_modes(model, clip, masks):
     torch.testing.assert_close(features[:, 1], tokens[:, 16:].mean(dim=1))
     assert model(inputs, samples, mode='predict').tokens.shape == (2, 32, 108)
     assert model(inputs, samples, mode='loss').keys() == {'loss'}
-    with pytest.raises(ValueError, match="mode must be 'loss', 'tensor' or 'predict', got 'all'"):
+    with pytest.raises(ValueError, match="mode .* 'all'"):
         model(inputs, mode='all')
 
 
@@ -82,11 +82,8 @@ def test_measuring_changes_nothing(model, clip, masks):
 
 
 def test_masks_are_required(model, clip):
-    with pytest.raises(ValueError, match='put a CubeMask'):
+    with pytest.raises(ValueError, match='CubeMask'):
         model.loss(dict(clip=clip), None)
-
-
-def test_an_empty_mask_is_refused(model, clip):
     nothing = torch.zeros(2, *WINDOW, dtype=torch.bool)
     with pytest.raises(ValueError, match='masks nothing'):
         model.loss(dict(clip=clip), masked_samples(*nothing))
@@ -95,16 +92,13 @@ def test_an_empty_mask_is_refused(model, clip):
 def test_targets_must_be_as_many_as_tokens(clip, masks):
     cfg = maskfeat_cfg()
     cfg['target_generator'].update(patch_size=16, cell_size=8)
-    with pytest.raises(ValueError, match=r'gives 8 targets .* predicts 32 on the token grid'):
+    with pytest.raises(ValueError, match='8 targets .* 32 '):
         MODELS.build(cfg).loss(dict(clip=clip), masked_samples(*masks))
 
 
 @pytest.mark.parametrize(
     'changes, message',
-    [
-        (dict(in_channels=8), r'neck.in_channels=8, but backbone.out_channels=16'),
-        (dict(out_channels=27), r'neck.out_channels=27, but target_generator.pred_channels=108'),
-    ],
+    [(dict(in_channels=8), 'in_channels=8, .*=16'), (dict(out_channels=27), '=27, .*=108')],
 )
 def test_parts_must_fit(changes, message):
     cfg = maskfeat_cfg()
@@ -114,7 +108,7 @@ def test_parts_must_fit(changes, message):
 
 
 def test_a_fixed_target_has_no_teacher(model):
-    with pytest.raises(TypeError, match='HOGGenerator has no teacher.*TeacherMomentumHook'):
+    with pytest.raises(TypeError, match='HOGGenerator has no teacher'):
         model.update_teacher(0.1)
 
 

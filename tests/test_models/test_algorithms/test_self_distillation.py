@@ -138,13 +138,13 @@ def test_student_views_keep_their_order():
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(global_clip=noise(2, 3, 32, 32)), r'global clip 0 has shape \(2, 3, 32, 32\)'),
-        (dict(local_clips=[noise(2, 3, 2, 16, 16)]), r'local clip 0 has shape \(2, 3, 2, 16, 16\)'),
+        (dict(global_clip=noise(2, 3, 32, 32)), r'global clip 0 .*\(2, 3, 32, 32\)'),
+        (dict(local_clips=[noise(2, 3, 2, 16, 16)]), r'local clip 0 .*3, 2, 16, 16\)'),
         (
             dict(local_clips=[noise(2, 3, 3, 16, 16), noise(2, 3, 3, 8, 8)]),
-            r'local clip 1 has shape \(2, 3, 3, 8, 8\)',
+            r'local clip 1 .*3, 3, 8, 8\)',
         ),
-        (dict(global_clip=noise(2, 3, 3, 30, 30)), 'do not divide a frame of 30x30'),
+        (dict(global_clip=noise(2, 3, 3, 30, 30)), '30x30'),
     ],
     ids=['no time', 'other clip_len', 'other size', 'not divisible'],
 )
@@ -153,10 +153,9 @@ def test_refuses_wrong_shapes(cfg, change, message):
         build(cfg()).loss({**views(), **change})
 
 
-@METHODS
-def test_refuses_inputs_without_a_global_clip(cfg):
-    with pytest.raises(ValueError, match="needs 'global_clip'.*got \\['clip'\\]"):
-        build(cfg()).loss(dict(clip=noise(2, 3, 3, 32, 32)))
+def test_refuses_inputs_without_a_global_clip():
+    with pytest.raises(ValueError, match="'global_clip'.*'clip'"):
+        build(dino_cfg()).loss(dict(clip=noise(2, 3, 3, 32, 32)))
 
 
 @pytest.mark.parametrize('num_extra', [0, 1])
@@ -182,12 +181,9 @@ def test_dino_equals_the_loop_over_pairs(num_extra):
     torch.testing.assert_close(model.target_generator.center, center)
 
 
-def test_dino_refuses_a_single_view():
-    with pytest.raises(ValueError, match='one global view and no local crops'):
+def test_refuses_other_numbers_of_views():
+    with pytest.raises(ValueError, match='num_local_views'):
         build(dino_cfg()).loss(views(num_locals=0))
-
-
-def test_dora_refuses_two_global_views():
     with pytest.raises(ValueError, match='num_global_views=1'):
         build(dora_cfg()).loss(views(num_extra_globals=1))
 
@@ -226,8 +222,7 @@ def test_presets_give_different_losses():
 
 def test_preset_and_stated_option_must_agree():
     tracker = dict(type='mmvidssl.MultiObjectTracker', num_objects=2, threshold='map')
-    message = "'official' sets tracker.threshold='batch', but the config states 'map'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="threshold='batch'.*'map'"):
         build(dora_cfg(preset='official', tracker=tracker))
     build(dora_cfg(preset='paper', tracker=tracker))
 
@@ -239,32 +234,20 @@ def test_building_leaves_the_config():
     assert repr(cfg) == before
 
 
-def test_dora_refuses():
-    with pytest.raises(ValueError, match="one of \\['official', 'paper'\\] or None"):
-        build(dora_cfg(preset='offical'))
-    tracker = dict(type='mmvidssl.MultiObjectTracker', num_objects=5)
-    with pytest.raises(ValueError, match='num_objects=5, but the backbone has 4'):
-        build(dora_cfg(tracker=tracker))
-
-
 @pytest.mark.parametrize(
-    ('part', 'option', 'message'),
+    ('changes', 'message'),
     [
-        ('target_generator', 'num_prototypes', 'neck.num_prototypes=16 and target_generator'),
-        ('neck', 'in_channels', 'neck.in_channels=12 and backbone.embed_dims=24'),
+        (dict(preset='offical'), "'offical'"),
+        (
+            dict(tracker=dict(type='mmvidssl.MultiObjectTracker', num_objects=5)),
+            'num_objects=5, .* 4',
+        ),
+        (dict(neck=dict(dora_cfg()['neck'], num_prototypes=12)), 'num_prototypes=16, .*=12'),
+        (dict(neck=dict(dora_cfg()['neck'], in_channels=12)), 'in_channels=12, .*=24'),
+        (dict(backbone=backbone_cfg(out_type='featmap')), "'cls_token', not 'featmap'"),
+        (dict(backbone=backbone_cfg(out_type='raw')), "'cls_token', not 'raw'"),
     ],
 )
-def test_parts_that_do_not_fit_each_other_are_refused(part, option, message):
-    cfg = dora_cfg()
-    cfg[part] = {**cfg[part], option: 12}
+def test_parts_that_do_not_fit_each_other_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        MODELS.build(cfg)
-
-
-@METHODS
-@pytest.mark.parametrize('out_type', ['featmap', 'avg_featmap', 'raw'])
-def test_backbones_that_do_not_put_out_class_tokens_are_refused(cfg, out_type):
-    with pytest.raises(
-        ValueError, match=f"backbone.out_type is '{out_type}'; set it to 'cls_token'"
-    ):
-        build(cfg(backbone=backbone_cfg(out_type=out_type)))
+        build(dora_cfg(**changes))

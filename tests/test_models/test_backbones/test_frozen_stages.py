@@ -93,5 +93,5 @@ def test_nothing_is_frozen_unless_asked_for(cfg, size):
 
 @EACH
 def test_too_many_frozen_blocks_are_refused(cfg, size):
-    with pytest.raises(ValueError, match='frozen_stages=4, but the backbone has 3 blocks'):
+    with pytest.raises(ValueError, match='frozen_stages=4, .* 3 blocks'):
         frozen(cfg, 4)

@@ -90,7 +90,7 @@ def test_mask_of_a_window_covers_all_its_tokens():
     tokens = model.forward_tokens(clip, mask).tokens
     full = resize_mask(mask, (2, 4, 4))
     torch.testing.assert_close(tokens, model.forward_tokens(clip, full).tokens)
-    with pytest.raises(ValueError, match=r'window \(1, 3, 3\).*grid \(2, 4, 4\)'):
+    with pytest.raises(ValueError, match=r'\(1, 3, 3\).*\(2, 4, 4\)'):
         model.forward_tokens(clip, mask_of(2, 1, 3, 3))
 
 
@@ -172,5 +172,5 @@ def test_pretrained_weights_are_not_initialised_over_and_nothing_is_left_out(tmp
 
 
 def test_refuses_a_crop_that_patches_do_not_fill():
-    with pytest.raises(ValueError, match=r'patches of 8x8 pixels.*30x36.*crop size to 24x32'):
+    with pytest.raises(ValueError, match='8x8 .*30x36.*24x32'):
         build().forward_tokens(noise(1, 3, 1, 30, 36))

@@ -60,7 +60,7 @@ def test_float_clips_are_normalised_alike():
 def test_refuses_clips_of_different_shapes():
     samples = [sample(0), sample(1)]
     samples[1]['inputs']['local_clips'][1] = pixels(0, 3, 2, 6, 6)
-    with pytest.raises(ValueError, match=r"'local_clips' holds .*\(3, 2, 4, 4\), \(3, 2, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"'local_clips' .*\(3, 2, 6, 6\)"):
         build()(pseudo_collate(samples))
 
 

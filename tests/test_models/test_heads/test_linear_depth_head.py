@@ -82,5 +82,5 @@ def test_prediction_has_the_size_of_the_image():
     'wrong', [dict(min_depth=0.0), dict(min_depth=5.0), dict(num_bins=1)], ids=str
 )
 def test_impossible_bins_are_refused(wrong):
-    with pytest.raises(ValueError, match='needs 0 < min_depth < max_depth and two bins'):
+    with pytest.raises(ValueError, match='min_depth=.*num_bins='):
         build(**wrong)

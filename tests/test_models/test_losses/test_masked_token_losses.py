@@ -111,12 +111,12 @@ def test_float32_inside(kind):
 def test_refuses_shapes_that_do_not_correspond(kind):
     pred, target = pair(kind)
     for wrong in ((pred[:4], target), (pred[:0], target[:0]), (pred[None], target[None])):
-        with pytest.raises(ValueError, match=f'{kind} compares .* Q is the out_channels'):
+        with pytest.raises(ValueError, match=f'{kind} .*out_channels'):
             build(kind)(*wrong)
 
 
 def test_refuses_the_wrong_kind_of_target():
-    with pytest.raises(TypeError, match='integer codes, got torch.float32'):
+    with pytest.raises(TypeError, match='torch.float32'):
         build('CodeCrossEntropyLoss')(noise(4, 5), noise(4, 1))
     with pytest.raises(ValueError, match=r'\(4, 5\) and \(4, 1\)'):
         build('SoftCrossEntropyLoss')(noise(4, 5), torch.zeros(4, 1, dtype=torch.long))

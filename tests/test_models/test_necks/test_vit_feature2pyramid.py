@@ -37,5 +37,5 @@ def test_norm_is_synchronised_by_default():
 
 @pytest.mark.parametrize('count', [1, 3, 5])
 def test_other_numbers_of_blocks_are_refused(count):
-    with pytest.raises(ValueError, match=f'got {count} outputs.*out_indices'):
+    with pytest.raises(ValueError, match=f'{count} outputs.*out_indices'):
         MODELS.build(CFG)(features(count=count))

@@ -20,7 +20,6 @@ OPTIONS = {
     'default': {},
     'window': dict(gaussian_window=16),
     'signed': dict(signed=True, nbins=18),
-    'interpolated': dict(interpolate_bins=True),
     'gray': dict(channels='gray'),
     'opponent': dict(channels='opponent', norm='l1'),
 }
@@ -200,10 +199,9 @@ def test_any_device(options):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which('c++') is None, reason='torch.compile needs a C++ compiler')
-@pytest.mark.parametrize('name', ['default', 'opponent'])
-def test_compiles(name):
+def test_compiles():
     torch._dynamo.reset()
-    generator = build(**OPTIONS[name])
+    generator = build(channels='opponent', gaussian_window=16)
     clip = noise(1, 3, 3, 32, 48)
     target = torch.compile(generator, fullgraph=True)(clip)
     torch.testing.assert_close(target, generator(clip), rtol=0, atol=1e-6)
@@ -212,26 +210,24 @@ def test_compiles(name):
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        (dict(nbins=0), 'nbins must be a positive integer, got 0'),
-        (dict(temporal_stride=1.5), 'temporal_stride must be a positive integer'),
-        (dict(cell_size=6), 'cell_size=6 must divide patch_size=16'),
-        (dict(gaussian_window=1), 'gaussian_window must be 0 .* got 1'),
-        (dict(channels='hsv'), "channels must be one of .* got 'hsv'"),
-        (dict(norm='l3'), "norm one of .* 'l3'"),
+        (dict(nbins=0), 'nbins .* got 0'),
+        (dict(temporal_stride=1.5), 'temporal_stride'),
+        (dict(cell_size=6), 'cell_size=6 .* patch_size=16'),
+        (dict(gaussian_window=1), 'gaussian_window .* got 1'),
+        (dict(channels='hsv'), "channels .* 'hsv'"),
+        (dict(norm='l3'), "norm .* 'l3'"),
     ],
 )
 def test_refuses(wrong, message):
     with pytest.raises(ValueError, match=message):
         build(**wrong)
+    with pytest.raises(TypeError, match='interpolate_bins'):
+        build(interpolate_bins=True)
 
 
 @pytest.mark.parametrize(
     ('shape', 'message'),
-    [
-        ((1, 3, 2, 32, 40), 'do not divide a frame of 32x40'),
-        ((1, 1, 2, 32, 32), 'needs red, green and blue, got 1 channels'),
-        ((3, 32, 32), 'clips .* or images'),
-    ],
+    [((1, 3, 2, 32, 40), '32x40'), ((1, 1, 2, 32, 32), '1 channels'), ((3, 32, 32), '3, 32, 32')],
 )
 def test_refuses_clips(shape, message):
     with pytest.raises(ValueError, match=message):

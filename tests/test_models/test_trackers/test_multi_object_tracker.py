@@ -171,8 +171,8 @@ def test_autocast_changes_nothing():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(num_objects=6), r'num_objects=6, but the backbone has 5 attention heads'),
-        (dict(heads=[0, 5]), r'heads=\[0, 5\], but the backbone has 5 attention heads'),
+        (dict(num_objects=6), 'num_objects=6, .* 5 '),
+        (dict(heads=[0, 5]), r'heads=\[0, 5\], .* 5 '),
     ],
 )
 def test_refuses_a_backbone_with_too_few_heads(options, message):

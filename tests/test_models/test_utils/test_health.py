@@ -5,35 +5,29 @@ import math
 import pytest
 import torch
 
+from mmvidssl.models.utils import TrackResult
 from mmvidssl.models.utils.health import (
+    distillation_health,
     effective_rank,
     entropy,
-    kl_to_uniform,
-    mask_coverage,
     mask_overlap,
     prediction_health,
     sinkhorn_residual,
+    tracking_health,
 )
 from mmvidssl.models.utils.sinkhorn_knopp import sinkhorn_knopp
 from tests.utils_model import noise
 
 
-def test_entropy_and_kl_of_the_two_extremes():
+def test_entropy_of_the_two_extremes():
     probs = torch.stack([torch.full((8,), 1 / 8), torch.eye(8)[0]])
     torch.testing.assert_close(entropy(probs), torch.tensor([math.log(8), 0.0]))
-    torch.testing.assert_close(kl_to_uniform(probs), torch.tensor([0.0, math.log(8)]))
 
 
 def test_entropy_of_a_coin():
     p = 0.2
     expected = -p * math.log(p) - (1 - p) * math.log(1 - p)
     assert entropy(torch.tensor([p, 1 - p, 0.0])).item() == pytest.approx(expected)
-
-
-def test_kl_is_the_divergence():
-    probs = noise(3, 4, 10).softmax(-1)
-    expected = (probs * (probs * 10).log()).sum(-1)
-    torch.testing.assert_close(kl_to_uniform(probs), expected)
 
 
 @pytest.mark.parametrize('rank', [1, 3, 8])
@@ -83,9 +77,8 @@ def rectangles():
     return masks
 
 
-def test_coverage_and_overlap():
+def test_overlap():
     masks = rectangles()
-    assert mask_coverage(masks) == (4 + 8) / 2 / 16
     assert mask_overlap(masks).item() == pytest.approx(2 / 10)
     assert mask_overlap(masks[[0, 0]]) == 1
     assert mask_overlap(torch.stack([masks[0], ~masks[0]])) == 0
@@ -100,7 +93,6 @@ def test_overlap_of_three_is_the_mean_over_pairs():
 def test_overlap_of_soft_masks():
     masks = torch.tensor([[0.5, 1.0], [1.0, 0.25]]).view(2, 1, 1, 1, 2)
     assert mask_overlap(masks).item() == pytest.approx(0.75 / 2)
-    assert mask_coverage(masks).item() == pytest.approx(2.75 / 4)
 
 
 def test_overlap_of_one_object_and_of_empty_masks():
@@ -124,16 +116,16 @@ def test_sinkhorn_residual_falls_with_iterations():
     assert residuals[2] < 1e-4
 
 
-def test_no_gradient():
-    features = noise(4, 8).requires_grad_()
-    for value in (
-        entropy(features.softmax(-1)),
-        kl_to_uniform(features.softmax(-1)),
-        effective_rank(features),
-        mask_overlap(features.sigmoid().view(2, 1, 1, 4, 4)),
-        sinkhorn_residual(features.softmax(-1)[None]),
-    ):
-        assert not value.requires_grad
+def test_distillation_and_tracking():
+    probs, features = noise(3, 4, 10).softmax(-1), noise(3, 4, 8).requires_grad_()
+    health = distillation_health(probs, features, features, torch.full((1, 10), 2.0))
+    expected = (probs * (probs * 10).log()).sum(-1).mean()
+    torch.testing.assert_close(health['teacher_kl'], expected)
+    assert health['center_norm'].item() == pytest.approx(2 * 10**0.5)
+    masks = rectangles()
+    health |= tracking_health(TrackResult(masks, masks, features, probs, heads=(0, 1)))
+    assert health['mask_coverage'] == (4 + 8) / 2 / 16
+    assert not any(value.requires_grad for value in health.values())
 
 
 def test_predicting_the_mean_explains_nothing_and_the_target_everything():

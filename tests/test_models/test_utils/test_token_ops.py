@@ -1,7 +1,17 @@
+import numpy as np
 import pytest
 import torch
 
-from mmvidssl.models.utils import apply_masks, clip_to_frames, resize_pos_embed, shuffle_masks
+from mmvidssl.models.utils import (
+    apply_masks,
+    clip_to_frames,
+    counted_generator,
+    resize_mask,
+    resize_pos_embed,
+    shuffle_masks,
+    stack_masks,
+)
+from mmvidssl.structures import VidSSLDataSample
 from tests.utils_model import noise
 
 
@@ -28,13 +38,9 @@ def test_apply_masks_equals_the_loop(kind):
     masks = masks > 0.5 if kind == 'hard' else masks
     masked = apply_masks(clip, masks)
     assert masked.shape == (3, 2, 3, 2, 8, 12)
-    for o in range(3):
-        for b in range(2):
-            for t in range(2):
-                for y in range(8):
-                    for x in range(12):
-                        weight = masks[o, b, t, y // 4, x // 4].float()
-                        assert torch.equal(masked[o, b, :, t, y, x], clip[b, :, t, y, x] * weight)
+    for o, b, t, y, x in np.ndindex(3, 2, 2, 8, 12):
+        weight = masks[o, b, t, y // 4, x // 4].float()
+        assert torch.equal(masked[o, b, :, t, y, x], clip[b, :, t, y, x] * weight)
 
 
 def test_shuffled_masks_hold_the_same_values_elsewhere():
@@ -79,3 +85,67 @@ def test_offset_moves_the_sampling_positions(offset):
     row = resize_pos_embed(pos_embed, (8, 8), (4, 4), mode='bilinear', offset=offset)[0, 1:5, 0]
     expected = (torch.arange(4) + 0.5) * 8 / (4 + offset) - 0.5
     torch.testing.assert_close(row, expected)
+
+
+def random_mask(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0)) < 0.5
+
+
+def sample(mask):
+    data_sample = VidSSLDataSample()
+    if mask is not None:
+        data_sample.mask = mask
+    return data_sample
+
+
+def test_a_cell_covers_its_tokens():
+    mask = random_mask(2, 4, 2, 3)
+    resized = resize_mask(mask, (8, 8, 9))
+    assert resized.shape == (2, 8, 8, 9) and resized.dtype == torch.bool
+    for b, t, y, x in np.ndindex(*resized.shape):
+        assert resized[b, t, y, x] == mask[b, t // 2, y // 4, x // 3]
+
+
+def test_a_mask_of_the_grid_stays():
+    mask = random_mask(1, 2, 3, 4)
+    assert torch.equal(resize_mask(mask, (2, 3, 4)), mask)
+
+
+@pytest.mark.parametrize('grid', [(8, 14, 15), (4, 14, 14), (8, 7, 13)])
+def test_cells_that_end_inside_a_token_are_refused(grid):
+    with pytest.raises(ValueError, match=r'window \(8, 7, 7\)'):
+        resize_mask(random_mask(1, 8, 7, 7), grid)
+
+
+def test_a_mask_without_time_is_refused():
+    with pytest.raises(ValueError, match=r'window \(7, 7\)'):
+        resize_mask(random_mask(1, 7, 7), (7, 7, 7))
+
+
+def test_masks_are_stacked():
+    masks = [random_mask(2, 3, 3), ~random_mask(2, 3, 3)]
+    assert torch.equal(stack_masks([sample(m) for m in masks]), torch.stack(masks))
+
+
+def test_samples_without_mask_are_refused():
+    with pytest.raises(ValueError, match='1 of 2 .* CubeMask'):
+        stack_masks([sample(random_mask(2, 3, 3)), sample(None)])
+    for nothing in (None, []):
+        with pytest.raises(ValueError, match='no mask'):
+            stack_masks(nothing)
+
+
+def test_different_windows_are_refused():
+    with pytest.raises(ValueError, match=r'\[\(2, 3, 3\), \(2, 4, 4\)\]'):
+        stack_masks([sample(random_mask(2, 3, 3)), sample(random_mask(2, 4, 4))])
+
+
+def test_draws_follow_seed_and_count():
+    draws = {
+        (seed, count): torch.rand(3, generator=counted_generator(seed, count))
+        for seed in (0, 1)
+        for count in (0, 1)
+    }
+    for key, draw in draws.items():
+        assert torch.equal(draw, torch.rand(3, generator=counted_generator(*key)))
+    assert len({tuple(draw.tolist()) for draw in draws.values()}) == 4

@@ -1,31 +1,38 @@
-"""Keep what a tensor was made from, not the tensor, for the backward pass."""
+"""Recompute in the backward pass what is not kept for it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
 
 
-def remade(
+def run_block(block: nn.Module, tokens: Tensor, with_cp: bool) -> Tensor:
+    """A block's output; with ``with_cp``, only its input is kept for the backward pass."""
+    if with_cp and torch.is_grad_enabled():
+        return checkpoint(block, tokens, use_reentrant=False)
+    return block(tokens)
+
+
+def recompute(
     function: Callable[[Tensor], Any],
     make: Callable[..., Tensor],
     *args: Any,
     enabled: bool = True,
 ) -> Any:
-    """``function(make(*args))``, where ``make(*args)`` is not kept for the backward pass.
+    """``function(make(*args))``, where ``make(*args)`` is recomputed in the backward pass.
 
-    It is made again there, so ``make`` should be cheap (an activation function, a norm, a copy),
-    and tensors in ``args`` should be such as are kept anyway. The results are the same to the last
-    bit.
+    So ``make`` should be cheap (an activation function, a norm, a copy), and tensors in ``args``
+    should be such as are kept anyway. The results are the same to the last bit.
 
     Args:
         function: Maps the tensor that is made.
         make: Makes it, always the same; without random numbers, and whatever autocast says.
         args: What it is made from.
         enabled: Whether to do anything but call. While compiling nothing is done either: the
-            compiler itself chooses what to make again.
+            compiler itself chooses what to recompute.
     """
     made = make(*args)
     if not enabled or not torch.is_grad_enabled() or torch.compiler.is_compiling():

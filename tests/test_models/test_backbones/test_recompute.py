@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmvidssl.models.backbones.remade import remade
+from mmvidssl.models.backbones.recompute import recompute
 from tests.utils_model import noise
 
 
@@ -39,7 +39,7 @@ def gradients(y, x, linear):
 
 def test_same_to_the_last_bit_and_not_kept(linear, x):
     gelu = Counted()
-    y = remade(linear, gelu, x)
+    y = recompute(linear, gelu, x)
     assert gelu.calls == 1 and gelu.made() is None
     expected = linear(F.gelu(x))
     assert torch.equal(y, expected)
@@ -53,16 +53,16 @@ def test_same_to_the_last_bit_and_not_kept(linear, x):
 
 def test_kept_where_it_is_off(linear, x):
     gelu = Counted()
-    y = remade(linear, gelu, x, enabled=False)
+    y = recompute(linear, gelu, x, enabled=False)
     assert gelu.made() is not None
     gradients(y, x, linear)
     assert gelu.calls == 1
 
 
-def test_nothing_to_make_again_without_gradients(linear, x):
+def test_nothing_to_recompute_without_gradients(linear, x):
     gelu = Counted()
     with torch.no_grad():
-        assert not remade(linear, gelu, x).requires_grad
+        assert not recompute(linear, gelu, x).requires_grad
     assert gelu.calls == 1
 
 
@@ -71,7 +71,7 @@ def test_second_derivatives(linear, x):
         (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
         return torch.autograd.grad(slope.square().sum(), (x, linear.weight))
 
-    found, expected = penalty(remade(linear, F.gelu, x)), penalty(linear(F.gelu(x)))
+    found, expected = penalty(recompute(linear, F.gelu, x)), penalty(linear(F.gelu(x)))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -79,16 +79,16 @@ def test_second_derivatives(linear, x):
 def test_only_what_was_made_is_dropped(x):
     """Other tensors that operations keep, of the same size, come back as they are."""
     other = noise(2, 3, 4, seed=5).requires_grad_()
-    y = remade(lambda made: made * other, F.gelu, x)
+    y = recompute(lambda made: made * other, F.gelu, x)
     found = torch.autograd.grad(y.sum(), (x, other))
     expected = torch.autograd.grad((F.gelu(x) * other).sum(), (x, other))
     for one, exact in zip(found, expected, strict=True):
         assert torch.equal(one, exact)
 
 
-def test_a_copy_in_another_precision_is_made_again_in_it(x):
+def test_a_copy_in_another_precision_is_recomputed_in_it(x):
     weight = noise(5, 4).bfloat16().requires_grad_()
-    y = remade(lambda made: made @ weight.t(), lambda source: source.to(torch.bfloat16), x)
+    y = recompute(lambda made: made @ weight.t(), lambda source: source.to(torch.bfloat16), x)
     found = torch.autograd.grad(y.float().square().sum(), (x, weight))
     plain = x.bfloat16() @ weight.t()
     expected = torch.autograd.grad(plain.float().square().sum(), (x, weight))

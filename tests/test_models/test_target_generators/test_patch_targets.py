@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmvidssl.models.utils.target_frames import check_positive, patch_grid, target_frames
+from mmvidssl.models.target_generators.base import check_positive, patch_grid, target_frames
 from tests.utils_model import noise
 
 
@@ -28,13 +28,13 @@ def test_nothing_is_copied():
 
 def test_patch_grid():
     assert patch_grid(noise(1, 32, 48), 16) == (2, 3)
-    with pytest.raises(ValueError, match='patches of 16x16 pixels, which do not divide .* 32x40'):
+    with pytest.raises(ValueError, match='16x16 pixels, .* 32x40'):
         patch_grid(noise(1, 32, 40), 16)
 
 
 def test_refuses():
-    with pytest.raises(ValueError, match=r'got a tensor of the shape \(3, 4, 4\)'):
+    with pytest.raises(ValueError, match=r'\(3, 4, 4\)'):
         target_frames(noise(3, 4, 4))
     for wrong in (0, 1.5, '2'):
-        with pytest.raises(ValueError, match=f'stride must be a positive integer, got {wrong!r}'):
+        with pytest.raises(ValueError, match=f'stride .* got {wrong!r}'):
             check_positive(size=2, stride=wrong)

@@ -1,17 +1,57 @@
-"""The frames and patches that targets are made of, aligned with the token grid."""
+"""Base of the targets of masked patches, aligned one to one with the token grid."""
 
+from abc import abstractmethod
+
+import torch
+from mmengine.model import BaseModule
 from torch import Tensor
+
+
+class PatchTargetGenerator(BaseModule):
+    """Targets of the patches of a clip, or of images, which count as clips of one frame.
+
+    Args:
+        patch_size: Side of a patch in pixels: what one token covers where it predicts.
+        temporal_stride: Frames between time steps of the token grid; of no effect on images.
+
+    Raises:
+        ValueError: names the argument that cannot be.
+    """
+
+    def __init__(self, patch_size: int = 16, temporal_stride: int = 2) -> None:
+        super().__init__()
+        check_positive(patch_size=patch_size, temporal_stride=temporal_stride)
+        self.patch_size, self.temporal_stride = patch_size, temporal_stride
+
+    @torch.no_grad()
+    def forward(self, clip: Tensor) -> Tensor:
+        """Targets of all patches.
+
+        Args:
+            clip: ``(B, C, T, H, W)`` or images ``(B, C, H, W)``, as the model sees them.
+
+        Returns:
+            ``(B, t * h * w, Q)``, without gradient.
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
+        frames = target_frames(clip, self.temporal_stride)
+        return self.generate(frames, (frames.shape[1], *patch_grid(frames, self.patch_size)))
+
+    @abstractmethod
+    def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets ``(B, t * h * w, Q)`` of the frames ``(B, t, C, H, W)`` of a token grid."""
 
 
 def target_frames(clip: Tensor, temporal_stride: int = 1) -> Tensor:
     """The frame that each time step of the token grid must predict.
 
     Frame ``i * temporal_stride`` is the temporal centre of tubelet ``i``: with a patch embedding of
-    kernel 3, stride 2 and padding 1 (MViT's), the kernel covers frames ``2i - 1 .. 2i + 1``. A clip
-    of one frame has one time step.
+    kernel 3, stride 2 and padding 1 (MViT's), the kernel covers frames ``2i - 1 .. 2i + 1``.
 
     Args:
-        clip: ``(B, C, T, H, W)``, or images ``(B, C, H, W)``, which count as clips of one frame.
+        clip: ``(B, C, T, H, W)``, or images ``(B, C, H, W)``.
         temporal_stride: Of the patch embedding.
 
     Returns:
