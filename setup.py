@@ -28,8 +28,10 @@ INSTALL_REQUIRES = [
     'packaging>=21',
     'pillow>=9',
     'rich',
+    'safetensors>=0.4',
     'setuptools<82',
     'torch>=2.1',
+    'tqdm>=4.60',
 ]
 MMCV = 'mmcv>=2.0.0,<2.2.0'
 MMPRETRAIN = 'mmpretrain>=1.2.0,<1.3'

@@ -7,11 +7,10 @@ from .export_vit import Export, export_to_hf, export_to_timm
 from .feature_extractor import FeatureExtractor
 from .features import FileFeatures, extract_features
 from .fuzz_readers import FuzzTally, fuzz_readers
-from .init_backbone import init_backbone
-from .init_model import init_model, load_weights
 from .make_proxies import MadeProxies, make_proxies, verify_proxies
 from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
+from .model import init_backbone, init_model, load_weights
 from .publish import publish_model
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects

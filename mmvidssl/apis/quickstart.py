@@ -12,7 +12,7 @@ from mmengine.runner import Runner, set_random_seed
 
 from mmvidssl.datasets.readers.base import check_video_file
 
-from .init_model import init_model
+from .model import init_model
 from .publish import publish_model
 from .quickstart_report import describe, draw_loss, draw_objects, write_summary
 from .segment_knn import SegmentKNN, make_segment_knn

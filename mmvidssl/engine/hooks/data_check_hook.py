@@ -7,7 +7,7 @@ from mmengine.runner import BaseLoop
 from mmvidssl.registry import HOOKS
 
 from ..data_check import DataCheck, leaves
-from ..unwrap import unwrap_model
+from ..utils import unwrap_model
 
 
 @HOOKS.register_module()

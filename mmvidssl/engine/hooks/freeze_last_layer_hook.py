@@ -1,11 +1,10 @@
-"""A last layer that waits."""
+"""Freeze the last layer at the beginning of training."""
 
 from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..unwrap import unwrap_model
-from .epoch_check import check_loop_counts_epochs
+from ..utils import check_loop_counts_epochs, unwrap_model
 
 
 @HOOKS.register_module()

@@ -1,4 +1,4 @@
-"""A loss that is not a number ends the run, and leaves what is needed to see why."""
+"""Stop at a loss or gradient that is not finite, and save what is needed to see why."""
 
 import io
 from functools import partial
@@ -13,10 +13,8 @@ from torch import Tensor
 
 from mmvidssl.registry import HOOKS
 
-from ..checkpoint import AtomicBackend
-from ..checkpoint.plain_state import to_plain
-from ..gradients import gradient_norm, is_step_skipped
-from ..unwrap import unwrap_model
+from ..checkpoint import AtomicBackend, to_plain
+from ..utils import gradient_norm, is_step_skipped, unwrap_model
 
 
 @HOOKS.register_module()
@@ -35,7 +33,7 @@ class NaNGuardHook(Hook):
     ``bad_gradients`` (names of parameters; none after skipped steps, whose gradients are gone by
     then), ``batch`` (as the data loader gave it), ``state_dict`` (before the step; buffers, such as
     the center, before the forward pass), ``teacher_temp``, ``random_state`` and ``model_cfg``.
-    ``mmvidssl.apis.replay_iteration`` computes the losses anew. With gradient accumulation a bad
+    ``mmvidssl.apis.replay_iteration`` computes the losses again. With gradient accumulation a bad
     gradient may stem from an earlier batch than the one saved.
 
     Args:
@@ -52,10 +50,7 @@ class NaNGuardHook(Hook):
 
     def __init__(self, max_skipped_steps: int = 20) -> None:
         if max_skipped_steps < 1:
-            raise ValueError(
-                f'NaNGuardHook needs max_skipped_steps >= 1 (optimizer steps), got '
-                f'{max_skipped_steps}'
-            )
+            raise ValueError(f'max_skipped_steps must be at least 1, got {max_skipped_steps}')
         self.max_skipped_steps = max_skipped_steps
         self._num_skipped = 0
         self._has_stepped = False
@@ -92,10 +87,7 @@ class NaNGuardHook(Hook):
         self._num_skipped = 0 if self._has_stepped else self._num_skipped + 1
         self._has_stepped = False
         if self._num_skipped >= self.max_skipped_steps:
-            what = (
-                f'the loss scaler has skipped {self._num_skipped} optimizer steps in a row, '
-                'because gradients were not finite at any scale'
-            )
+            what = f'the loss scaler has skipped {self._num_skipped} optimizer steps in a row'
             self._stop(runner, self._save(runner, what, []))
 
     def after_train(self, runner) -> None:
@@ -110,10 +102,7 @@ class NaNGuardHook(Hook):
         all_reduce(anywhere, op='max')
         if not anywhere.item():
             return
-        message = (
-            f'iteration {runner.iter + 1}: the losses of another process are not finite; its '
-            'message says where the iteration is saved. No parameter has been changed by it.'
-        )
+        message = f'iteration {runner.iter + 1}: the losses of another process are not finite'
         if is_bad.item():
             shown = ', '.join(f'{name}={value.item()}' for name, value in self._losses.items())
             message = self._save(runner, f'the losses are {shown}', [])
@@ -147,10 +136,7 @@ class NaNGuardHook(Hook):
             buffer = io.BytesIO()
             torch.save(self._describe(runner, bad_gradients), buffer)
             AtomicBackend().put(buffer.getvalue(), path)
-            saved = (
-                f'Saved as {path}. See it again with: python -c "from mmvidssl.apis import '
-                f"replay_iteration; print(replay_iteration('{path}'))\""
-            )
+            saved = f"Saved as {path}. See it again with mmvidssl.apis.replay_iteration('{path}')."
         except (OSError, TypeError) as error:
             saved = f'It could not be saved: {error}.'
         return (
