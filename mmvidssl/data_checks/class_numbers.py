@@ -18,18 +18,20 @@ def class_numbers(model: nn.Module) -> dict[str, int]:
     return {f'{k}.num_classes': number for k, number in numbers.items() if isinstance(number, int)}
 
 
-def check_class_numbers(place: str, numbers: dict[str, int], expected: int) -> None:
-    """Refuse numbers of classes that are others than the data's.
+def check_class_numbers(what: str, numbers: dict[str, int], expected: int) -> None:
+    """Refuse numbers of classes that are others than the data's, or than one another.
 
     mmpretrain's and mmdetection's hooks for this do not know mmaction2's and mmsegmentation's
     models, nor the options that set the numbers.
 
+    Args:
+        what: The data set and its number of classes, for the message.
+        numbers: By the option that sets each.
+        expected: Number of classes.
+
     Raises:
-        ValueError: names each option that is wrong.
+        ValueError: names each option and its number.
     """
-    wrong = [f'{option}={number}' for option, number in numbers.items() if number != expected]
-    if wrong:
-        raise ValueError(
-            f'{place} has {expected} classes, but there is {", ".join(wrong)}. Set these to '
-            f'{expected}, or correct metainfo.classes.'
-        )
+    if any(number != expected for number in numbers.values()):
+        listed = ', '.join(f'{option}={number}' for option, number in numbers.items())
+        raise ValueError(f'{what}, but there is {listed}. Correct these, or metainfo.classes.')

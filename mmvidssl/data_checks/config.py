@@ -46,10 +46,11 @@ def _dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
     """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
         yield place, node
-    children = node.items() if isinstance(node, dict) else enumerate(node or ())
-    if isinstance(node, (dict, list, tuple)):
-        for key, child in children:
+        for key, child in node.items():
             yield from _dicts(child, f'{place}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for index, child in enumerate(node):
+            yield from _dicts(child, f'{place}.{index}')
 
 
 def _paths(dataset: dict) -> Iterator[tuple[str, Any]]:
@@ -97,6 +98,6 @@ def _check_classes(place: str, dataset: dict) -> None:
     path = Path(dataset.get('data_root') or '', str(dataset.get('ann_file') or ''))
     # Those of Objects365V1 are sorted; what labels they got is known once they are built.
     is_sorted = 'Objects365V1' in str(dataset.get('type'))
-    is_named = classes and not isinstance(classes, str) and not is_sorted
-    if is_named and path.suffix == '.json' and path.is_file():
+    is_read = path.suffix == '.json' and path.is_file() and not is_sorted
+    if is_read and classes and not isinstance(classes, str):
         check_coco_classes(place, str(path), classes)

@@ -62,13 +62,14 @@ def check_dataset(dataset: BaseDataset, name: str, model: nn.Module, num_masks: 
     numbers, classes = class_numbers(model), _classes(dataset, infos[0], place)
     if numbers:
         num_classes = next(iter(numbers.values())) if classes is None else len(classes)
-        check_class_numbers(place, numbers, num_classes)
+        what = 'the heads disagree' if classes is None else f'it has {num_classes} classes'
+        check_class_numbers(f'{place}: {what}', numbers, num_classes)
         if classes is not None:
             seen.append(f'{num_classes} classes')
-        if labels:
-            seen.append(_check_labels(place, dataset, [n for _, n in labels], num_classes))
         if classes is not None and not isinstance(classes, range):
             _check_names(place, dataset, classes, infos[0], labels, bool(elsewhere))
+        if labels:
+            seen.append(_check_labels(place, dataset, [n for _, n in labels], num_classes))
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
         masks = [info.get('seg_map_path') for info in infos if 'reduce_zero_label' in info]
         masks = [path for path in masks if path]  # images to be tested on may have none

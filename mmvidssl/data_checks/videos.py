@@ -52,7 +52,7 @@ def check_video_list(
             f'{place}: {ann_file} has no video of {len(absent)} of the {len(classes)} classes: '
             f'{_some(absent)}. Add videos, or write lists without them (list_videos.py).'
         )
-    pairs = {pair for pair in pairs if pair[1] >= 0}
+    pairs = {pair for pair in pairs if 0 <= pair[1] < len(classes)}
     folders, labels = {folder for folder, _ in pairs}, {label for _, label in pairs}
     if not len(pairs) == len(folders) == len(labels) or not folders <= set(classes):
         return  # not one folder a label, called like a class

@@ -173,7 +173,9 @@ def test_full_models_take_the_weights_of_the_configs_they_name(name):
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
     assert not coverage.mismatched
     if is_mvit(name):
-        assert coverage.missing == [f'norm{n}.{part}' for n in range(3) for part in ('weight', 'bias')]
+        assert coverage.missing == [
+            f'norm{n}.{part}' for n in range(3) for part in ('weight', 'bias')
+        ]
         assert set(coverage.renamed) == {'norm3.weight', 'norm3.bias'}
         assert all('.rel_pos_' in key for key in coverage.interpolated)
         assert coverage.unexpected == ['mask_token']

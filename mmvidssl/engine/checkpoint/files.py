@@ -13,6 +13,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.runner import CheckpointLoader
+from mmengine.structures import BaseDataElement
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.hub import load_state_dict_from_url
@@ -190,7 +191,7 @@ def unpack_message_hub(state: dict) -> dict:
 
 
 def to_plain(value: Any) -> Any:
-    """Numpy scalars and arrays become numbers and tensors, containers are walked through.
+    """Numpy scalars and arrays become numbers and tensors, data samples dicts, part by part.
 
     Raises:
         TypeError: names the type that ``torch.load(weights_only=True)`` would refuse.
@@ -201,6 +202,8 @@ def to_plain(value: Any) -> Any:
         return value
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)
+    if isinstance(value, BaseDataElement):
+        value = value.to_dict()
     if isinstance(value, Mapping):
         return {to_plain(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -3,12 +3,10 @@
 import io
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmvidssl.registry import HOOKS
@@ -153,20 +151,9 @@ class NaNGuardHook(Hook):
             epoch=runner.epoch + 1,
             losses={name: value.item() for name, value in self._losses.items()},
             bad_gradients=bad_gradients,
-            batch=to_plain(_without_elements(self._batch)),
+            batch=to_plain(self._batch),
             state_dict=state,
             teacher_temp=getattr(getattr(model, 'target_generator', None), 'teacher_temp', None),
             random_state=dict(seed=runner.seed, rank=get_rank(), **self._random_state),
             model_cfg=to_plain(runner.cfg.get('model')),
         )
-
-
-def _without_elements(value: Any) -> Any:
-    """Data samples of a batch become dicts."""
-    if isinstance(value, BaseDataElement):
-        return value.to_dict()
-    if isinstance(value, dict):
-        return {key: _without_elements(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_elements(item) for item in value]
-    return value

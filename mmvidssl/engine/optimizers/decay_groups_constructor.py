@@ -1,4 +1,4 @@
-"""Which parameters decay."""
+"""Parameter groups with and without weight decay."""
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIMIZERS

@@ -74,12 +74,12 @@ def test_another_layer(video, tmp_path):
 
 
 def test_refuses_a_layer_that_is_not_there(video, tmp_path):
-    with pytest.raises(ValueError, match=r"prefix='neck.last'\) finds no parameter.*'neck'"):
+    with pytest.raises(ValueError, match="'neck.last'.*'neck'"):
         run(video, tmp_path, prefix='neck.last')
 
 
 def test_refuses_a_negative_length():
-    with pytest.raises(ValueError, match='num_epochs must not be negative, got -1'):
+    with pytest.raises(ValueError, match='num_epochs .*got -1'):
         HOOKS.build(dict(type='mmvidssl.FreezeLastLayerHook', num_epochs=-1))
 
 
@@ -87,5 +87,5 @@ def test_refuses_to_count_epochs_in_a_loop_without(video, tmp_path):
     cfg = tiny_cfg(video, tmp_path, param_scheduler=None)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
     cfg.custom_hooks = [dict(type='FreezeLastLayerHook')]
-    with pytest.raises(ValueError, match='num_epochs=1.*Set by_epoch=False'):
+    with pytest.raises(ValueError, match='num_epochs=1.*by_epoch=False'):
         train(cfg)
