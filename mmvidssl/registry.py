@@ -1,95 +1,42 @@
 """Registries of mmvidssl: children of MMEngine's, all in the scope ``mmvidssl``.
 
-Each imports the modules in its ``locations`` when something is first built from it, so that
-importing this file is quick and pulls in none of the sibling OpenMMLab packages.
+Each imports the module in its ``locations`` when something is first built from it, so that
+importing this file is quick and pulls in none of the sibling OpenMMLab packages. Some register
+nothing: where the default scope has no such registry, MMEngine warns in every run.
 """
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import LOOPS as MMENGINE_LOOPS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
-from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine import registry as mmengine
 from mmengine.registry import Registry
 
+
+def _child(parent: Registry, location: str) -> Registry:
+    return Registry(parent.name, parent=parent, scope='mmvidssl', locations=[location])
+
+
 # Pillar 1: from disk to a batch
-DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope='mmvidssl', locations=['mmvidssl.datasets']
-)
-DATA_SAMPLERS = Registry(
-    'data sampler',
-    parent=MMENGINE_DATA_SAMPLERS,
-    scope='mmvidssl',
-    locations=['mmvidssl.datasets.samplers'],
-)
-TRANSFORMS = Registry(
-    'transform',
-    parent=MMENGINE_TRANSFORMS,
-    scope='mmvidssl',
-    locations=['mmvidssl.datasets.transforms'],
-)
+DATASETS = _child(mmengine.DATASETS, 'mmvidssl.datasets')
+DATA_SAMPLERS = _child(mmengine.DATA_SAMPLERS, 'mmvidssl.datasets.samplers')
+TRANSFORMS = _child(mmengine.TRANSFORMS, 'mmvidssl.datasets.transforms')
 # Functions that batch samples; a data loader's config names them 'mmvidssl.<function>'
-FUNCTIONS = Registry(
-    'function', parent=MMENGINE_FUNCTIONS, scope='mmvidssl', locations=['mmvidssl.datasets']
-)
+FUNCTIONS = _child(mmengine.FUNCTIONS, 'mmvidssl.datasets')
 VIDEO_READERS = Registry('video reader', scope='mmvidssl', locations=['mmvidssl.datasets.readers'])
 
 # Pillar 2: functions of inputs and state
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmvidssl', locations=['mmvidssl.models'])
+MODELS = _child(mmengine.MODELS, 'mmvidssl.models')
 
 # Pillar 3: time
-HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='mmvidssl', locations=['mmvidssl.engine.hooks']
+HOOKS = _child(mmengine.HOOKS, 'mmvidssl.engine.hooks')
+LOOPS = _child(mmengine.LOOPS, 'mmvidssl.engine')
+OPTIMIZERS = _child(mmengine.OPTIMIZERS, 'mmvidssl.engine.optimizers')
+OPTIM_WRAPPERS = _child(mmengine.OPTIM_WRAPPERS, 'mmvidssl.engine.optimizers')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    mmengine.OPTIM_WRAPPER_CONSTRUCTORS, 'mmvidssl.engine.optimizers'
 )
-LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmvidssl', locations=['mmvidssl.engine'])
-OPTIMIZERS = Registry(
-    'optimizer',
-    parent=MMENGINE_OPTIMIZERS,
-    scope='mmvidssl',
-    locations=['mmvidssl.engine.optimizers'],
-)
-OPTIM_WRAPPERS = Registry(
-    'optim wrapper',
-    parent=MMENGINE_OPTIM_WRAPPERS,
-    scope='mmvidssl',
-    locations=['mmvidssl.engine.optimizers'],
-)
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optim wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='mmvidssl',
-    locations=['mmvidssl.engine.optimizers'],
-)
-PARAM_SCHEDULERS = Registry(
-    'parameter scheduler',
-    parent=MMENGINE_PARAM_SCHEDULERS,
-    scope='mmvidssl',
-    locations=['mmvidssl.engine.schedulers'],
-)
+PARAM_SCHEDULERS = _child(mmengine.PARAM_SCHEDULERS, 'mmvidssl.engine.optimizers')
 
 # Pillar 4: numbers
-METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='mmvidssl', locations=['mmvidssl.evaluation']
-)
+METRICS = _child(mmengine.METRICS, 'mmvidssl.evaluation')
 
 # Pillar 5: pictures
-VISUALIZERS = Registry(
-    'visualizer',
-    parent=MMENGINE_VISUALIZERS,
-    scope='mmvidssl',
-    locations=['mmvidssl.visualization'],
-)
-VISBACKENDS = Registry(
-    'vis_backend',
-    parent=MMENGINE_VISBACKENDS,
-    scope='mmvidssl',
-    locations=['mmvidssl.visualization'],
-)
+VISUALIZERS = _child(mmengine.VISUALIZERS, 'mmvidssl.visualization')
+VISBACKENDS = _child(mmengine.VISBACKENDS, 'mmvidssl.visualization')

@@ -8,7 +8,7 @@ import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::'
 # isort: split
 from mmengine.runner import Runner
 
-from mmvidssl.utils.data_files import check_data_files
+from mmvidssl.data_checks import check_config
 from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
@@ -27,7 +27,7 @@ def main() -> None:
     try:
         cfg = load_run_config(args)
         cfg.load_from = existing_file(args.checkpoint, 'checkpoint')
-        check_data_files(cfg, parts=['test'])
+        check_config(cfg, parts=['test'])
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:

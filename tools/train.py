@@ -10,10 +10,9 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner
 
+from mmvidssl.data_checks import check_config
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files, check_trainable
-from mmvidssl.utils.coco_classes import check_detection_data
-from mmvidssl.utils.data_files import check_data_files
 from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
 
@@ -67,8 +66,7 @@ def main() -> None:
         set_resume(cfg, args.resume)
         check_trainable(cfg)
         check_pretrained_files(cfg)
-        check_data_files(cfg)
-        check_detection_data(cfg)
+        check_config(cfg)
         if args.amp:
             use_mixed_precision(cfg.optim_wrapper, get_device())
         elif fit_to_device(cfg.optim_wrapper, get_device(), cfg.get('default_scope') != 'mmdet'):

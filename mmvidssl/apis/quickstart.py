@@ -13,7 +13,7 @@ from mmengine.runner import Runner, set_random_seed
 from mmvidssl.datasets.readers.base import check_video_file
 
 from .converters.publish import publish_model
-from .init_model import init_model
+from .model import init_model
 from .quickstart_report import describe, draw_loss, draw_objects, write_summary
 from .segment_knn import SegmentKNN, make_segment_knn
 from .short_run import QuietRunner, choose_fastest, set_max_iters

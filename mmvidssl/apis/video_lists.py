@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmvidssl.data_checks import CLASS_FILE
 from mmvidssl.datasets.list_files import RAW_VIDEO_SUFFIXES, find_files
 from mmvidssl.utils.atomic_file import atomic_path
-from mmvidssl.utils.class_file import CLASS_FILE
 
 NUM_SHOWN = 3
 

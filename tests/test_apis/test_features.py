@@ -228,7 +228,7 @@ def test_maskfeat_is_initialised_from_config_and_checkpoint(maskfeat, tmp_path):
         assert torch.equal(value, maskfeat.state_dict()[name]), name
     weights = {k: v for k, v in maskfeat.state_dict().items() if not k.endswith('rel_pos_h')}
     torch.save(weights, tmp_path / 'part.pth')
-    with pytest.raises(ValueError, match='part.pth .*MaskFeat: 3 of'):
+    with pytest.raises(ValueError, match='MaskFeat: 3 of its'):
         init_model(config, tmp_path / 'part.pth')
 
 

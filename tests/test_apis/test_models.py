@@ -15,6 +15,7 @@ from mmvidssl.apis import (
     track_objects,
 )
 from mmvidssl.models.utils import resize_pos_embed
+from tests.utils_export import write
 from tests.utils_model import backbone_cfg, dora_cfg
 
 DIMS = 24
@@ -65,7 +66,7 @@ def test_missing_weights_of_the_backbone_are_named(config, trained, tmp_path):
     weights = load_weights(trained)
     del weights['backbone.cls_token']
     torch.save(dict(state_dict=weights), tmp_path / 'part.pth')
-    with pytest.raises(ValueError, match=r'part.pth does not(.|\n)* backbone.cls_token: not in'):
+    with pytest.raises(ValueError, match=r'part.pth (?s:.)*cls_token: miss'):
         init_model(config, tmp_path / 'part.pth')
 
 
@@ -103,10 +104,8 @@ def test_a_released_file_is_to_be_converted(trained, tmp_path, way):
     )
     with pytest.raises(ValueError) as error:
         calls[way]()
-    assert str(error.value).startswith(
-        f"{path} holds no state_dict, only teacher, student, epoch. It is a file of DoRA's, DINO's "
-        "or iBOT's code: convert it with tools/model_converters/dora_to_mmvidssl.py."
-    )
+    assert str(path) in str(error.value) and 'only teacher, student, epoch' in str(error.value)
+    assert 'tools/model_converters/' in str(error.value)
 
 
 def test_features_are_class_tokens_of_normalised_frames(config, trained, frames):
@@ -153,7 +152,7 @@ def test_a_published_teacher_is_no_student(config, trained, tmp_path):
     ):
         call(None)
         call('teacher')
-        with pytest.raises(ValueError, match=f'{teacher} is the published backbone of a teacher'):
+        with pytest.raises(ValueError, match=teacher.name):
             call('student')
     student = publish_model(trained, tmp_path / 'student.pth', 'student')
     init_model(classifier(), student, role='student')
@@ -199,7 +198,7 @@ def test_a_downstream_model_takes_the_teacher_unless_told_otherwise(trained, lin
     assert_backbone_is(init_model(classifier(), trained), weights, 'teacher.backbone.')
     assert "ImageClassifier has one backbone and takes the teacher's" in lines[-1]
     assert_backbone_is(init_model(classifier(), trained, role='student'), weights, 'backbone.')
-    with pytest.raises(ValueError, match="role must be one of .* got 'both'"):
+    with pytest.raises(ValueError, match="got 'both'"):
         init_model(classifier(), trained, role='both')
 
 
@@ -208,13 +207,13 @@ def test_a_downstream_model_is_initialised_whole_or_refused(trained, tmp_path, l
     config = classifier(checkpoint=str(trained), prefix='teacher.backbone.')
     assert_backbone_is(init_model(config), weights, 'teacher.backbone.')
     assert '30 of 30 tensors loaded from' in lines[-1]
-    with pytest.raises(ValueError, match="no weight of .* begins with 'model.'"):
+    with pytest.raises(ValueError, match="prefix 'model.'"):
         init_model(classifier(checkpoint=str(trained), prefix='model.'))
-    with pytest.raises(FileNotFoundError, match='model.backbone.init_cfg: none.pth does not exist'):
+    with pytest.raises(FileNotFoundError, match='backbone.init_cfg: none.pth'):
         init_model(classifier(checkpoint='none.pth', prefix='backbone.'))
     del weights['teacher.backbone.layers.1.ln1.bias']
     torch.save(weights, tmp_path / 'part.pth')
-    with pytest.raises(ValueError, match='layers.1.ln1.bias: not in the file'):
+    with pytest.raises(ValueError, match='layers.1.ln1.bias: missing'):
         init_model(classifier(checkpoint=str(tmp_path / 'part.pth'), prefix='teacher.backbone.'))
 
 
@@ -228,7 +227,7 @@ def test_what_a_model_does_not_take_is_told(trained, monkeypatch):
             self.weight.data *= 1.001
 
     monkeypatch.setattr(torch.nn.Module, '_load_from_state_dict', rounded)
-    with pytest.raises(RuntimeError, match='8 of 30 tensors are not those of .*iter_3.pth'):
+    with pytest.raises(RuntimeError, match='8 of 30 .*iter_3.pth'):
         init_model(classifier(), trained)
 
 
@@ -237,7 +236,7 @@ def test_what_a_config_lets_be_new(trained):
     config.model.backbone.update(out_type='avg_featmap', final_norm=False)
     for checkpoint in (None, trained):
         config.custom_hooks = []
-        with pytest.raises(ValueError, match='ln2.weight: not in the file'):
+        with pytest.raises(ValueError, match='ln2.weight: missing'):
             init_model(config, checkpoint)
         config.custom_hooks = [dict(type='mmvidssl.PretrainedReportHook', allow_new=['ln2.*'])]
         init_model(config, checkpoint)
@@ -247,3 +246,33 @@ def test_the_model_inside_a_test_by_many_views(trained):
     config = classifier()
     config.model = dict(type='AverageClsScoreTTA', module=config.model)
     assert_backbone_is(init_model(config, trained), load_weights(trained), 'teacher.backbone.')
+
+
+def test_backbone_alone_is_loaded_whole_or_refused(tmp_path):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    for role in ('teacher', 'student'):
+        backbone = init_backbone(backbone_cfg(), tmp_path / 'run.pth', role)
+        wanted = model.teacher.backbone if role == 'teacher' else model.backbone
+        for name, value in backbone.state_dict().items():
+            assert torch.equal(value, wanted.state_dict()[name])
+    assert not backbone.training
+    deeper = backbone_cfg()
+    deeper['arch'] = dict(deeper['arch'], num_layers=3)
+    with pytest.raises(ValueError, match='DINOViT(?s:.)*layers.2.ln1'):
+        init_backbone(deeper, tmp_path / 'run.pth')
+    with pytest.raises(ValueError, match='run.pth(?s:.)*patch_embed'):
+        init_backbone(backbone_cfg(patch_size=16), tmp_path / 'run.pth')
+    shallow = backbone_cfg()
+    shallow['arch'] = dict(shallow['arch'], num_layers=1)
+    with pytest.raises(ValueError, match='run.pth(?s:.)*layers.1.*: unexp'):
+        init_backbone(shallow, tmp_path / 'run.pth')
+
+
+def test_a_norm_that_options_leave_out_is_unexpected(tmp_path, lines):
+    model = write(dora_cfg(), tmp_path / 'run.pth')
+    backbone = init_backbone(
+        backbone_cfg(final_norm=False, out_indices=[0, 1], out_type='featmap'), tmp_path / 'run.pth'
+    )
+    for name, value in backbone.state_dict().items():
+        assert torch.equal(value, model.teacher.backbone.state_dict()[name])
+    assert '2 unexpected (ln1.weight, ln1.bias)' in lines[-1]

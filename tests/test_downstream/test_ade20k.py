@@ -188,5 +188,5 @@ def test_both_tests_are_of_the_same_model(name):
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.misfits and not coverage.new and not coverage.left_over
+    assert not coverage.mismatched and not coverage.missing and not coverage.unexpected
     assert coverage.interpolated == {'pos_embed': ((1, 197, 384), (1, 1 + 32 * 32, 384))}

@@ -41,8 +41,8 @@ def test_configs_say_what_they_are(name):
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.new
-    assert not coverage.misfits
+    assert not coverage.missing
+    assert not coverage.mismatched
 
 
 def test_boxes_are_cut_out_where_they_are():

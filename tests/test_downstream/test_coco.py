@@ -171,13 +171,15 @@ def test_recipe_is_that_of_ibot(name, decay, length, steps):
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.misfits
+    assert not coverage.mismatched
     if is_mvit(name):
-        assert coverage.new == [f'norm{n}.{part}' for n in range(3) for part in ('weight', 'bias')]
+        assert coverage.missing == [
+            f'norm{n}.{part}' for n in range(3) for part in ('weight', 'bias')
+        ]
         assert set(coverage.renamed) == {'norm3.weight', 'norm3.bias'}
         assert all('.rel_pos_' in key for key in coverage.interpolated)
-        assert coverage.left_over == ['mask_token']
+        assert coverage.unexpected == ['mask_token']
     else:
-        assert not coverage.new
+        assert not coverage.missing
         assert coverage.interpolated == {'pos_embed': ((1, 197, 384), (1, 1 + 50 * 63, 384))}
-        assert coverage.left_over == ['ln1.weight', 'ln1.bias']
+        assert coverage.unexpected == ['ln1.weight', 'ln1.bias']

@@ -44,11 +44,11 @@ def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
     # the norm after the mean is new with the classifier, as in the released code
-    assert coverage.new == ([] if is_probe(name) else ['ln2.weight', 'ln2.bias'])
-    assert not coverage.misfits
+    assert coverage.missing == ([] if is_probe(name) else ['ln2.weight', 'ln2.bias'])
+    assert not coverage.mismatched
     assert not coverage.interpolated
     expected = [] if is_probe(name) else ['mask_token', 'ln1.weight', 'ln1.bias']
-    assert set(coverage.left_over) == set(expected)
+    assert set(coverage.unexpected) == set(expected)
 
 
 @pytest.mark.parametrize(

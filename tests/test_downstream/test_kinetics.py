@@ -125,8 +125,8 @@ def test_full_models_take_the_weights_of_the_configs_they_name(name):
     """All tensors but those of another place in the file, at full size."""
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.new
-    assert not coverage.misfits
+    assert not coverage.missing
+    assert not coverage.mismatched
     if 'dora' in name:
         assert not coverage.interpolated
         return

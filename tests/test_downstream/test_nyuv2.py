@@ -109,5 +109,5 @@ def test_trains_and_evaluates(name, nyuv2, pretrained, tmp_path):
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.misfits and not coverage.new and not coverage.left_over
-    assert len(coverage.as_saved) == coverage.num_tensors  # positions are those of pretraining
+    assert not coverage.mismatched and not coverage.missing and not coverage.unexpected
+    assert not coverage.interpolated  # positions are those of pretraining

@@ -12,7 +12,7 @@ import torch
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmvidssl.apis import init_model, publish_model
-from mmvidssl.utils.data_files import check_data_files
+from mmvidssl.data_checks import check_config
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
 from tests.test_downstream import test_ade20k, test_coco, utils, utils_dense
 from tests.test_downstream.utils_dense import metrics_of, write_coco, write_masks
@@ -99,7 +99,7 @@ def test_published_file(title, monkeypatch, tmp_path):
     page = Instructions(title)
     weights = publish_model(utils.write_vit_checkpoint(tmp_path / 'run.pth'), tmp_path / 'vit.pth')
     cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
-    with pytest.raises(ValueError, match="Set model.backbone.init_cfg.prefix='backbone.'"):
+    with pytest.raises(ValueError, match="nearest prefix is 'backbone.'"):
         init_model(cfg)
     monkeypatch.setenv('PREFIX', 'backbone.')
     cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
@@ -114,16 +114,16 @@ def test_images_of_another_suffix(monkeypatch, tmp_path):
     for path in page.paths:
         utils_dense.write_image(tmp_path / path / '0.png', np.zeros((8, 8, 3), np.uint8))
     cfg = page.config(monkeypatch, tmp_path)
-    message = r'data_prefix.img_path: .*/images/train has no file .*img_suffix=.png'
+    message = r'img_path: .*/images/train .*img_suffix'
     with pytest.raises(ValueError, match=message):
-        check_data_files(cfg)
+        check_config(cfg)
     with pytest.raises(ValueError, match=message.replace('train', 'val')):
-        check_data_files(cfg, parts=['test'])
+        check_config(cfg, parts=['test'])
     init_default_scope('mmseg')
     with pytest.raises(ValueError, match='at least one array'):
         DATASETS.build(dict(cfg.train_dataloader.dataset, pipeline=[]))
     monkeypatch.setenv('IMG_SUFFIX', '.png')
-    check_data_files(page.config(monkeypatch, tmp_path))
+    check_config(page.config(monkeypatch, tmp_path))
 
 
 def test_a_shorter_run(monkeypatch, tmp_path):

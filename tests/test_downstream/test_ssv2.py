@@ -36,8 +36,8 @@ def test_configs_say_what_they_are(name):
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
-    assert not coverage.new
-    assert not coverage.misfits
+    assert not coverage.missing
+    assert not coverage.mismatched
 
 
 @pytest.fixture(scope='module')

@@ -1,24 +1,36 @@
 """Checkpoints: plain, whole, and of the right model."""
 
-from .atomic_backend import AtomicBackend
 from .coverage import Coverage, find_coverage
-from .fit import check_checkpoint_fits
-from .latest import LAST_CHECKPOINT, find_resumable
-from .pending_gradients import collect_gradients, restore_gradients
-from .plain_state import pack_message_hub, unpack_message_hub
-from .pretrained import check_arrival, drop_sources, examine, examine_all, find_sources
-from .schedules import restart_schedules
-from .start import Start, examine_start
-from .weights_file import UnsafeCheckpointError, read_content, read_plain, read_weights
+from .files import (
+    AtomicBackend,
+    UnsafeCheckpointError,
+    pack_message_hub,
+    read_content,
+    read_plain,
+    read_weights,
+    to_plain,
+    unpack_message_hub,
+)
+from .matching import Start, check_loaded, drop_sources, examine, examine_all, examine_start
+from .report import Source, report
+from .resume import (
+    LAST_CHECKPOINT,
+    check_checkpoint_fits,
+    collect_gradients,
+    find_resumable,
+    restart_schedules,
+    restore_gradients,
+)
 
 __all__ = [
     'LAST_CHECKPOINT',
     'AtomicBackend',
     'Coverage',
+    'Source',
     'Start',
     'UnsafeCheckpointError',
-    'check_arrival',
     'check_checkpoint_fits',
+    'check_loaded',
     'collect_gradients',
     'drop_sources',
     'examine',
@@ -26,12 +38,13 @@ __all__ = [
     'examine_start',
     'find_coverage',
     'find_resumable',
-    'find_sources',
     'pack_message_hub',
     'read_content',
     'read_plain',
     'read_weights',
+    'report',
     'restart_schedules',
     'restore_gradients',
+    'to_plain',
     'unpack_message_hub',
 ]

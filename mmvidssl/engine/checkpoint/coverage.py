@@ -16,37 +16,35 @@ COUNTER = 'num_batches_tracked'
 
 @dataclass
 class Coverage:
-    """What a module would have if it loaded some weights, name by name.
+    """What a module would load from some weights, name by name.
 
     Attributes:
-        arrived: What each tensor of the module would be, conversions of the module's own included.
-        as_saved: Names of those that are the file's as they are.
+        loaded: What each tensor of the module would be, conversions of the module's own included.
         renamed: The name in the file by the name in the module, where the module renames.
         interpolated: Shapes of those that the module interpolates (or cuts) to its own.
         converted: Names of those that the module changes otherwise.
-        misfits: Shapes of those that are of another shape, and so are not loaded.
-        new: Names of those that are not in the file.
+        missing: Names in the module that are not in the file.
+        mismatched: Shapes of those that are of another shape, and so are not loaded.
+        unexpected: Names in the file that the module does not take.
         defaults: Names of counters of batches (``num_batches_tracked``) that are not in the file;
             torch's batch norm does without, or makes them up, so they tell nothing of a file.
-        left_over: Names in the file that the module does not take.
-        elsewhere: Other prefixes under which the file has the same names: another role's weights.
+        other_prefixes: Under which the file has the same names: another role's weights.
     """
 
-    arrived: dict[str, Tensor] = field(default_factory=dict)
-    as_saved: list[str] = field(default_factory=list)
+    loaded: dict[str, Tensor] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     interpolated: dict[str, Shapes] = field(default_factory=dict)
     converted: list[str] = field(default_factory=list)
-    misfits: dict[str, Shapes] = field(default_factory=dict)
-    new: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    mismatched: dict[str, Shapes] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
     defaults: list[str] = field(default_factory=list)
-    left_over: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
+    other_prefixes: list[str] = field(default_factory=list)
 
     @property
     def num_tensors(self) -> int:
         """Of the module, but for ``defaults``."""
-        return len(self.arrived) + len(self.misfits) + len(self.new)
+        return len(self.loaded) + len(self.mismatched) + len(self.missing)
 
 
 def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
@@ -62,35 +60,32 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
     Raises:
         ValueError: if the module fails to convert weights to its own shapes.
     """
-    arrived = _rehearse(module, weights)
+    rehearsed = _rehearse(module, weights)
     origins = {id(value): name for name, value in weights.items()}
     coverage = Coverage()
     taken = set()
     for name, own in module.state_dict().items():
-        is_given = name in weights or id(arrived.get(name)) in origins
-        if name.endswith(COUNTER) and not is_given:
+        value = rehearsed.get(name)
+        if name.endswith(COUNTER) and name not in weights and id(value) not in origins:
             coverage.defaults.append(name)
             continue
-        if name not in arrived:
-            coverage.new.append(name)
+        if value is None:
+            coverage.missing.append(name)
             continue
-        value = arrived[name]
-        is_saved = value is weights.get(name)
-        origin = name if is_saved else origins.get(id(value), name)
+        is_same = value is weights.get(name)
+        origin = name if is_same else origins.get(id(value), name)
         taken.add(origin)
         if value.shape != own.shape:
-            coverage.misfits[name] = tuple(value.shape), tuple(own.shape)
+            coverage.mismatched[name] = tuple(value.shape), tuple(own.shape)
             continue
-        coverage.arrived[name] = value
-        if is_saved:
-            coverage.as_saved.append(name)
-        elif origin != name:
+        coverage.loaded[name] = value
+        if origin != name:
             coverage.renamed[name] = origin
         elif name in weights and weights[name].shape != value.shape:
             coverage.interpolated[name] = tuple(weights[name].shape), tuple(value.shape)
-        else:
+        elif not is_same:
             coverage.converted.append(name)
-    coverage.left_over = [name for name in weights if name not in taken]
+    coverage.unexpected = [name for name in weights if name not in taken]
     return coverage
 
 
@@ -98,14 +93,14 @@ def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Ten
     """What each parameter and buffer would be given, in whatever shape."""
     tensors = (*module.parameters(), *module.buffers())
     shell = copy.deepcopy(module, {id(tensor): _without_memory(tensor) for tensor in tensors})
-    arrived: dict[str, Tensor] = {}
+    given: dict[str, Tensor] = {}
 
     def visit(part: nn.Module, state: dict[str, Tensor], prefix: str) -> None:
         part = part.module if is_model_wrapper(part) else part
         part._load_from_state_dict(state, prefix, {}, True, [], [], [])
         for name in (*part._parameters, *part._buffers):
             if prefix + name in state:
-                arrived[prefix + name] = state[prefix + name]
+                given[prefix + name] = state[prefix + name]
         for name, child in part._modules.items():
             if child is not None:
                 inner = f'{prefix}{name}.'
@@ -120,7 +115,7 @@ def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Ten
                 f'{type(module).__name__} cannot convert the weights to its own shapes '
                 f'({type(error).__name__}: {error})'
             ) from error
-    return arrived
+    return given
 
 
 def _without_memory(tensor: Tensor) -> Tensor:

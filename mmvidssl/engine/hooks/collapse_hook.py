@@ -1,4 +1,4 @@
-"""A collapse is seen within minutes, not after three days."""
+"""Tell when what ``HealthHook`` measures says that the model collapses."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..unwrap import unwrap_model
+from ..utils import unwrap_model
 from .health_hook import HealthHook
 
 ACTIONS = ('warn', 'stop')
@@ -35,9 +35,8 @@ class CollapseHook(Hook):
       ``min_rank``, or what it has above one has fallen below ``rank_drop`` times its best since the
       grace period.
 
-    Each is judged by its mean over the last measurements. It is told once, with the iteration that
-    it is seen since; after a recovery, which is told as well, it may be told again. All processes
-    see the same numbers, so that they stop together.
+    Each is judged by its mean over the last measurements and told once, with the iteration that it
+    is seen since; so is its end. All processes see the same numbers, so that they stop together.
 
     Args:
         window: Number of measurements (of ``HealthHook``) to average.
@@ -45,11 +44,11 @@ class CollapseHook(Hook):
         grace: Iterations at the beginning that are not judged: a model that has learned nothing
             looks collapsed.
         action: ``'warn'``, or ``'stop'`` to end the run with an error as well.
-        uniform_tol: See above; a share of ``ln K``.
-        one_prototype_tol: Likewise.
-        min_rank: See above. One is a complete collapse; 0 switches it off.
-        rank_drop: See above; 0 switches it off.
-        min_spread: See above; 0 switches it off.
+        uniform_tol: See above; a share of ``ln K``. Like all of the following, 0 switches it off.
+        one_prototype_tol: See above; a share of ``ln K``.
+        min_rank: See above. One is a complete collapse.
+        rank_drop: See above.
+        min_spread: See above.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -79,13 +78,8 @@ class CollapseHook(Hook):
                 'CollapseHook needs window >= 1, patience >= 1 and grace >= 0, got '
                 f'window={window}, patience={patience} and grace={grace}'
             )
-        shares = dict(
-            uniform_tol=uniform_tol,
-            one_prototype_tol=one_prototype_tol,
-            rank_drop=rank_drop,
-            min_spread=min_spread,
-        )
-        for name, value in shares.items():
+        shares = dict(uniform_tol=uniform_tol, one_prototype_tol=one_prototype_tol)
+        for name, value in dict(shares, rank_drop=rank_drop, min_spread=min_spread).items():
             if not 0 <= value < 1:
                 raise ValueError(f'{name} is a share and lies in [0, 1), got {value}')
         self.window, self.patience, self.grace, self.action = window, patience, grace, action
@@ -125,53 +119,43 @@ class CollapseHook(Hook):
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
         """Every symptom, seen or not, in recent means of whatever health scalars there are."""
         if 'teacher_entropy' in means:
-            yield from self._examine_targets(means)
+            entropy, mean_target = means['teacher_entropy'], means['teacher_batch_entropy']
+            most = entropy + means['teacher_kl']
+            yield Symptom(
+                'uniform targets',
+                entropy > (1 - self.uniform_tol) * most,
+                f'teacher_entropy is {entropy:.4f} of at most ln K = {most:.4f}, so the targets '
+                'say nothing',
+                'a lower teacher_temp, a smaller center_momentum, a lower learning rate, '
+                'norm_last_layer=True, a larger batch',
+            )
+            yield Symptom(
+                'one prototype',
+                mean_target < self.one_prototype_tol * most,
+                f'teacher_batch_entropy is {mean_target:.4f} of at most ln K = {most:.4f}, so all '
+                'frames get the same target',
+                'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen '
+                'last layer for longer, a lower learning rate, a larger batch',
+            )
         if 'spread' in means:
-            yield self._examine_predictions(means['spread'])
-        for name, value in means.items():
-            if name.startswith('rank_'):
-                yield self._examine_rank(name, value)
-
-    def _examine_targets(self, means: dict[str, float]) -> Iterator[Symptom]:
-        seen, mean_target = means['teacher_entropy'], means['teacher_batch_entropy']
-        most = seen + means['teacher_kl']
-        yield Symptom(
-            'uniform targets',
-            seen > (1 - self.uniform_tol) * most,
-            f'teacher_entropy is {seen:.4f} of at most ln K = {most:.4f}, so the targets say '
-            'nothing',
-            'a lower teacher_temp, a smaller center_momentum, a lower learning rate, '
-            'norm_last_layer=True, a larger batch',
-        )
-        yield Symptom(
-            'one prototype',
-            mean_target < self.one_prototype_tol * most,
-            f'teacher_batch_entropy is {mean_target:.4f} of at most ln K = {most:.4f}, so all '
-            'frames get the same target',
-            'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen last '
-            'layer for longer, a lower learning rate, a larger batch',
-        )
-
-    def _examine_predictions(self, spread: float) -> Symptom:
-        return Symptom(
-            'one prediction',
-            spread < self.min_spread,
-            f'the predictions vary {spread:.4f} times as much as the targets, so all masked '
-            'tokens get the same',
-            'a lower learning rate, a longer warm-up, a lower mask_ratio; and look at the targets: '
-            'are there any edges in the clips?',
-        )
-
-    def _examine_rank(self, name: str, rank: float) -> Symptom:
-        best = self._best_rank[name] = max(rank, self._best_rank.get(name, 0.0))
-        return Symptom(
-            name,
-            rank < max(self.min_rank, 1 + self.rank_drop * (best - 1)),
-            f'the effective rank of the features is {rank:.3f} (best so far {best:.3f}), so '
-            'different frames look alike',
-            'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
-            'less weight decay, a larger batch',
-        )
+            yield Symptom(
+                'one prediction',
+                means['spread'] < self.min_spread,
+                f'the predictions vary {means["spread"]:.4f} times as much as the targets, so all '
+                'masked tokens get the same',
+                'a lower learning rate, a longer warm-up, a lower mask_ratio, clips with edges',
+            )
+        for name in filter(lambda name: name.startswith('rank_'), means):
+            rank = means[name]
+            best = self._best_rank[name] = max(rank, self._best_rank.get(name, 0.0))
+            yield Symptom(
+                name,
+                rank < max(self.min_rank, 1 + self.rank_drop * (best - 1)),
+                f'the effective rank of the features is {rank:.3f} (best so far {best:.3f}), so '
+                'different frames look alike',
+                'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
+                'less weight decay, a larger batch',
+            )
 
     def _follow(self, runner, symptom: Symptom) -> None:
         """Count a symptom, and tell its beginning and its end."""
@@ -193,7 +177,4 @@ class CollapseHook(Hook):
         )
         runner.logger.warning(message)
         if self.action == 'stop':
-            raise RuntimeError(
-                f"{message} Stopped (CollapseHook's action='stop'); the checkpoints of "
-                f'{runner.work_dir} are as they were.'
-            )
+            raise RuntimeError(f"{message} Stopped by CollapseHook's action='stop'.")

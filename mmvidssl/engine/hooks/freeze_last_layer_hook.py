@@ -4,8 +4,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..unwrap import unwrap_model
-from .epoch_check import check_loop_counts_epochs
+from ..utils import check_loop_counts_epochs, unwrap_model
 
 
 @HOOKS.register_module()

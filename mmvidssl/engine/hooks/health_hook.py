@@ -1,4 +1,4 @@
-"""Health in every log line."""
+"""Log the health figures that the model measures."""
 
 from functools import partial
 
@@ -8,8 +8,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..gradients import gradient_norm, is_step_skipped
-from ..unwrap import unwrap_model
+from ..utils import gradient_norm, is_step_skipped, unwrap_model
 
 NORM = 'train/grad_norm'
 

@@ -1,22 +1,18 @@
-"""A loss that is not a number ends the run, and leaves what is needed to see why."""
+"""Stop at a loss or gradient that is not finite, and save what is needed to see why."""
 
 import io
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from mmvidssl.registry import HOOKS
 
-from ..checkpoint import AtomicBackend
-from ..checkpoint.plain_state import to_plain
-from ..gradients import gradient_norm, is_step_skipped
-from ..unwrap import unwrap_model
+from ..checkpoint import AtomicBackend, to_plain
+from ..utils import gradient_norm, is_step_skipped, unwrap_model
 
 
 @HOOKS.register_module()
@@ -35,7 +31,7 @@ class NaNGuardHook(Hook):
     ``bad_gradients`` (names of parameters; none after skipped steps, whose gradients are gone by
     then), ``batch`` (as the data loader gave it), ``state_dict`` (before the step; buffers, such as
     the center, before the forward pass), ``teacher_temp``, ``random_state`` and ``model_cfg``.
-    ``mmvidssl.apis.replay_iteration`` computes the losses anew. With gradient accumulation a bad
+    ``mmvidssl.apis.replay_iteration`` computes the losses again. With gradient accumulation a bad
     gradient may stem from an earlier batch than the one saved.
 
     Args:
@@ -52,10 +48,7 @@ class NaNGuardHook(Hook):
 
     def __init__(self, max_skipped_steps: int = 20) -> None:
         if max_skipped_steps < 1:
-            raise ValueError(
-                f'NaNGuardHook needs max_skipped_steps >= 1 (optimizer steps), got '
-                f'{max_skipped_steps}'
-            )
+            raise ValueError(f'max_skipped_steps must be at least 1, got {max_skipped_steps}')
         self.max_skipped_steps = max_skipped_steps
         self._num_skipped = 0
         self._has_stepped = False
@@ -92,10 +85,7 @@ class NaNGuardHook(Hook):
         self._num_skipped = 0 if self._has_stepped else self._num_skipped + 1
         self._has_stepped = False
         if self._num_skipped >= self.max_skipped_steps:
-            what = (
-                f'the loss scaler has skipped {self._num_skipped} optimizer steps in a row, '
-                'because gradients were not finite at any scale'
-            )
+            what = f'the loss scaler has skipped {self._num_skipped} optimizer steps in a row'
             self._stop(runner, self._save(runner, what, []))
 
     def after_train(self, runner) -> None:
@@ -110,10 +100,7 @@ class NaNGuardHook(Hook):
         all_reduce(anywhere, op='max')
         if not anywhere.item():
             return
-        message = (
-            f'iteration {runner.iter + 1}: the losses of another process are not finite; its '
-            'message says where the iteration is saved. No parameter has been changed by it.'
-        )
+        message = f'iteration {runner.iter + 1}: the losses of another process are not finite'
         if is_bad.item():
             shown = ', '.join(f'{name}={value.item()}' for name, value in self._losses.items())
             message = self._save(runner, f'the losses are {shown}', [])
@@ -147,10 +134,7 @@ class NaNGuardHook(Hook):
             buffer = io.BytesIO()
             torch.save(self._describe(runner, bad_gradients), buffer)
             AtomicBackend().put(buffer.getvalue(), path)
-            saved = (
-                f'Saved as {path}. See it again with: python -c "from mmvidssl.apis import '
-                f"replay_iteration; print(replay_iteration('{path}'))\""
-            )
+            saved = f"Saved as {path}. See it again with mmvidssl.apis.replay_iteration('{path}')."
         except (OSError, TypeError) as error:
             saved = f'It could not be saved: {error}.'
         return (
@@ -167,20 +151,9 @@ class NaNGuardHook(Hook):
             epoch=runner.epoch + 1,
             losses={name: value.item() for name, value in self._losses.items()},
             bad_gradients=bad_gradients,
-            batch=to_plain(_without_elements(self._batch)),
+            batch=to_plain(self._batch),
             state_dict=state,
             teacher_temp=getattr(getattr(model, 'target_generator', None), 'teacher_temp', None),
             random_state=dict(seed=runner.seed, rank=get_rank(), **self._random_state),
             model_cfg=to_plain(runner.cfg.get('model')),
         )
-
-
-def _without_elements(value: Any) -> Any:
-    """Data samples of a batch become dicts."""
-    if isinstance(value, BaseDataElement):
-        return value.to_dict()
-    if isinstance(value, dict):
-        return {key: _without_elements(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_elements(item) for item in value]
-    return value

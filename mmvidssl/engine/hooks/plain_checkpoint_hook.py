@@ -1,4 +1,4 @@
-"""Checkpoints that open anywhere, and from which a run goes on exactly."""
+"""Write checkpoints as plain data, whole, with all that an exact resume needs."""
 
 import os.path as osp
 
@@ -20,7 +20,7 @@ from ..checkpoint import (
     restore_gradients,
     unpack_message_hub,
 )
-from ..unwrap import unwrap_model
+from ..utils import unwrap_model
 from .pretrained_report_hook import PretrainedReportHook, is_only_tested
 
 
@@ -33,20 +33,18 @@ class PlainCheckpointHook(CheckpointHook):
 
     - files are written to a temporary name, synced and renamed, ``last_checkpoint`` included, and
       older checkpoints are removed after that, so that a full disk leaves the previous one;
-    - a checkpoint of another architecture is refused when it is loaded or resumed, and one to start
-      from unless it covers the backbone (to test, all of the model); see :func:`examine_start`;
+    - a checkpoint of another model is not resumed, and one to start from must cover the backbone
+      (to test, all of the model); see :func:`examine_start`;
     - the position in the data is kept, if the training loop has one
       (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
-    - to resume automatically, the newest checkpoint serves if ``last_checkpoint`` or the file that
-      it names is missing.
+    - if ``last_checkpoint``, or the file that it names, is missing, the newest is resumed.
 
     Args:
         **kwargs: As MMEngine's ``CheckpointHook`` takes.
     """
 
     def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
-        backend_args = backend_args or dict(backend='atomic')
-        super().__init__(*args, backend_args=backend_args, **kwargs)
+        super().__init__(*args, backend_args=backend_args or dict(backend='atomic'), **kwargs)
         self._gradients: dict[str, Tensor] = {}
 
     def before_run(self, runner) -> None:
@@ -56,15 +54,12 @@ class PlainCheckpointHook(CheckpointHook):
             FileNotFoundError: if checkpoints were written, but all are gone.
         """
         if runner._resume and runner._load_from is None:
+            out_dir = self.out_dir
+            if out_dir is not None and out_dir != runner.work_dir:
+                # Where MMEngine's hook will write; it finds out only once training begins.
+                out_dir = osp.join(out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
             pattern = self.filename_tmpl.format('*')
-            out_dir = self._final_out_dir(runner)
             runner._load_from = find_resumable(runner.work_dir, pattern, out_dir)
-
-    def _final_out_dir(self, runner) -> str:
-        """Where MMEngine's hook will write; it finds out only once training begins."""
-        if self.out_dir is None or self.out_dir == runner.work_dir:
-            return runner.work_dir
-        return osp.join(self.out_dir, osp.basename(runner.work_dir.rstrip(osp.sep)))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Make the message hub plain; add what an exact resume needs."""
@@ -100,7 +95,7 @@ class PlainCheckpointHook(CheckpointHook):
         state_dict = checkpoint.get('state_dict', checkpoint)
         name = runner._load_from or 'the checkpoint'
         start = examine_start(model, state_dict, name, is_whole=is_only_tested(runner))
-        start.arrange_(checkpoint)
+        start.filter_checkpoint_(checkpoint)
         runner.logger.info(start.report())
 
     def _restore_position(self, runner, checkpoint: dict) -> None:
@@ -108,9 +103,8 @@ class PlainCheckpointHook(CheckpointHook):
         if 'train_loop' not in checkpoint:
             raise ValueError(
                 'the checkpoint does not say where in the data it was written, which '
-                f'{type(loop).__name__} needs. Resume it with the loop it was trained with '
-                "(MMEngine's EpochBasedTrainLoop or IterBasedTrainLoop), or start from its "
-                'weights (load_from without resume).'
+                f'{type(loop).__name__} needs. Resume it with the loop it was trained with, or '
+                'start from its weights (load_from without resume).'
             )
         loop.load_state_dict(checkpoint['train_loop'])
         iteration_then = meta['iter']

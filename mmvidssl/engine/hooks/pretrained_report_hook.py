@@ -1,4 +1,4 @@
-"""Pretrained weights that arrive whole, or training that does not begin."""
+"""Check that pretrained weights cover the model, before training begins."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,16 @@ from mmvidssl.registry import HOOKS
 
 from ..checkpoint import (
     Coverage,
+    Source,
     Start,
-    check_arrival,
+    check_loaded,
     drop_sources,
     examine_all,
     examine_start,
     read_weights,
+    report,
 )
-from ..checkpoint.coverage_text import Source, report
-from ..unwrap import unwrap_model
+from ..utils import unwrap_model
 
 
 @HOOKS.register_module()
@@ -28,16 +29,13 @@ class PretrainedReportHook(Hook):
     initialised, each module with such an ``init_cfg`` and its file are compared, and training is
     refused unless every tensor of the module is in the file, in its shape or in one that the module
     itself interpolates. Before the first iteration the tensors of the model are compared with those
-    of the file, to the bit, and a line says how many were loaded, which were interpolated, which
-    are new, and which of the file are left over.
+    of the file, to the bit, and a line says what was loaded, interpolated, missing and unexpected.
 
     Where a run starts from ``load_from``, that file takes the place of every such ``init_cfg`` of a
     module that it has weights of: theirs are not read and need not be there. It is examined and
     reported likewise: it must cover the model's backbone, or for a test all of the model. From a
-    training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's.
-
-    Works on the models of any library, with ``DistributedDataParallel`` too. What a resumed run
-    loads is left to ``PlainCheckpointHook``; it reads no file of an ``init_cfg``.
+    training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's. What a
+    resumed run loads is left to ``PlainCheckpointHook``; it reads no file of an ``init_cfg``.
 
     Args:
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
@@ -49,14 +47,10 @@ class PretrainedReportHook(Hook):
 
     def __init__(self, allow_new: Sequence[str] = ()) -> None:
         if isinstance(allow_new, str):
-            raise TypeError(
-                f'allow_new must be a list of patterns, got the string {allow_new!r}. '
-                f'Write [{allow_new!r}].'
-            )
+            raise TypeError(f'allow_new must be a list of patterns; write [{allow_new!r}]')
         self.allow_new = tuple(allow_new)
-        self._expected: list[tuple[Source, Coverage]] = []
         self._start: Start | None = None
-        self._started: Start | None = None
+        self._expected: list[tuple[Source, Coverage]] = []
         self._is_done = False
 
     def before_run(self, runner) -> None:
@@ -64,15 +58,17 @@ class PretrainedReportHook(Hook):
 
         Raises:
             FileNotFoundError: if a file is missing.
-            ValueError: if a file does not cover its module; says how and what to change.
+            ValueError: if a file does not cover its module.
         """
-        resumed = _find_resumed(runner)
-        if resumed is None and runner._load_from is not None:
+        model, load_from = unwrap_model(runner.model), runner._load_from
+        if runner._resume:
+            load_from = load_from or find_latest_checkpoint(runner.work_dir)
+        elif load_from is not None:
             is_tested = is_only_tested(runner)
             self._start = examine_start(
-                unwrap_model(runner.model),
-                read_weights(runner._load_from),
-                runner._load_from,
+                model,
+                read_weights(load_from),
+                load_from,
                 allow_new=() if is_tested else self.allow_new,
                 is_whole=is_tested,
             )
@@ -80,12 +76,11 @@ class PretrainedReportHook(Hook):
         if self._is_done or not isinstance(runner._train_loop, BaseLoop):
             return
         self._is_done = True
-        model, other = unwrap_model(runner.model), resumed or runner._load_from
-        if other is not None:
+        if load_from is not None:
             drop_sources(model, self._start.names if self._start else None)
-            runner.logger.info(f'weights come from {other}, in place of those of init_cfg')
+            runner.logger.info(f'weights come from {load_from}, in place of those of init_cfg')
         self._expected = examine_all(model, self.allow_new)
-        if not self._expected and other is None:
+        if not self._expected and load_from is None:
             runner.logger.warning(
                 "no module has init_cfg=dict(type='Pretrained', ...): nothing of the model is "
                 'pretrained'
@@ -93,11 +88,11 @@ class PretrainedReportHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Leave of a checkpoint to start from what the model takes."""
-        start, self._start = self._start, None
-        if start is not None:
-            start.arrange_(checkpoint)
-            self._started = start
-            runner.logger.info(start.report())
+        if self._start is not None:
+            self._start.filter_checkpoint_(checkpoint)
+            runner.logger.info(self._start.report())
+            self._expected.append((self._start.source, self._start.coverage))
+            self._start = None
 
     def before_train(self, runner) -> None:
         """Compare the model's tensors with what they should be, and report.
@@ -105,23 +100,14 @@ class PretrainedReportHook(Hook):
         Raises:
             RuntimeError: if a tensor is not what loading should have made it.
         """
-        started, self._started = self._started, None
-        if started is not None:
-            check_arrival(started.source, started.coverage)
-        expected, self._expected = self._expected, []
-        for source, coverage in expected:
-            check_arrival(source, coverage)
-            runner.logger.info(report(source, coverage))
+        for source, coverage in self._expected:
+            check_loaded(source, coverage)
+            if source.option:  # else it is told when it was loaded
+                runner.logger.info(report(source, coverage))
+        self._expected = []
 
 
 def is_only_tested(runner) -> bool:
     """Whether a runner validates or tests and does not train."""
     train, *others = (runner._train_loop, runner._val_loop, runner._test_loop)
     return not isinstance(train, BaseLoop) and any(isinstance(o, BaseLoop) for o in others)
-
-
-def _find_resumed(runner) -> str | None:
-    """The checkpoint that the run goes on from, if there is one."""
-    if not runner._resume:
-        return None
-    return runner._load_from or find_latest_checkpoint(runner.work_dir)

@@ -1,4 +1,4 @@
-"""Randomness that survives a resume."""
+"""Seed PyTorch before each iteration, so that a resumed run draws the same."""
 
 import numpy as np
 import torch

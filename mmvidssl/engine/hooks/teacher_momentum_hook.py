@@ -6,8 +6,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..gradients import is_step_skipped
-from ..unwrap import unwrap_model
+from ..utils import is_step_skipped, unwrap_model
 
 
 @HOOKS.register_module()

@@ -1,4 +1,4 @@
-"""Training that ends in time."""
+"""End training at a time limit."""
 
 import time
 

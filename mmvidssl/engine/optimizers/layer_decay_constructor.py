@@ -1,4 +1,4 @@
-"""Smaller steps for earlier blocks."""
+"""Layer-wise decay of the learning rate."""
 
 from torch import nn
 

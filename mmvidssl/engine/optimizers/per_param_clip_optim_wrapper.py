@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmvidssl.registry import OPTIM_WRAPPERS
 
-from .autocast_optim_wrapper import AutocastOptimWrapper
+from .mixed_precision import AutocastOptimWrapper
 
 
 def clip_grad_norm_per_param_(parameters: Sequence[Tensor], max_norm: float) -> Tensor:

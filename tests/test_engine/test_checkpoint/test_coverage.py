@@ -9,8 +9,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
-from mmvidssl.engine import find_coverage
-from mmvidssl.engine.checkpoint.coverage_text import Source, describe, find_prefixes, report
+from mmvidssl.engine import Source, find_coverage, report
+from mmvidssl.engine.checkpoint.report import find_prefixes
 from mmvidssl.models.utils import resize_pos_embed
 from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, noise
@@ -72,12 +72,12 @@ def test_rehearsal_is_what_mmengine_loads(saved, own):
         assert torch.equal(value, before[name]), 'the rehearsal changed the module'
     load_state_dict(module, weights, strict=False)
     after = module.state_dict()
-    for name, value in coverage.arrived.items():
+    for name, value in coverage.loaded.items():
         assert torch.equal(after[name], value), name
-    for name in (*coverage.new, *coverage.misfits):
+    for name in (*coverage.missing, *coverage.mismatched):
         assert torch.equal(after[name], before[name]), name
-    unloaded = {*coverage.misfits, *coverage.new, *coverage.defaults}
-    assert after.keys() == coverage.arrived.keys() | unloaded
+    unloaded = {*coverage.mismatched, *coverage.missing, *coverage.defaults}
+    assert after.keys() == coverage.loaded.keys() | unloaded
     assert coverage.num_tensors == len(after) - len(coverage.defaults)
 
 
@@ -89,34 +89,36 @@ def cover(name):
 
 def test_everything_as_it_is():
     weights, coverage = cover('same')
-    assert set(coverage.as_saved) == weights.keys()
-    assert not coverage.new and not coverage.left_over and not coverage.converted
+    assert coverage.loaded.keys() == weights.keys()
+    assert not coverage.missing and not coverage.unexpected and not coverage.converted
 
 
 def test_positions_of_another_size():
     weights, coverage = cover('another img_size')
     assert coverage.interpolated == {'pos_embed': ((1, 17, 24), (1, 37, 24))}
     expected = resize_pos_embed(weights['pos_embed'], (4, 4), (6, 6))
-    assert torch.equal(coverage.arrived['pos_embed'], expected)
+    assert torch.equal(coverage.loaded['pos_embed'], expected)
 
 
 def test_new_and_left_over():
-    assert cover('no last norm')[1].left_over == ['ln1.weight', 'ln1.bias']
-    assert cover('a norm of its own')[1].new == ['ln2.weight', 'ln2.bias']
-    assert 'cls_token' in cover('without class token')[1].left_over
+    assert cover('no last norm')[1].unexpected == ['ln1.weight', 'ln1.bias']
+    assert cover('a norm of its own')[1].missing == ['ln2.weight', 'ln2.bias']
+    assert 'cls_token' in cover('without class token')[1].unexpected
 
 
 def test_maskfeat_for_fine_tuning():
     _, coverage = cover('MaskFeat')
     assert coverage.renamed == {'norm2.weight': 'norm1.weight', 'norm2.bias': 'norm1.bias'}
     assert set(coverage.interpolated) == {f'blocks.3.attn.rel_pos_{side}' for side in ('h', 'w')}
-    assert coverage.left_over == ['mask_token'] and not coverage.new and not coverage.misfits
+    assert (
+        coverage.unexpected == ['mask_token'] and not coverage.missing and not coverage.mismatched
+    )
 
 
 def test_other_widths_do_not_fit():
     _, coverage = cover('another width')
-    assert coverage.misfits['layers.1.ffn.layers.0.0.weight'] == ((48, 24), (48, 12))
-    assert 'layers.2.ln1.weight' in coverage.new
+    assert coverage.mismatched['layers.1.ffn.layers.0.0.weight'] == ((48, 24), (48, 12))
+    assert 'layers.2.ln1.weight' in coverage.missing
 
 
 def test_tied_and_shared_tensors():
@@ -128,7 +130,7 @@ def test_tied_and_shared_tensors():
 
     weights = Tied().state_dict()
     coverage = find_coverage(Tied(), weights)
-    assert set(coverage.as_saved) == weights.keys() and not coverage.left_over
+    assert coverage.loaded.keys() == weights.keys() and not coverage.unexpected
 
 
 def test_counters_of_batches_that_loading_makes_up():
@@ -139,39 +141,41 @@ def test_counters_of_batches_that_loading_makes_up():
 
     weights = norm().state_dict()
     counted = find_coverage(norm(), weights)
-    assert counted.num_tensors == len(counted.arrived) == 7 and not counted.defaults
+    assert counted.num_tensors == len(counted.loaded) == 7 and not counted.defaults
     del weights['1.num_batches_tracked']
     coverage = find_coverage(norm(), weights)
-    assert coverage.num_tensors == len(coverage.arrived) == len(weights) == 6
-    assert coverage.defaults == ['1.num_batches_tracked'] and not coverage.new
+    assert coverage.num_tensors == len(coverage.loaded) == len(weights) == 6
+    assert coverage.defaults == ['1.num_batches_tracked'] and not coverage.missing
     foreign = find_coverage(norm(), {'conv.weight': torch.zeros(1)})
-    assert not foreign.arrived and len(foreign.new) == 6
+    assert not foreign.loaded and len(foreign.missing) == 6
 
 
 def test_a_module_that_fails_to_convert():
     module = build(backbone_cfg(), 1)
     weights = dict(module.state_dict(), pos_embed=torch.zeros(1, 15, 24))
-    with pytest.raises(ValueError, match='DINOViT cannot convert the weights to its own shapes'):
+    with pytest.raises(ValueError, match='DINOViT cannot convert'):
         find_coverage(module, weights)
 
 
 def test_prefixes():
-    keys = ['backbone.a.w', 'backbone.b', 'teacher.backbone.a.w', 'teacher.backbone.b', 'neck.b']
-    assert find_prefixes(keys, {'a.w', 'b'}) == {
-        'backbone.': 2,
-        'teacher.backbone.': 2,
-        'neck.': 1,
-    }
-    assert find_prefixes(['module.a.w', 'b'], {'a.w', 'b', 'c'}) == {'module.': 1, '': 1}
-    assert find_prefixes(['x'], {'a'}) == {}
+    """The teacher's first, then by the number of names."""
+    module = nn.ModuleDict(dict(a=nn.Linear(1, 1, bias=False), b=nn.Linear(1, 1, bias=False)))
+    names = ('backbone.a', 'backbone.b', 'teacher.backbone.a', 'teacher.backbone.b', 'neck.b')
+    weights = {f'{name}.weight': torch.zeros(1) for name in names}
+    source = Source('', module, 'file.pth', 'model.')
+    both = {'teacher.backbone.': 2, 'backbone.': 2}
+    assert list(find_prefixes(source, weights).items()) == [*both.items(), ('neck.', 1)]
+    assert find_prefixes(source._replace(prefix='backbone.'), weights) == {'teacher.backbone.': 2}
+    assert find_prefixes(source, {'x': torch.zeros(1)}) == {}
 
 
 def test_words():
     weights, coverage = cover('a norm of its own')
+    coverage.other_prefixes = ['teacher.']
     source = Source('backbone', nn.Identity(), 'vit.pth', 'backbone.')
     assert report(source, coverage) == (
         f'backbone: {len(weights)} of {len(weights) + 2} tensors loaded from vit.pth (prefix '
-        f"'backbone.'): {len(weights)} as they are in the file, 2 new (ln2.weight, ln2.bias)"
+        "'backbone.'); 2 missing (ln2.weight, ln2.bias); also in the file: teacher."
     )
-    assert describe(weights) == '2 blocks (layers.*), patch_embed.projection.weight 24x3x8x8'
-    assert describe({}) == '0 tensors'
+    interpolated = report(source, cover('another img_size')[1])
+    assert interpolated.endswith('; 1 interpolated (pos_embed 1x17x24 -> 1x37x24)')

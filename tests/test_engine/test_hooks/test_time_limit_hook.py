@@ -38,7 +38,7 @@ def test_loops_that_count_epochs_are_refused(video, tmp_path):
     cfg = tiny_cfg(video, tmp_path)
     cfg.train_cfg.type = 'EpochBasedTrainLoop'
     cfg.custom_hooks.append(dict(type='TimeLimitHook', seconds=1))
-    with pytest.raises(ValueError, match='which EpochBasedTrainLoop cannot'):
+    with pytest.raises(ValueError, match='EpochBasedTrainLoop'):
         train(cfg)
 
 

@@ -49,7 +49,7 @@ def test_wrapped_models(monkeypatch):
             raise NotImplementedError
 
     monkeypatch.setattr(
-        'mmvidssl.engine.unwrap.is_model_wrapper', lambda model: isinstance(model, Wrapper)
+        'mmvidssl.engine.utils.is_model_wrapper', lambda model: isinstance(model, Wrapper)
     )
     model = MODELS.build(dora_cfg())
     groups = [build()(m).optimizer.param_groups for m in (model, Wrapper(model))]

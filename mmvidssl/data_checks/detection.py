@@ -1,12 +1,9 @@
-"""Names of classes, and the categories of a COCO annotation file."""
+"""Detection: names of classes against the categories of a COCO annotation file."""
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
-from mmengine.config import Config
-
-from .data_files import leaves
+NUM_SHOWN = 20
 
 
 def check_coco_classes(
@@ -33,10 +30,8 @@ def check_coco_classes(
     absent = [name for name in classes if name not in names.values()]
     if absent:
         raise ValueError(
-            f'{place}: metainfo.classes has {absent[:8]}, which are no categories of {ann_file}; '
-            f'its {len(names)} categories are {list(names.values())[:20]}. Set '
-            'metainfo=dict(classes=...) to names of categories, and num_classes of the heads to '
-            'how many they are.'
+            f'{place}: metainfo.classes has {absent[:NUM_SHOWN]}, which are no categories of '
+            f'{ann_file}; those are {list(names.values())[:NUM_SHOWN]}'
         )
     if cat_ids is None:
         cat_ids = [number for number, name in names.items() if name in classes]
@@ -45,29 +40,9 @@ def check_coco_classes(
         raise ValueError(
             f'{place}: metainfo.classes is {_shown(classes)}, but mmdetection numbers labels by '
             f'the order of the categories in {ann_file}, which is {_shown(ordered)}. Write the '
-            'classes in this order, of the categories of every annotation file.'
+            'classes in this order, and the categories of every annotation file.'
         )
 
 
 def _shown(names: Sequence[str]) -> str:
     return ','.join(names[:100]) + (',...' if len(names) > 100 else '')
-
-
-def check_detection_data(cfg: Config) -> None:
-    """Check the names of classes of every COCO data set of a config that names its own.
-
-    Raises:
-        ValueError: as :func:`check_coco_classes`.
-    """
-    for part in ('train', 'val', 'test'):
-        loader = cfg.get(f'{part}_dataloader') or {}
-        for place, dataset in leaves(loader.get('dataset'), f'{part}_dataloader.dataset'):
-            classes = (dataset.get('metainfo') or {}).get('classes')
-            ann_file = str(dataset.get('ann_file') or '')
-            if isinstance(classes, str) or not classes or not ann_file.endswith('.json'):
-                continue
-            path = Path(dataset.get('data_root') or '', ann_file)
-            # Those of Objects365V1 are sorted; what labels they got is known once they are built.
-            is_sorted = 'Objects365V1' in str(dataset.get('type'))
-            if path.is_file() and not is_sorted:  # where there is none, see check_data_files
-                check_coco_classes(place, str(path), classes)

@@ -1,7 +1,5 @@
 """What a whole model takes from a checkpoint, and what it refuses."""
 
-import re
-
 import pytest
 import torch
 from torch import nn
@@ -39,7 +37,7 @@ def load(model, state, **options):
     """As the hooks and ``init_model`` do; gives the log's line."""
     start = examine_start(model, state, 'file.pth', **options)
     checkpoint = dict(state_dict=dict(state))
-    start.arrange_(checkpoint)
+    start.filter_checkpoint_(checkpoint)
     model.load_state_dict(checkpoint['state_dict'], strict=False)
     return start.report()
 
@@ -66,17 +64,14 @@ def test_one_backbone_takes_the_teachers_unless_told_otherwise(dora, role, prefi
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, dora[prefix + name]), name
     assert torch.equal(model.head.weight, head)
-    assert line.startswith(
-        f'file.pth holds a student and a teacher, Classifier has one backbone and takes the '
-        f"{role or 'teacher'}'s. backbone: 30 of 30 tensors loaded from file.pth (prefix {prefix!r}"
-    )
-    warning = "also in the file: teacher.backbone., the teacher's, which DINO and DoRA are evaluat"
-    assert (warning in line) == (role == 'student')
+    assert f"takes the {role or 'teacher'}'s. backbone: 30 of 30 tensors loaded" in line
+    assert f'(prefix {prefix!r})' in line
+    assert ('also in the file: teacher.backbone.' in line) == (role == 'student')
 
 
 def test_bare_state_dicts_are_arranged_too(dora):
     checkpoint = dict(dora)
-    examine_start(Classifier(), checkpoint, 'file.pth').arrange_(checkpoint)
+    examine_start(Classifier(), checkpoint, 'file.pth').filter_checkpoint_(checkpoint)
     assert checkpoint.keys() == {f'backbone.{k}' for k in Classifier().backbone.state_dict()}
 
 
@@ -93,27 +88,25 @@ def test_one_backbone_is_for_student_and_teacher(dora):
         assert torch.equal(value, dora[f'backbone.{name}']), name
         assert torch.equal(model.teacher.backbone.state_dict()[name], value), name
     assert '30 renamed (backbone.cls_token as teacher.backbone.cls_token' in line
-    assert 'new (neck.' in line
+    assert 'missing (neck.' in line
 
 
 def test_only_backbone_whatever_role(dora):
     published = {k: v for k, v in dora.items() if k.startswith('backbone.')}
     for role in (None, 'teacher', 'student'):
         line = load(Classifier(), published, role=role)
-        assert line.startswith('model: 30 of 32 tensors') and '2 new (head.weight' in line
+        assert line.startswith('model: 30 of 32 tensors') and '2 missing (head.weight' in line
 
 
 def test_no_such_role(dora):
     teacher = {k: v for k, v in dora.items() if k.startswith('teacher.')}
-    message = 'file.pth holds no weights backbone.*: it has no student backbone'
-    assert refusal(Classifier(), teacher, role='student') == message
-    assert "role must be one of ('student', 'teacher')" in refusal(Classifier(), dora, role='both')
+    assert 'no student backbone' in refusal(Classifier(), teacher, role='student')
+    assert "'both'" in refusal(Classifier(), dora, role='both')
 
 
 def test_a_test_needs_every_tensor(dora):
     message = refusal(Classifier(), dora, is_whole=True)
-    assert '2 of its 32 tensors are missing' in message and 'head.weight: not in' in message
-    assert 'Name a checkpoint that training with this config wrote' in message
+    assert '2 of its 32 tensors' in message and 'head.weight: missing' in message
     line = load(Classifier(), state_of(Classifier()), is_whole=True)
     assert line.startswith('model: 32 of 32 tensors loaded')
 
@@ -122,78 +115,42 @@ def test_heads_may_be_absent_but_not_of_another_size():
     state = state_of(Classifier(classes=5))
     message = refusal(Classifier(), state)
     assert 'head.weight: 5x24 in the file, 3x24 in the model' in message
-    # What it says to write is what lets it start.
-    (patterns,) = re.findall(r'PretrainedReportHook.*allow_new=(\[.*?\])', message)
-    assert patterns == "['head.*']"
-    assert '2 new (head.weight, head.bias)' in load(Classifier(), state, allow_new=['head.*'])
-    assert 'allow_new' not in refusal(Classifier(), state, is_whole=True)
-    del state['backbone.cls_token']
-    message = refusal(Classifier(), state)
-    assert "init_cfg=dict(type='Pretrained', checkpoint=PATH, prefix='backbone.')" in message
+    assert '2 mismatched (head.weight' in load(Classifier(), state, allow_new=['head.*'])
 
 
 def test_a_backbone_must_be_there_whole():
     state = state_of(Classifier())
     del state['backbone.layers.1.ln1.bias']
-    assert 'backbone.layers.1.ln1.bias: not in the file' in refusal(Classifier(), state)
+    assert 'backbone.layers.1.ln1.bias: missing' in refusal(Classifier(), state)
     assert '32 of its 32 tensors' in refusal(Classifier(), {'conv1.weight': torch.zeros(1)})
     wider = backbone_cfg(patch_size=4)
     message = refusal(Classifier(), state_of(Classifier(wider)))
     assert 'projection.weight: 24x3x4x4 in the file, 24x3x8x8 in the model' in message
 
 
-RELEASED = {'layers.': 'blocks.', '.ln1.': '.norm1.', '.ln2.': '.norm2.', 'projection': 'proj'}
-
-
-@pytest.mark.parametrize(
-    'prefix, extra, tool',
-    [
-        ('', {}, 'dora_to_mmvidssl.py'),
-        ('module.backbone.', {'head.last_layer.weight_g': torch.zeros(1)}, 'dora_to_mmvidssl.py'),
-        ('', {'pred_head.projections.0.weight': torch.zeros(1)}, 'slowfast_to_mmvidssl.py'),
-    ],
-)
-def test_names_of_the_released_code_are_to_be_converted(prefix, extra, tool):
-    released = dict(extra)
-    for name, value in state_of(Classifier().backbone).items():
-        for ours, theirs in RELEASED.items():
-            name = name.replace(ours, theirs)
-        released[prefix + name] = value
-    message = refusal(Classifier(), released)
-    assert f'convert it with tools/model_converters/{tool}, and name the new file' in message
-
-
-def test_an_mvit_is_no_released_vit():
-    arch = dict(embed_dims=8, num_layers=3, num_heads=1, downscale_indices=[1])
-    cfg = dict(type='mmvidssl.MaskFeatMViT', arch=arch, spatial_size=32, temporal_size=4)
-    assert 'convert' not in refusal(Classifier(), state_of(Classifier(cfg)))
-
-
 def test_a_foreign_file_does_not_pass_for_a_batch_norms_counter():
     model = Classifier()
     model.head = nn.Sequential(nn.BatchNorm1d(24), nn.Linear(24, 3))
     message = refusal(model, {'conv1.weight': torch.zeros(1)})
-    assert '36 of its 36 tensors are missing' in message
+    assert '36 of its 36 tensors' in message
 
 
 def test_a_deeper_backbone_is_refused(dora):
     arch = dict(embed_dims=24, num_layers=1, num_heads=4, feedforward_channels=48)
     shallow = Classifier(backbone_cfg(arch=arch))
-    message = refusal(shallow, dora)
-    assert 'is of a deeper model: layers.1 would be left over' in message
-    assert '2 blocks (layers.*)' in message and 'has 1 blocks (layers.*)' in message
+    assert 'layers.1.*: unexpected, of a deeper model' in refusal(shallow, dora)
 
 
 def test_what_is_allowed_to_be_new(dora):
     model = Classifier(backbone_cfg(out_type='avg_featmap', final_norm=False))
-    assert 'ln2.bias: not in the file' in refusal(model, dora)
-    assert '2 new (ln2.weight, ln2.bias)' in load(model, dora, allow_new=['ln2.*'])
+    assert 'ln2.bias: missing' in refusal(model, dora)
+    assert '2 missing (ln2.weight, ln2.bias)' in load(model, dora, allow_new=['ln2.*'])
     # Under the names of the whole model as well.
     student = {k: v for k, v in dora.items() if k.startswith('backbone.')}
-    assert 'new (backbone.ln2.weight' in load(model, student, allow_new=['ln2.*'])
+    assert 'missing (backbone.ln2.weight' in load(model, student, allow_new=['ln2.*'])
     kept = model.head.weight.detach().clone()
     other = {**state_of(model), 'head.weight': torch.zeros(7, 24), 'head.bias': torch.zeros(7)}
-    assert '2 new (head.weight, head.bias)' in load(model, other, allow_new=['head.*'])
+    assert '2 mismatched (head.weight' in load(model, other, allow_new=['head.*'])
     assert torch.equal(model.head.weight, kept)
 
 

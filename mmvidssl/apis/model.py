@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to a model that is ready to use."""
+"""From a config and a checkpoint to a model, or a backbone alone, that is ready to use."""
 
 import logging
 import os
@@ -13,16 +13,18 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvidssl.engine.checkpoint import (
-    check_arrival,
+    Source,
+    check_loaded,
+    examine,
     examine_all,
     examine_start,
     read_plain,
     read_weights,
+    report,
 )
-from mmvidssl.engine.checkpoint.coverage_text import report
-from mmvidssl.engine.unwrap import unwrap_model
+from mmvidssl.engine.utils import unwrap_model
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import check_role
+from mmvidssl.utils.roles import check_role, select_weights
 
 
 def init_model(
@@ -33,8 +35,8 @@ def init_model(
 ) -> nn.Module:
     """Build the model of a config, load its weights, and put it into evaluation mode.
 
-    The log says what was loaded, interpolated, new and left over. Of a model that tests by many
-    views (``*-ms`` configs) this is the model inside.
+    The log says what was loaded, interpolated, missing and unexpected. Of a model that tests by
+    many views (``*-ms`` configs) this is the model inside.
 
     Args:
         config: A config file, or the config.
@@ -49,16 +51,19 @@ def init_model(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
-        ValueError: If the checkpoint is no plain data with our names (says what converts it), lacks
-            weights of the backbone, or is of another architecture; names the weights. Tensors that
-            the config's ``PretrainedReportHook`` allows to be new may be.
+        ValueError: If the checkpoint is no plain data with our names, lacks weights of the
+            backbone, or is of another architecture; names the weights. Tensors that the config's
+            ``PretrainedReportHook`` allows to be new may be.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
             raise FileNotFoundError(f'no such config: {config}')
         config = Config.fromfile(config)
     init_default_scope(config.get('default_scope', 'mmvidssl'))
-    model = unwrap_model(MODELS.build(_model_cfg(config)))
+    # mmpretrain's configs have it beside the model; the runner puts it in, too.
+    beside = config.get('data_preprocessor')
+    cfg = config.model if beside is None else {'data_preprocessor': beside, **config.model}
+    model = unwrap_model(MODELS.build(cfg))
     if checkpoint is None:
         _initialize(model, _allowed_new(config))
     else:
@@ -67,46 +72,45 @@ def init_model(
         start = examine_start(
             model, content['state_dict'], str(checkpoint), role, _allowed_new(config)
         )
-        start.arrange_(content)
+        start.filter_checkpoint_(content)
         model.load_state_dict(content['state_dict'], strict=False)
-        check_arrival(start.source, start.coverage)
+        check_loaded(start.source, start.coverage)
         MMLogger.get_current_instance().info(start.report())
     return model.to(device).eval()
 
 
-def _initialize(model: nn.Module, allow_new: Sequence[str]) -> None:
-    """As the config says; what it loads, it loads whole."""
-    expected = examine_all(model, allow_new)
-    with only_warnings():
-        model.init_weights()
-    for source, coverage in expected:
-        check_arrival(source, coverage)
+def init_backbone(
+    backbone: dict, checkpoint: str | os.PathLike | None = None, role: str = 'teacher'
+) -> nn.Module:
+    """Build a backbone alone, load its weights, and put it into evaluation mode.
+
+    Positions of another image size (or clip length) are interpolated as the backbone's class does.
+    The log says what was loaded and what is unexpected, such as a last norm that the backbone's
+    options leave out.
+
+    Args:
+        backbone: Its config, ``dict(type='mmvidssl.DINOViT', ...)``.
+        checkpoint: A training checkpoint, or a published backbone. None leaves the random
+            initialisation.
+        role: ``'teacher'`` or ``'student'``; a file with one backbone gives that one.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If the checkpoint has no such backbone, lacks weights of it, or is of another
+            architecture, a deeper one among them; names the file and the weights.
+    """
+    model = MODELS.build(backbone)
+    if checkpoint is None:
+        _initialize(model)
+    else:
+        weights, _ = select_weights(read_plain(str(checkpoint)), checkpoint, role)
+        source = Source('', model, str(checkpoint))
+        coverage = examine(source, weights)
+        model.load_state_dict(weights, strict=False)
+        check_loaded(source, coverage)
         MMLogger.get_current_instance().info(report(source, coverage))
-
-
-def _allowed_new(config: Config) -> list[str]:
-    """What the config's ``PretrainedReportHook`` lets be new."""
-    hooks = config.get('custom_hooks') or []
-    reports = [hook for hook in hooks if 'PretrainedReportHook' in str(hook.get('type'))]
-    return [pattern for hook in reports for pattern in hook.get('allow_new', ())]
-
-
-def _model_cfg(config: Config) -> dict:
-    """With the preprocessor that stands beside the model in mmpretrain's configs, as the runner."""
-    beside = config.get('data_preprocessor')
-    return config.model if beside is None else {'data_preprocessor': beside, **config.model}
-
-
-@contextmanager
-def only_warnings() -> Iterator[None]:
-    """Keep MMEngine from printing two lines about each parameter it initialises."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    model.eval()  # mmpretrain's backbones return nothing
+    return model
 
 
 def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
@@ -117,3 +121,32 @@ def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
         ValueError: If it is no checkpoint, or holds more than plain data; names the file.
     """
     return read_weights(str(checkpoint))
+
+
+def _initialize(model: nn.Module, allow_new: Sequence[str] = ()) -> None:
+    """As the config says; what it loads, it loads whole."""
+    expected = examine_all(model, allow_new)
+    with _only_warnings():
+        model.init_weights()
+    for source, coverage in expected:
+        check_loaded(source, coverage)
+        MMLogger.get_current_instance().info(report(source, coverage))
+
+
+def _allowed_new(config: Config) -> list[str]:
+    """What the config's ``PretrainedReportHook`` lets be new."""
+    hooks = config.get('custom_hooks') or []
+    reports = [hook for hook in hooks if 'PretrainedReportHook' in str(hook.get('type'))]
+    return [pattern for hook in reports for pattern in hook.get('allow_new', ())]
+
+
+@contextmanager
+def _only_warnings() -> Iterator[None]:
+    """Keep MMEngine from printing two lines about each parameter it initialises."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,7 +1,6 @@
 """Data sets of the four libraries, right and wrong."""
 
 import json
-import re
 
 import cv2
 import numpy as np
@@ -15,8 +14,10 @@ from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_s
 from mmengine.runner import BaseLoop
 from torch import nn
 
-from mmvidssl.engine.class_counts import class_counts
-from mmvidssl.engine.data_check import DataCheck, leaves, spread
+from mmvidssl.data_checks import check_dataset, leaves
+from mmvidssl.data_checks.class_numbers import class_numbers
+from mmvidssl.data_checks.dataset import spread
+from mmvidssl.data_checks.segmentation import read_mask
 from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS
 
@@ -37,7 +38,7 @@ def model_of(*numbers):
 
 
 def check(dataset, *numbers, num_masks=10):
-    return DataCheck(dataset, NAME, num_masks).run(model_of(*numbers))
+    return check_dataset(dataset, NAME, model_of(*numbers), num_masks)
 
 
 @pytest.fixture(autouse=True)
@@ -129,26 +130,23 @@ def test_detection(coco):
     assert check(coco(), 2, 2) == (
         f'{NAME} (CocoDataset): 3 samples: 3 files, which exist, 2 classes'
     )
-    message = r'has 2 classes, but there is .*head0.num_classes=2, .*head1.num_classes=80. Set '
-    with pytest.raises(ValueError, match=message + r'model.head1.num_classes to 2'):
+    with pytest.raises(ValueError, match='it has 2 .*head1.num_classes=80'):
         check(coco(), 2, 80)
 
 
 def test_names_that_are_no_category(coco):
-    message = r"classes has \['bird'\], which are no categories of .*coco.json.* \['cat', 'dog'\]"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"\['bird'\].*coco.json"):
         check(coco(('cat', 'bird')), 2)
     assert '1 classes' in check(coco(('dog',)), 1)
 
 
 def test_classes_in_another_order(coco):
-    message = r'metainfo.classes is dog,cat, but .*coco.json, which is cat,dog. Write the classes'
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r'is dog,cat.*is cat,dog'):
         check(coco(('dog', 'cat')), 2)
 
 
 def test_one_class_without_a_comma(coco):
-    with pytest.raises(ValueError, match=r"classes=\('cat',\), with the comma"):
+    with pytest.raises(ValueError, match=r"classes=\('cat',\)"):
         check(coco('cat'), 1)
 
 
@@ -156,10 +154,8 @@ def test_missing_files(coco, videos):
     dataset = coco(data_prefix=dict(img='elsewhere'))
     with pytest.raises(FileNotFoundError) as error:
         check(dataset, 2)
-    parts = ('elsewhere/0.png', 'elsewhere/1.png', "'img': '", 'ann_file=')
+    parts = ('3 of the 3 files', 'coco.json', 'elsewhere/0.png', "'img': '", 'ann_file=')
     assert all(part in str(error.value) for part in parts)
-    message = r'3 of the 3 files that .*/coco.json names do not exist'
-    assert re.search(message, str(error.value))
 
 
 def test_all_missing_files_are_counted(videos, tmp_path):
@@ -167,9 +163,10 @@ def test_all_missing_files_are_counted(videos, tmp_path):
     dataset = videos([0] * 3000, missing=range(7, 3000, 300))
     with pytest.raises(FileNotFoundError) as error:
         check(dataset, 1)
-    message = f'{NAME} (VideoDataset): 10 of the 3000 files that {tmp_path}/list.txt names do not '
     names = [f'{tmp_path}/{index}.mp4' for index in sorted(range(7, 3000, 300), key=str)][:5]
-    assert f'{message}exist: {", ".join(names)}, ...' in str(error.value)
+    message = str(error.value)
+    assert message.startswith(f'{NAME} (VideoDataset): 10 of the 3000 files')
+    assert f': {", ".join(names)}, ...' in message
 
 
 def test_masks(masks):
@@ -178,10 +175,9 @@ def test_masks(masks):
         f'{NAME} (BaseSegDataset): 2 samples: 4 files, which exist, 3 classes, classes in 2 '
         'masks: 3 (0 to 2)'
     )
-    message = r'masks/0.png has the values \[3\].* masks may hold 0 to 2 and 255'
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r'0.png .*\[3\].* 0 to 2 and 255'):
         check(masks([0, 3], **classes), 3)
-    with pytest.raises(ValueError, match='BaseSegDataset.* has 3 classes, but there is .*=150'):
+    with pytest.raises(ValueError, match='3 classes, .*=150'):
         check(masks([0], **classes), 3, 150)
 
 
@@ -202,7 +198,7 @@ def test_masks_from_one(masks):
     """As ADE20K's."""
     options = dict(reduce_zero_label=True, metainfo=dict(classes=('sky', 'sea')))
     assert 'classes in 2 masks: 2 (0 to 1)' in check(masks([0, 1, 2, 255], **options), 2)
-    with pytest.raises(ValueError, match=r'masks may hold 0 \(ignored\), 1 to 2 and 255'):
+    with pytest.raises(ValueError, match=r'0 \(ignored\), 1 to 2 and 255'):
         check(masks([3], **options), 2)
 
 
@@ -216,7 +212,7 @@ def test_masks_of_some_classes(masks):
 def test_coloured_masks(masks, tmp_path):
     dataset = masks([0], metainfo=dict(classes=('sky',)))
     cv2.imwrite(str(tmp_path / 'masks/1.png'), np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match='masks/1.png is a picture of 3 channels'):
+    with pytest.raises(ValueError, match='1.png .*3 channels'):
         check(dataset, 1)
 
 
@@ -226,15 +222,15 @@ def test_masks_read_as_the_library_reads_them(masks):
     init_default_scope('mmseg')
     info = dataset.get_data_info(0)
     loaded = TRANSFORMS.build(dict(type='LoadAnnotations'))(dict(info))['gt_seg_map']
-    ours = DataCheck(dataset, NAME, 10)._read_mask(info['seg_map_path'])
+    ours = read_mask(dataset, info['seg_map_path'])
     assert ours == set(np.unique(loaded).tolist()) == {0, 1, 255}
 
 
 def test_videos(videos):
     assert '4 files, which exist, labels 0 to 2' in check(videos([0, 1, 2, 1]), 3)
-    with pytest.raises(ValueError, match=r'the labels go from 1 to 3, but the 3 classes'):
+    with pytest.raises(ValueError, match='from 1 to 3'):
         check(videos([1, 2, 3]), 3)
-    with pytest.raises(ValueError, match='parts of the model disagree, but there is .*=400'):
+    with pytest.raises(ValueError, match='head1.num_classes=400'):
         check(videos([0, 1]), 2, 400)
     with pytest.raises(ValueError, match='go from -1 to 0'):
         check(videos([0, -1]), 2)
@@ -244,15 +240,15 @@ def test_videos(videos):
 def test_names_of_the_classes_of_videos(videos, tmp_path):
     names = dict(metainfo=dict(classes=['cat', 'dog']))
     assert '2 classes, labels 0 to 1' in check(videos([0, 1, 1, 0], **names), 2)
-    with pytest.raises(ValueError, match=r'has 2 classes, but there is .*head0.num_classes=3'):
+    with pytest.raises(ValueError, match='head0.num_classes=3'):
         check(videos([0, 1], **names), 3)
-    with pytest.raises(ValueError, match=r'VideoDataset.*list.txt has the labels 5, but the 2'):
+    with pytest.raises(ValueError, match='VideoDataset.* 0 to 5'):
         check(videos([0, 5, 1], **names), 2)
-    with pytest.raises(ValueError, match=r'no video of 1 of them: dog \(1\)'):
+    with pytest.raises(ValueError, match=r'list.txt .* dog \(1\)'):
         check(videos([0, 0], **names), 2)
     assert 'labels 0 to 0' in check(videos([0, 0], test_mode=True, **names), 2)
     (tmp_path / 'classes.txt').write_text('dog\ncat\n')
-    with pytest.raises(ValueError, match=r'names the classes cat, dog, but .*has dog, cat'):
+    with pytest.raises(ValueError, match='classes.txt.* dog, cat'):
         check(videos([0, 1], test_mode=True, **names), 2)
     (tmp_path / 'classes.txt').unlink()
     for name, label in dict(cat=1, dog=0).items():
@@ -266,7 +262,7 @@ def test_names_of_the_classes_of_videos(videos, tmp_path):
         data_prefix=dict(video=str(tmp_path)),
         **names,
     )
-    with pytest.raises(ValueError, match='0 for videos in dog/, 1 for videos in cat/'):
+    with pytest.raises(ValueError, match='0 for .* dog/, 1 for .* cat/'):
         check(dataset, 2)
 
 
@@ -275,7 +271,7 @@ def test_image_folders(tmp_path):
         image(tmp_path / name)
     dataset = make('mmpretrain.CustomDataset', data_root=str(tmp_path))
     assert '3 files, which exist, 2 classes, labels 0 to 1' in check(dataset, 2)
-    with pytest.raises(ValueError, match=r'has 2 classes, but there is .*num_classes=1000'):
+    with pytest.raises(ValueError, match='num_classes=1000'):
         check(dataset, 1000)
 
 
@@ -296,7 +292,7 @@ def test_empty(tmp_path):
         data_prefix=dict(img_path='images'),
         serialize_data=False,
     )
-    with pytest.raises(ValueError, match=r'BaseSegDataset\) has no samples \(data_root='):
+    with pytest.raises(ValueError, match=r'BaseSegDataset\) .*data_root='):
         check(dataset, 1)
 
 
@@ -319,7 +315,7 @@ def test_files_of_another_backend(tmp_path):
     assert check(make('mmseg.BaseSegDataset', **options), 2) == (
         f'{NAME} (BaseSegDataset): 2 {said}'
     )
-    with pytest.raises(ValueError, match='has 2 classes, but there is'):
+    with pytest.raises(ValueError, match='head0.num_classes=3'):
         check(make('mmseg.BaseSegDataset', **options), 3)
 
 
@@ -335,7 +331,7 @@ def test_videos_of_another_backend(videos, backend, is_looked_for):
 
 
 def test_a_label_of_one_sample_in_thousands(videos):
-    with pytest.raises(ValueError, match='the labels go from 0 to 3, but the 3 classes'):
+    with pytest.raises(ValueError, match='from 0 to 3'):
         check(videos([0] * 1500 + [3] + [0] * 1500), 3)
 
 
@@ -381,7 +377,7 @@ def test_finds_every_number_of_classes(tmp_path, base, expected):
     init_default_scope(cfg.default_scope)
     model = dict(cfg.model)
     model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))  # as the runner does
-    assert class_counts(MODELS.build(model)) == expected
+    assert class_numbers(MODELS.build(model)) == expected
 
 
 class Runner:
@@ -407,7 +403,7 @@ def test_looks_at_the_loops_that_run(videos):
     dataset = videos([0, 1, 2])
     DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=dataset))
     wrong = RepeatDataset(videos([0, 1, 7]), times=2)
-    with pytest.raises(ValueError, match=r'val_dataloader.dataset \(VideoDataset\)'):
+    with pytest.raises(ValueError, match=r'val_dataloader.dataset .*0 to 7'):
         DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=wrong))
 
 

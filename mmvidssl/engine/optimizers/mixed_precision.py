@@ -1,7 +1,15 @@
-"""From the config of a float32 optimizer wrapper to that of a mixed-precision one."""
+"""Mixed precision: the wrapper that works on a CPU, and configs that ask for it."""
+
+from contextlib import ExitStack, contextmanager
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from mmvidssl.registry import OPTIM_WRAPPERS
 
 SCOPE = 'mmvidssl.'  # found from the default scope of any library
-# Type of the wrapper: its like with loss scaling, and its like for a CPU.
+# Type of a wrapper in float32: its like with loss scaling, and its like for a CPU.
 MIXED = {
     'OptimWrapper': ('AmpOptimWrapper', 'AutocastOptimWrapper'),
     'PerParamClipOptimWrapper': (
@@ -9,6 +17,32 @@ MIXED = {
         'PerParamClipAutocastOptimWrapper',
     ),
 }
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Forward passes under autocast in bfloat16, on a CPU too.
+
+    bfloat16 has float32's range and needs no loss scaling. MMEngine's ``AmpOptimWrapper`` refuses
+    to work without an accelerator; with one, use that.
+
+    Args:
+        **kwargs: As in MMEngine's ``OptimWrapper``.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module):
+        """Enter autocast for the forward pass."""
+        device_type = next(model.parameters()).device.type
+        attention = getattr(torch.nn, 'attention', None)  # absent in torch 2.1 and 2.2
+        with ExitStack() as stack:
+            stack.enter_context(super().optim_context(model))
+            stack.enter_context(torch.autocast(device_type, torch.bfloat16))
+            if device_type == 'cpu' and attention is not None:
+                # The fused kernel's backward pass in bfloat16 is about three times slower than
+                # plain products on a CPU (torch 2.14).
+                stack.enter_context(attention.sdpa_kernel(attention.SDPBackend.MATH))
+            yield
 
 
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:
@@ -51,7 +85,4 @@ def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
                 optim_wrapper.pop('loss_scale', None)
                 optim_wrapper.pop('dtype', None)
             return
-    raise ValueError(
-        f'mixed precision would replace the optim_wrapper of the config, a {stated}; that is known '
-        f'for {", ".join(MIXED)} and their likes only'
-    )
+    raise ValueError(f'optim_wrapper: no mixed precision is known for {stated}, but for {[*MIXED]}')

@@ -1,0 +1,141 @@
+"""What it takes to go on with a run: its checkpoint, schedules and unfinished gradients."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmengine.dist import all_reduce
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from .report import describe_mismatch, show
+
+LAST_CHECKPOINT = 'last_checkpoint'
+
+
+def find_resumable(
+    work_dir: str | Path, pattern: str, out_dir: str | Path | None = None
+) -> str | None:
+    """The checkpoint that ``work_dir/last_checkpoint`` names, or the newest one there is.
+
+    Newest is that of the largest number in its name: copying a run changes the times of its files.
+
+    Args:
+        work_dir: Folder of the run.
+        pattern: Of the names of checkpoints, ``*`` standing for a number.
+        out_dir: Folder of the checkpoints, where it is not ``work_dir``; both are searched.
+
+    Returns:
+        A path; None if the run has written no checkpoint yet.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is named, but there is none at all.
+    """
+    note = Path(work_dir, LAST_CHECKPOINT)
+    problem = f'{note} does not exist'
+    if note.is_file():
+        named = Path(note.read_text(encoding='utf-8').strip() or pattern)
+        if named.is_file():
+            return str(named)
+        problem = f'{note} names {named}, which does not exist'
+    name = re.compile(re.escape(pattern).replace(r'\*', r'(\d+)'))
+    numbers = {}
+    for folder in (Path(out_dir or work_dir), Path(work_dir)):
+        for path in folder.glob('*'):
+            match = name.fullmatch(path.name)
+            if match and path.is_file():
+                numbers[path] = int(match[1])
+    newest = max(numbers, key=lambda path: numbers[path], default=None)
+    if newest is not None:
+        MMLogger.get_current_instance().warning(f'{problem}; going on from the newest, {newest}')
+        return str(newest)
+    if not note.is_file():
+        return None
+    raise FileNotFoundError(
+        f'{problem}, nor does any {pattern} in {out_dir or work_dir}. Put the file back, name one '
+        f'with --resume PATH, or remove {note} to start anew.'
+    )
+
+
+def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Refuse to resume from weights of another model, which MMEngine would do with a mere warning.
+
+    Another ``img_size`` (or clip length) is another model here, though positions may be
+    interpolated. What a run may start from, :func:`examine_start` tells.
+
+    Args:
+        state_dict: Of the checkpoint.
+        model: The model that is to load it, not wrapped.
+
+    Raises:
+        ValueError: lists the first tensors that do not fit.
+    """
+    expected = model.state_dict()
+    given = {key.removeprefix('module.'): value for key, value in state_dict.items()}
+    shapes = {k: (tuple(given[k].shape), tuple(v.shape)) for k, v in expected.items() if k in given}
+    problems = [
+        *(describe_mismatch(key, pair) for key, pair in shapes.items() if pair[0] != pair[1]),
+        *(f'{key}: missing from the file' for key in expected if key not in given),
+        *(f'{key}: unexpected in the file' for key in given if key not in expected),
+    ]
+    if problems:
+        listed = show(problems, separator='\n  ')
+        raise ValueError(
+            f'the checkpoint is of another model: {len(problems)} tensors do not fit:\n  {listed}\n'
+            "Resume with the config that it was trained with (it holds it in meta['cfg']), or "
+            'start from its weights alone (load_from without resume).'
+        )
+
+
+def collect_gradients(model: nn.Module) -> dict[str, Tensor]:
+    """Gradients of an unfinished accumulation, by parameter, averaged over all processes.
+
+    Every process must call it. Before the step, distributed training averages what each process has
+    accumulated; averaging early and then accumulating further comes to the same.
+    """
+    gradients = {
+        name: parameter.grad.detach().clone()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    for gradient in gradients.values():
+        all_reduce(gradient, op='mean')
+    return {name: gradient.cpu() for name, gradient in gradients.items()}
+
+
+def restore_gradients(gradients: dict[str, Tensor], model: nn.Module) -> None:
+    """Inverse of :func:`collect_gradients`."""
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            parameter.grad = gradients[name].to(parameter)
+
+
+def restart_schedules(
+    checkpoint: dict, schedulers: Sequence, optim_wrapper: OptimWrapper, iters_per_epoch: int
+) -> None:
+    """Put this run's own schedules into a checkpoint, advanced to where it goes on.
+
+    For a run that goes on with another number of iterations an epoch: learning rates and weight
+    decays of a checkpoint belong to the number of iterations, and to the base learning rate, of the
+    run that wrote it. The schedulers of the present run are stepped to the checkpoint's iteration.
+
+    Args:
+        checkpoint: Changed in place: schedulers, the settings of the optimizer's groups, and those
+            that MMEngine keeps to log ``base_lr``.
+        schedulers: Of this run, fresh.
+        optim_wrapper: Of this run, fresh; the schedulers change its settings.
+        iters_per_epoch: Of this run.
+    """
+    for iteration in range(1, checkpoint['meta']['iter'] + 1):
+        epoch_ends = iteration % iters_per_epoch == 0
+        for scheduler in schedulers:
+            if epoch_ends or not scheduler.by_epoch:
+                scheduler.step()
+    checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in schedulers]
+    optimizer = checkpoint['optimizer']
+    groups = zip(optimizer['param_groups'], optim_wrapper.optimizer.param_groups, strict=True)
+    for stored, fresh in groups:
+        stored.update({key: value for key, value in fresh.items() if key != 'params'})
+    if optim_wrapper.base_param_settings is not None:
+        optimizer['base_param_settings'] = dict(optim_wrapper.base_param_settings)

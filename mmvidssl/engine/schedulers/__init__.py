@@ -1,1 +1,0 @@
-"""Parameter schedulers (mmpretrain's and MMEngine's serve so far)."""
