@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from mmvidssl.apis import ProxySettings, make_proxy
-from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset, quarantine
+from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset, broken_samples
 from mmvidssl.datasets.readers import (
     GuardedReaders,
     PyAVReader,
@@ -42,7 +42,7 @@ PACK = dict(type='PackClipInputs')
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     """What may pass does not pass here."""
-    monkeypatch.setattr(quarantine, 'PAUSES', ())
+    monkeypatch.setattr(broken_samples, 'RETRY_PAUSE', 0.0)
 
 
 @pytest.fixture(autouse=True)

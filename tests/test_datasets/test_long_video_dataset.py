@@ -109,7 +109,7 @@ def test_without_a_seed_it_follows_the_global_one(video):
 
 @pytest.mark.parametrize('index', [100, -101])
 def test_index_outside(video, short_video, index):
-    with pytest.raises(IndexError, match='of a data set of 100 clips'):
+    with pytest.raises(IndexError, match='100 samples'):
         build(video, short_video)[index]
 
 

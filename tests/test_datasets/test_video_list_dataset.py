@@ -126,7 +126,7 @@ def test_indices(folder):
 
 @pytest.mark.parametrize('index', [2, -3])
 def test_index_outside(folder, index):
-    with pytest.raises(IndexError, match='of a data set of 2 videos'):
+    with pytest.raises(IndexError, match='2 samples'):
         listed(folder)[index]
 
 

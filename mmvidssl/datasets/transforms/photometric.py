@@ -12,8 +12,7 @@ import numpy as np
 from mmvidssl.registry import TRANSFORMS
 
 from . import functional as F
-from .base import FrameTransform
-from .checks import check_range
+from .base import FrameTransform, check_range
 
 COLOR_OPS = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
 BLURS = dict(gaussian=F.gaussian_blur, pil=F.pil_gaussian_blur)

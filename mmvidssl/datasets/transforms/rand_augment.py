@@ -11,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmvidssl.registry import TRANSFORMS
 
 from . import functional as F
-from .checks import check_prob
+from .base import check_prob
 
 MAX_LEVEL = 10.0
 BOXES = ('gt_bboxes', 'proposals')

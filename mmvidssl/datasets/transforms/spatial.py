@@ -8,8 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import FrameTransform
-from .checks import check_range, check_size
+from .base import FrameTransform, check_range, check_size
 from .functional import INTERPOLATIONS, draw_crop, resize_clip, short_side_size
 
 
