@@ -38,9 +38,8 @@ class FrameTransform(BaseTransform):
         self.prob = check_prob('prob', prob)
         self.per_frame = per_frame
 
-    @abstractmethod
     def draw_params(self, rng: np.random.Generator) -> Any:
-        """Random parameters of one application."""
+        """Random parameters of one application, if it has any."""
 
     @abstractmethod
     def apply(self, frame: np.ndarray, params: Any) -> np.ndarray:

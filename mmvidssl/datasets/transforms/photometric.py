@@ -69,9 +69,6 @@ class ClipRandomGrayscale(FrameTransform):
     def __init__(self, prob: float = 0.2, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)
 
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
-
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Gray one frame."""
         return F.to_gray(frame)
@@ -126,9 +123,6 @@ class ClipSolarize(FrameTransform):
         if not 0 <= threshold <= 255:
             raise ValueError(f'threshold must be in 0..255, got {threshold}')
         self.threshold = threshold
-
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
 
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Solarize one frame."""

@@ -83,9 +83,6 @@ class ClipRandomFlip(FrameTransform):
     def __init__(self, prob: float = 0.5, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)
 
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
-
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Mirror one frame."""
         return cv2.flip(frame, 1)
