@@ -1,7 +1,6 @@
 """Pillar 1: from disk to a batch."""
 
 from .clips import ClipIndex
-from .collate import flat_collate
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
 from .media_list_dataset import ImageListDataset, VideoListDataset
@@ -19,6 +18,7 @@ from .transforms import (
     RepeatAugment,
     SampleClip,
     TubeMask,
+    flat_collate,
 )
 from .walking_tours_dataset import WalkingToursDataset
 

@@ -7,7 +7,7 @@ from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
 from .rand_augment import ClipRandAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
-from .views import ClipMultiCrop, RepeatAugment
+from .views import ClipMultiCrop, RepeatAugment, flat_collate
 
 __all__ = [
     'BlockMask',
@@ -31,4 +31,5 @@ __all__ = [
     'SampleClip',
     'TubeMask',
     'build_transforms',
+    'flat_collate',
 ]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.dataset import pseudo_collate
 
-from mmvidssl.registry import TRANSFORMS
+from mmvidssl.registry import FUNCTIONS, TRANSFORMS
 
 from .base import build_transforms
 
@@ -117,3 +118,15 @@ class RepeatAugment(BaseTransform):
                 sample = transform(sample)
             samples.append(sample)
         return samples
+
+
+@FUNCTIONS.register_module()
+def flat_collate(data_batch: Sequence) -> dict:
+    """MMEngine's ``pseudo_collate`` for data sets whose items are samples or lists of samples.
+
+    Lists, which :class:`RepeatAugment` gives, are strung together.
+    """
+    samples: list[dict] = []
+    for item in data_batch:
+        samples.extend(item if isinstance(item, list) else [item])
+    return pseudo_collate(samples)
