@@ -134,7 +134,7 @@ def test_refuses_another_video_of_the_same_length(tmp_path, stopped, renamed):
             'clip_timing was.* is 0.2',
         ),
         (dict(sampler__shuffle=False), 'shuffle was True, is False'),
-        (dict(sampler__num_samples_per_epoch=7), 'num_samples_per_epoch was 8, is 7'),
+        (dict(sampler__num_samples_per_epoch=7), 'per_epoch was 8, is 7'),
     ],
 )
 def test_refuses_other_samples(video, tmp_path, stopped, options, message):
