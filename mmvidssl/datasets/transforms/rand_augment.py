@@ -101,12 +101,6 @@ class ClipRandAugment(BaseTransform):
                 drawn.append(op)
         return drawn
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(magnitude={self.magnitude}, '
-            f'magnitude_std={self.magnitude_std}, num_ops={self.num_ops}, prob={self.prob})'
-        )
-
 
 def make_ops(interpolation: int = cv2.INTER_CUBIC) -> dict[str, Op]:
     """The operations by name; geometric ones with one of OpenCV's interpolations."""
