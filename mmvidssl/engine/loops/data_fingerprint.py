@@ -28,9 +28,9 @@ def has_same_order(then: dict, now: dict) -> bool:
     """
     if then.get('clips_per_seek', 1) > 1:
         return False
-    if 'order_kind' in then:
-        return then['order_kind'] == now['order_kind']
-    return then.get('shuffle') is False
+    if 'order_kind' not in then:
+        return now['order_kind'] != 'torch.randperm'  # all others are as they were
+    return then['order_kind'] == now['order_kind']
 
 
 def describe_differences(then: dict, now: dict) -> list[str]:
