@@ -173,7 +173,7 @@ FORBIDDEN = {
 PERMITTED = {
     'shared': ('mmvidssl/engine/a.py', 'from mmvidssl.utils.compat import check_versions'),
     'own folder': ('mmvidssl/models/heads/a.py', 'from .base import BaseHead'),
-    'own pillar file': ('mmvidssl/datasets/transforms/a.py', 'from ..clip_index import ClipIndex'),
+    'own pillar file': ('mmvidssl/datasets/transforms/a.py', 'from ..clips import ClipIndex'),
     'models/utils': ('mmvidssl/models/heads/a.py', 'from ..utils import ema_update_'),
     'transforms to readers': ('mmvidssl/datasets/transforms/a.py', 'from ..readers import probe'),
     'adapter': ('mmvidssl/models/backbones/a.py', 'from mmaction.models import MViT'),

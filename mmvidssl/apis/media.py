@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mmvidssl.datasets.clip_timing import clip_frame_inds, count_clip_starts
+from mmvidssl.datasets.clips import clip_frame_inds, count_clip_starts
 from mmvidssl.datasets.list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_files
 from mmvidssl.datasets.readers import build_readers, probe_video, read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize

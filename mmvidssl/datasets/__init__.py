@@ -1,10 +1,9 @@
 """Pillar 1: from disk to a batch."""
 
-from .clip_index import ClipIndex
-from .collate import flat_collate
-from .image_list_dataset import ImageListDataset
+from .clips import ClipIndex
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
+from .media_list_dataset import ImageListDataset, VideoListDataset
 from .readers import DecordReader, ProxyReader, PyAVReader, ReaderCache, VideoError, VideoReader
 from .samplers import ClipSampler
 from .transforms import (
@@ -19,8 +18,8 @@ from .transforms import (
     RepeatAugment,
     SampleClip,
     TubeMask,
+    flat_collate,
 )
-from .video_list_dataset import VideoListDataset
 from .walking_tours_dataset import WalkingToursDataset
 
 __all__ = [

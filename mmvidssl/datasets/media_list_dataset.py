@@ -1,31 +1,35 @@
-"""What data sets of listed files share."""
+"""Short videos, or images: listed in a file or found in a folder."""
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from mmengine.dataset import force_full_init
-from mmengine.dist import sync_random_seed
 
-from .clip_index import ClipIndex
-from .list_files import ListedFile, find_files, find_missing, read_file_list
-from .quarantine import ReplacesBroken
-from .transforms import build_transforms
+from mmvidssl.registry import DATASETS
+
+from .broken_samples import FaultTolerantDataset
+from .clips import ClipIndex
+from .list_files import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    ListedFile,
+    find_files,
+    find_missing,
+    read_file_list,
+)
 
 NUM_SHOWN = 3
 
 
-class MediaListDataset(ReplacesBroken):
+class MediaListDataset(FaultTolerantDataset):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 
-    ``dataset[i]`` takes its randomness from torch's generator of the worker (draw 0 in
-    ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which :class:`ClipSampler` yields, is the same
-    sample in whatever worker, rank or order.
-
     No file is opened when the data set is built; it is only seen to that the listed ones exist. A
-    video that cannot be read is replaced (:class:`ReplacesBroken`); an image raises.
+    video that cannot be read is replaced (:class:`FaultTolerantDataset`); an image raises.
 
     The pipeline receives the path, ``label`` if there is one, and ``rng`` (``np.random.Generator``
     seeded with seed, index and draw).
@@ -37,16 +41,12 @@ class MediaListDataset(ReplacesBroken):
         data_prefix: Folder of the files, relative to ``data_root``.
         suffixes: Which files are taken from a folder; the usual ones if ``None``.
         indices: Take only these samples, or so many from the start (from the end if negative).
-        seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
-            the runner's seed.
+        seed: See :class:`FaultTolerantDataset`.
         pipeline: Transforms.
         test_mode: Whether plain indices always give draw 0.
         lazy_init: Whether to leave the list alone until first use.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
-        max_retries: How often a sample is tried again whose video raises :class:`VideoError`,
-            before another one takes its place.
-        quarantine_after: A worker reads a video no more when its last so many samples all failed;
-            ``None`` replaces no sample, and raises.
+        quarantine_after: See :class:`FaultTolerantDataset`.
 
     Raises:
         FileNotFoundError: the list, the folder or listed files are missing.
@@ -70,26 +70,26 @@ class MediaListDataset(ReplacesBroken):
         test_mode: bool = False,
         lazy_init: bool = False,
         metainfo: dict | None = None,
-        max_retries: int = 1,
         quarantine_after: int | None = 1,
+        **removed: Any,
     ) -> None:
         if data_prefix is not None and set(data_prefix) != {self.PREFIX_KEY}:
             raise ValueError(
                 f'data_prefix must be dict({self.PREFIX_KEY}=folder), got {data_prefix}'
             )
         self.suffixes = tuple(self.SUFFIXES if suffixes is None else suffixes)
-        self.seed = sync_random_seed() if seed is None else seed
-        self.set_replacing(max_retries, quarantine_after)
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
             data_root=data_root,
             data_prefix={self.PREFIX_KEY: ''} if data_prefix is None else dict(data_prefix),
             indices=indices,
-            pipeline=build_transforms(pipeline),
+            pipeline=pipeline,
             test_mode=test_mode,
             lazy_init=lazy_init,
-            max_refetch=0,
+            seed=seed,
+            quarantine_after=quarantine_after,
+            removed=removed,
         )
 
     @property
@@ -130,14 +130,6 @@ class MediaListDataset(ReplacesBroken):
     def _join(self, path: str) -> str:
         return str(Path(self.folder) / path)
 
-    @force_full_init
-    def locate(self, idx: int | ClipIndex) -> ClipIndex:
-        """Index (not negative) and draw of a sample."""
-        index, draw = idx if isinstance(idx, ClipIndex) else (int(idx), self._own_draw())
-        if not -len(self) <= index < len(self):
-            raise IndexError(f'{self.KIND} {index} asked of a data set of {len(self)} {self.KIND}s')
-        return ClipIndex(index % len(self), draw)
-
     def video_ends(self) -> np.ndarray:
         """1, 2, ...: one sample a file, int64 ``(num_files,)``."""
         return np.arange(1, len(self) + 1)
@@ -155,10 +147,7 @@ class MediaListDataset(ReplacesBroken):
         index, draw = self.locate(idx)
         info = super().get_data_info(index)
         info[self.PATH_KEY] = self._join(info.pop('path'))
-        return dict(info, rng=np.random.default_rng([self.seed, index, draw]))
-
-    def _own_draw(self) -> int:
-        return 0 if self.test_mode else int(torch.randint(2**31, ()))
+        return dict(info, rng=self.rng_of(index, draw))
 
     @force_full_init
     def fingerprint(self) -> dict:
@@ -168,6 +157,52 @@ class MediaListDataset(ReplacesBroken):
         The folder may change, so files count by their paths in it.
         """
         return {f'{self.KIND}s': f'{len(self)} with digest {self._digest}'}
+
+
+@DATASETS.register_module()
+class VideoListDataset(MediaListDataset):
+    """One sample per video: Kinetics, or any folder of videos; labels are not needed.
+
+    Lists are those of mmaction2 and PySlowFast (:func:`read_file_list`). Which frames a sample has
+    is left to the pipeline, see :class:`SampleClip`.
+
+    The pipeline receives ``video_path`` (str), ``label`` (if there is one), ``reader`` (config) and
+    ``rng``.
+
+    Args:
+        *args: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``video``.
+        reader: Config of the video reader.
+        **kwargs: See :class:`MediaListDataset`.
+    """
+
+    KIND = 'video'
+    PREFIX_KEY = 'video'
+    PATH_KEY = 'video_path'
+    SUFFIXES = VIDEO_SUFFIXES
+
+    def __init__(self, *args: Any, reader: dict | None = None, **kwargs: Any) -> None:
+        self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
+        super().__init__(*args, **kwargs)
+
+    def get_data_info(self, idx: int | ClipIndex) -> dict:
+        """What the pipeline starts from."""
+        return dict(super().get_data_info(idx), reader=self.reader)
+
+
+@DATASETS.register_module()
+class ImageListDataset(MediaListDataset):
+    """One sample per image: ImageNet's ``train`` folder, or any other; labels are not needed.
+
+    The pipeline receives ``img_path`` (str), ``label`` (if the list has one) and ``rng``;
+    :class:`LoadImageClip` makes a clip of one frame from it.
+
+    Args: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``img``.
+    """
+
+    KIND = 'image'
+    PREFIX_KEY = 'img'
+    PATH_KEY = 'img_path'
+    SUFFIXES = IMAGE_SUFFIXES
 
 
 def _digest_of(paths: list[str], indices: int | Sequence[int] | None) -> str:

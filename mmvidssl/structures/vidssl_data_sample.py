@@ -10,10 +10,8 @@ class VidSSLDataSample(BaseDataElement):
     Meta information (set with ``set_metainfo``): ``video_path`` (str), ``video_index`` (int),
     ``frame_inds`` (list of ``clip_len`` frame numbers), ``fps`` (float, frames per second), and, if
     a video could not be read, ``decode_failures``: a list of dicts with ``path`` and ``reason``
-    (str), ``replaced`` (bool, whether this sample stands in for one of that video),
-    ``quarantined`` (bool, whether the worker reads it no more) and ``times`` (int, failures to
-    count: 1; 0 where nothing was tried because of the quarantine, and where the first of the
-    samples that were decoded together counts it).
+    (str), ``replaced`` (bool, whether this sample stands in for one of that video) and
+    ``quarantined`` (bool, whether the worker reads it no more).
     """
 
     @property

@@ -87,10 +87,8 @@ def test_several_clips_of_an_item_make_no_more_batches(cfg):
     """Or too few workers would be recommended."""
     cfg.train_dataloader.collate_fn = dict(type='mmvidssl.flat_collate')
     cfg.train_dataloader.sampler.num_samples_per_epoch = 40
-    dataset = cfg.train_dataloader.dataset
-    dataset.update(
-        clips_per_seek=3, pipeline=[s for s in dataset.pipeline if s.type != 'SleepTransform']
-    )
+    *_, pack = pipeline = cfg.train_dataloader.dataset.pipeline
+    pipeline[-1] = dict(type='RepeatAugment', transforms=[pack], num_repeats=3)
     rate = measure_loading(cfg, num_workers=0, num_batches=4)
     batch_size = cfg.train_dataloader.batch_size
     assert rate.clips_per_second == pytest.approx(3 * batch_size * rate.batches_per_second)

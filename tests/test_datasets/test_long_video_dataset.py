@@ -109,7 +109,7 @@ def test_without_a_seed_it_follows_the_global_one(video):
 
 @pytest.mark.parametrize('index', [100, -101])
 def test_index_outside(video, short_video, index):
-    with pytest.raises(IndexError, match='of a data set of 100 clips'):
+    with pytest.raises(IndexError, match='100 samples'):
         build(video, short_video)[index]
 
 
@@ -118,7 +118,7 @@ def test_negative_index_counts_from_the_end(video):
 
 
 def test_too_short_a_video(video, short_video):
-    with pytest.raises(ValueError, match=r'b\.mp4 lasts 4\.00 s .*longest.* clip_len=4'):
+    with pytest.raises(ValueError, match=r'b\.mp4 .*4\.00 s.* clip_len=4'):
         build(video, short_video, clip_len=5)
 
 

@@ -43,7 +43,7 @@ def test_a_folder_without_a_list(folder):
     ]
     assert not any('label' in info for info in infos)
     assert len(listed(folder, ann_file='')) == 2
-    with pytest.raises(ValueError, match=r"no file in .* ends in one of \('\.mkv',\)"):
+    with pytest.raises(ValueError, match=r'no file .*\.mkv'):
         VideoListDataset(data_root=str(folder), suffixes=['.mkv'])
 
 
@@ -126,14 +126,14 @@ def test_indices(folder):
 
 @pytest.mark.parametrize('index', [2, -3])
 def test_index_outside(folder, index):
-    with pytest.raises(IndexError, match='of a data set of 2 videos'):
+    with pytest.raises(IndexError, match='2 samples'):
         listed(folder)[index]
 
 
 def test_impossible_settings():
-    with pytest.raises(ValueError, match='give an ann_file that lists the videos, or their folder'):
+    with pytest.raises(ValueError, match='ann_file.*videos'):
         VideoListDataset()
-    with pytest.raises(ValueError, match=r'data_prefix must be dict\(video=folder\)'):
+    with pytest.raises(ValueError, match=r'data_prefix .*video='):
         VideoListDataset(data_root='a', data_prefix=dict(img='b'))
     with pytest.raises(FileNotFoundError, match='no such folder: nowhere'):
         VideoListDataset(data_root='nowhere')

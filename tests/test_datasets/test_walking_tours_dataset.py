@@ -40,7 +40,7 @@ def test_one_city_may_be_a_string(short_video, tmp_path):
 
 def test_says_what_is_missing_and_what_is_there(short_video, tmp_path):
     root = fill(tmp_path, short_video, ['venice.mp4', 'zürich.mp4'])
-    with pytest.raises(VideoNotFoundError, match=r"\['Zurich'\].*'venice\.mp4', 'zürich\.mp4'"):
+    with pytest.raises(VideoNotFoundError, match=r"\['Zurich'\].*zürich\.mp4"):
         WalkingToursDataset(root, cities=['venice', 'zurich'])
 
 

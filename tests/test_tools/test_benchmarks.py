@@ -61,14 +61,3 @@ def test_reader_memory():
         figures = re.search(rf'{name}: 10: \d+ MiB, 100: (\d+) MiB, 250: (\d+) MiB', out)
         assert figures, out
         assert int(figures[2]) - int(figures[1]) < 12, out
-
-
-@pytest.mark.slow
-def test_clips_per_seek():
-    out = run(
-        'clips_per_seek.py',
-        *('--size', 180, 320, '--fps', 30, '--seconds', 12, '--clips-per-seek', 1, 4),
-        *('--clips', 8, '--rounds', 1),
-    )
-    alone, four = (int(ms) for ms in re.findall(r'clips_per_seek=\d: (\d+) ms a clip', out))
-    assert alone > four > 0, out

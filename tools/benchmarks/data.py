@@ -90,10 +90,7 @@ def recommendation(wanted: int, num_processes: int) -> str:
     if num_processes > 1:
         text += f', {wanted * num_processes} workers for {num_processes} processes'
     if wanted * num_processes > num_cores():
-        text += (
-            f'; {num_cores()} core(s) may be used here: make proxies (make_proxy.py), or '
-            'take several clips from one place (clips_per_seek)'
-        )
+        text += f'; {num_cores()} core(s) may be used here: make proxies (make_proxy.py)'
     return text
 
 

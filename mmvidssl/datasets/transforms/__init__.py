@@ -4,12 +4,10 @@ from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip
 from .formatting import PackClipInputs
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
-from .multi_crop import ClipMultiCrop
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
 from .rand_augment import ClipRandAugment
-from .repeat_augment import RepeatAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
-from .split_clips import SplitClips
+from .views import ClipMultiCrop, RepeatAugment, flat_collate
 
 __all__ = [
     'BlockMask',
@@ -31,7 +29,7 @@ __all__ = [
     'RandomMask',
     'RepeatAugment',
     'SampleClip',
-    'SplitClips',
     'TubeMask',
     'build_transforms',
+    'flat_collate',
 ]

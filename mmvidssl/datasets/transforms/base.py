@@ -16,8 +16,6 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .checks import check_prob
-
 
 def build_transforms(transforms: Sequence[dict | Callable]) -> list[Callable]:
     """Build the configs among ``transforms``; a bare type name is looked up in this package."""
@@ -40,9 +38,8 @@ class FrameTransform(BaseTransform):
         self.prob = check_prob('prob', prob)
         self.per_frame = per_frame
 
-    @abstractmethod
     def draw_params(self, rng: np.random.Generator) -> Any:
-        """Random parameters of one application."""
+        """Random parameters of one application, if it has any."""
 
     @abstractmethod
     def apply(self, frame: np.ndarray, params: Any) -> np.ndarray:
@@ -62,12 +59,23 @@ class FrameTransform(BaseTransform):
         return results
 
 
-def without_counts(results: dict) -> dict:
-    """``results`` for the second and later samples of what was decoded once.
+def check_prob(name: str, value: float) -> float:
+    """A number in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ValueError(f'{name} must be a probability in [0, 1], got {value}')
+    return value
 
-    Their ``decode_failures`` say what the first one's say, but it alone counts how often.
-    """
-    if 'decode_failures' not in results:
-        return results
-    failures = [dict(failure, times=0) for failure in results['decode_failures']]
-    return dict(results, decode_failures=failures)
+
+def check_range(name: str, value: Sequence[float], lowest: float = 0.0) -> tuple[float, float]:
+    """Two numbers, ``lowest < first <= second``."""
+    if len(value) != 2 or not lowest < value[0] <= value[1]:
+        raise ValueError(f'{name} must be (low, high) with {lowest} < low <= high, got {value}')
+    return float(value[0]), float(value[1])
+
+
+def check_size(name: str, value: int | Sequence[int]) -> tuple[int, int]:
+    """A size in pixels, an int for a square, as ``(height, width)``."""
+    size = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f'{name} must be a positive int or (height, width), got {value}')
+    return size

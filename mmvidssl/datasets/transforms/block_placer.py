@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .checks import check_range
+from .base import check_range
 
 Block = tuple[slice, slice, slice]
 

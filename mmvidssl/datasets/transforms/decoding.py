@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 
 from mmvidssl.registry import TRANSFORMS
 
-from ..clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts
+from ..clips import check_clip_timing, clip_frame_inds, count_clip_starts
 from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
 
 ON_REOPEN = ('warn', 'raise', 'ignore')

@@ -12,8 +12,7 @@ import numpy as np
 from mmvidssl.registry import TRANSFORMS
 
 from . import functional as F
-from .base import FrameTransform
-from .checks import check_range
+from .base import FrameTransform, check_range
 
 COLOR_OPS = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
 BLURS = dict(gaussian=F.gaussian_blur, pil=F.pil_gaussian_blur)
@@ -70,9 +69,6 @@ class ClipRandomGrayscale(FrameTransform):
     def __init__(self, prob: float = 0.2, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)
 
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
-
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Gray one frame."""
         return F.to_gray(frame)
@@ -127,9 +123,6 @@ class ClipSolarize(FrameTransform):
         if not 0 <= threshold <= 255:
             raise ValueError(f'threshold must be in 0..255, got {threshold}')
         self.threshold = threshold
-
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
 
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Solarize one frame."""

@@ -1,21 +1,22 @@
 """RandAugment for mmaction2's pipelines, the same for all frames of a clip."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
 
 from mmvidssl.registry import TRANSFORMS
 
 from . import functional as F
-from .checks import check_prob
+from .base import check_prob
 
 MAX_LEVEL = 10.0
 BOXES = ('gt_bboxes', 'proposals')
-INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC}
+FILL = (128, 128, 128)  # RGB of what is moved in
 VALUES = np.arange(256)
 
 # From (frame, strength in [0, 1], sign) to the changed frame, uint8 RGB (H, W, 3).
@@ -47,8 +48,6 @@ class ClipRandAugment(BaseTransform):
         magnitude_std: Standard deviation of the level, which is clipped to 0..10.
         num_ops: How many operations are drawn.
         prob: Probability of each of them.
-        interpolation: ``'bilinear'`` or ``'bicubic'``, of the geometric ones.
-        fill: RGB of what they move in.
 
     Source: Cubuk et al., 2020; timm, ``_RAND_INCREASING_TRANSFORMS``; PySlowFast, ``AUG.AA_TYPE``.
     """
@@ -59,8 +58,6 @@ class ClipRandAugment(BaseTransform):
         magnitude_std: float = 0.5,
         num_ops: int = 2,
         prob: float = 0.5,
-        interpolation: str = 'bicubic',
-        fill: Sequence[int] = (128, 128, 128),
     ) -> None:
         if not 0 <= magnitude <= MAX_LEVEL:
             raise ValueError(f'magnitude must be in [0, {MAX_LEVEL:g}], got {magnitude}')
@@ -68,15 +65,11 @@ class ClipRandAugment(BaseTransform):
             raise ValueError(
                 f'magnitude_std and num_ops must be at least 0, got {magnitude_std} and {num_ops}'
             )
-        if interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f'interpolation must be one of {list(INTERPOLATIONS)}, got {interpolation!r}'
-            )
         self.magnitude = magnitude
         self.magnitude_std = magnitude_std
         self.num_ops = num_ops
         self.prob = check_prob('prob', prob)
-        self.ops = make_ops(INTERPOLATIONS[interpolation], tuple(fill))
+        self.ops = make_ops()
 
     def transform(self, results: dict) -> dict:
         """Augment ``results['imgs']``.
@@ -108,22 +101,16 @@ class ClipRandAugment(BaseTransform):
                 drawn.append(op)
         return drawn
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(magnitude={self.magnitude}, '
-            f'magnitude_std={self.magnitude_std}, num_ops={self.num_ops}, prob={self.prob})'
-        )
 
-
-def make_ops(interpolation: int, fill: tuple[int, ...]) -> dict[str, Op]:
-    """The operations by name; geometric ones with OpenCV's ``interpolation`` and a ``fill``."""
+def make_ops(interpolation: int = cv2.INTER_CUBIC) -> dict[str, Op]:
+    """The operations by name; geometric ones with one of OpenCV's interpolations."""
 
     def move(matrix: Matrix, limit: float) -> Op:
-        return partial(_move, matrix=matrix, limit=limit, interpolation=interpolation, fill=fill)
+        return partial(_move, matrix=matrix, limit=limit, interpolation=interpolation)
 
     return {
-        'AutoContrast': lambda frame, strength, sign: autocontrast(frame),
-        'Equalize': lambda frame, strength, sign: equalize(frame),
+        'AutoContrast': partial(_with_pillow, op=ImageOps.autocontrast),
+        'Equalize': partial(_with_pillow, op=ImageOps.equalize),
         'Invert': lambda frame, strength, sign: _look_up(frame, 255 - VALUES),
         'Rotate': move(_rotation, 30.0),
         'Posterize': lambda frame, strength, sign: posterize(frame, 4 - int(4 * strength)),
@@ -138,6 +125,10 @@ def make_ops(interpolation: int, fill: tuple[int, ...]) -> dict[str, Op]:
         'TranslateX': move(lambda share, size: [[1, 0, share * size[1]], [0, 1, 0]], 0.45),
         'TranslateY': move(lambda share, size: [[1, 0, 0], [0, 1, share * size[0]]], 0.45),
     }
+
+
+def _with_pillow(frame: np.ndarray, strength: float, sign: int, op: Callable) -> np.ndarray:
+    return np.array(op(Image.fromarray(frame)))
 
 
 def _enhance(frame: np.ndarray, strength: float, sign: int, adjust: Callable) -> np.ndarray:
@@ -156,19 +147,18 @@ def _move(
     matrix: Matrix,
     limit: float,
     interpolation: int,
-    fill: tuple[int, ...],
 ) -> np.ndarray:
     return cv2.warpAffine(
         frame,
         np.array(matrix(sign * limit * strength, frame.shape), dtype=float),
         (frame.shape[1], frame.shape[0]),
         flags=interpolation | cv2.WARP_INVERSE_MAP,
-        borderValue=fill,
+        borderValue=FILL,
     )
 
 
 def _look_up(frame: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """``table[frame]``; the table ``(256,)``, or ``(256, 3)`` for each channel its own."""
+    """``table[frame]``, of a table ``(256,)``."""
     return cv2.LUT(np.ascontiguousarray(frame), np.clip(table, 0, 255).astype(np.uint8)[None])
 
 
@@ -180,32 +170,6 @@ def posterize(frame: np.ndarray, num_bits: int) -> np.ndarray:
 def solarize_add(frame: np.ndarray, added: int, threshold: int = 128) -> np.ndarray:
     """Add to the values below ``threshold``."""
     return _look_up(frame, np.where(threshold > VALUES, VALUES + added, VALUES))
-
-
-def autocontrast(frame: np.ndarray) -> np.ndarray:
-    """Stretch each channel to 0..255; one of a single value stays."""
-    return _look_up(frame, np.stack([_stretching(counts) for counts in _histograms(frame)], axis=1))
-
-
-def _stretching(counts: np.ndarray) -> np.ndarray:
-    low, high = counts.nonzero()[0][[0, -1]]
-    return (VALUES - low) * (255 / (high - low)) if high > low else VALUES
-
-
-def equalize(frame: np.ndarray) -> np.ndarray:
-    """Make the histogram of each channel as even as it can be, as Pillow does."""
-    return _look_up(frame, np.stack([_equalizing(counts) for counts in _histograms(frame)], axis=1))
-
-
-def _equalizing(counts: np.ndarray) -> np.ndarray:
-    step = (counts.sum() - counts[counts.nonzero()[0][-1]]) // 255
-    return (step // 2 + np.cumsum(counts) - counts) // step if step else VALUES
-
-
-def _histograms(frame: np.ndarray) -> list[np.ndarray]:
-    """How often each value occurs, ``(256,)`` for each channel."""
-    histograms = (cv2.calcHist([frame], [c], None, [256], [0, 256]) for c in range(3))
-    return [histogram.ravel().astype(int) for histogram in histograms]
 
 
 def adjust_sharpness(frame: np.ndarray, factor: float) -> np.ndarray:

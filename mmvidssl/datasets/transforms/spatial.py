@@ -8,8 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import FrameTransform
-from .checks import check_range, check_size
+from .base import FrameTransform, check_range, check_size
 from .functional import INTERPOLATIONS, draw_crop, resize_clip, short_side_size
 
 
@@ -83,9 +82,6 @@ class ClipRandomFlip(FrameTransform):
 
     def __init__(self, prob: float = 0.5, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)
-
-    def draw_params(self, rng: np.random.Generator) -> None:
-        """Nothing to draw."""
 
     def apply(self, frame: np.ndarray, params: None) -> np.ndarray:
         """Mirror one frame."""

@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.dist import all_gather_object, all_reduce, is_main_process
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop
 
 from mmvidssl.registry import HOOKS
+from mmvidssl.utils.checks import refuse_removed
 
 from ..checkpoint import AtomicBackend
 
 REPORT = 'broken_videos.json'
 CHECK_INTERVAL = 20
 NUM_SHOWN = 10
+REMOVED = dict(interval=f'the report is written within {CHECK_INTERVAL} iterations of a failure')
 
 
 class BrokenDataError(RuntimeError):
@@ -27,24 +27,22 @@ class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
     The data sets tell it in ``decode_failures`` of their data samples; batches of other data sets
-    count as read. At the end of each epoch (in MMEngine's ``IterBasedTrainLoop``, whose epoch is
-    the whole run, also every ``interval`` iterations) one line is logged, and
+    count as read. At the end of each epoch one line is logged, and
     ``<work_dir>/broken_videos.json`` written, over all processes:
 
     - ``num_samples``, ``num_replaced``: since training began or was resumed;
-    - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (how often it failed,
-      those included where a second trial went well; once for samples that are decoded together, and
-      not where nothing was tried because of the quarantine) and ``quarantined`` (whether a worker
-      reads it no more), those with the most failures first.
+    - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (reads that failed, and
+      samples for which it was not read because of the quarantine) and ``quarantined`` (whether a
+      worker reads it no more), the most frequent ones first.
 
-    Every 20 iterations the counts are reduced over all processes, and the report is written if
+    Every 20 iterations the counts of all processes are put together, and the report is written if
     there is something new. All processes stop together when too much is lost.
 
     Args:
         max_failed_share: Largest share of the samples since the epoch began that may be replaced.
         min_failed: The run is not stopped for fewer than so many, so that a video that comes up in
             the first batches does not count as a large share.
-        interval: Iterations between log lines in a loop without epochs.
+        removed: Options that the hook does not know.
 
     Raises:
         ValueError: impossible options.
@@ -53,23 +51,23 @@ class DataFailureHook(Hook):
     priority = 'LOW'
 
     def __init__(
-        self, max_failed_share: float = 0.05, min_failed: int = 10, interval: int = 1000
+        self, max_failed_share: float = 0.05, min_failed: int = 10, **removed: Any
     ) -> None:
-        if not 0 <= max_failed_share <= 1 or min_failed < 1 or interval < 1:
+        refuse_removed(type(self).__name__, removed, REMOVED)
+        if not 0 <= max_failed_share <= 1 or min_failed < 1:
             raise ValueError(
-                'max_failed_share must be in [0, 1], min_failed and interval positive; got '
-                f'{max_failed_share}, {min_failed} and {interval}'
+                'max_failed_share must be in [0, 1] and min_failed positive; got '
+                f'{max_failed_share} and {min_failed}'
             )
         self.max_failed_share = max_failed_share
         self.min_failed = min_failed
-        self.interval = interval
 
     def before_train(self, runner) -> None:
         """Begin to count."""
-        self._done = (0, 0)  # samples and replaced ones of earlier epochs, of all processes
-        self._num_written = 0
-        self._videos: dict[str, dict] = {}  # of this process, like the counts below
-        self._num_samples = self._num_replaced = self._num_failures = 0
+        self._videos: dict[str, dict] = {}  # of this process, like the counts
+        self._num_samples = self._num_replaced = 0
+        self._done = (0, 0)  # of earlier epochs, of all processes
+        self._written: list[dict] = []
 
     def before_train_epoch(self, runner) -> None:
         """The share counts from here."""
@@ -82,11 +80,12 @@ class DataFailureHook(Hook):
             BrokenDataError: too many samples could not be read.
         """
         for sample in _samples_of(data_batch):
-            self._count(getattr(sample, 'metainfo', {}).get('decode_failures', ()))
-        has_no_epochs = isinstance(runner.train_loop, IterBasedTrainLoop)
-        if has_no_epochs and self.every_n_train_iters(runner, self.interval):
-            self._finish(runner, f'iteration {runner.iter + 1}')
-        elif self.every_n_inner_iters(batch_idx, CHECK_INTERVAL):
+            failures = getattr(sample, 'metainfo', {}).get('decode_failures', ())
+            self._num_samples += 1
+            self._num_replaced += any(failure['replaced'] for failure in failures)
+            for failure in failures:
+                add_to(self._videos, dict(failure, times=1))
+        if self.every_n_inner_iters(batch_idx, CHECK_INTERVAL):
             self._check(runner)
 
     def after_train_epoch(self, runner, metrics=None) -> None:
@@ -95,53 +94,37 @@ class DataFailureHook(Hook):
         Raises:
             BrokenDataError: too many samples could not be read.
         """
-        num_samples, num_replaced = self._finish(runner, f'epoch {runner.epoch + 1}')
+        num_samples, num_replaced = self._check(runner, is_last=True)
+        line = f'epoch {runner.epoch + 1}: {num_replaced:,} of {num_samples:,} samples replaced'
+        if num_replaced:
+            line += f', because videos could not be read: see {_report_of(runner)}'
+        runner.logger.info(line)
         self._done = (self._done[0] + num_samples, self._done[1] + num_replaced)
 
-    def _count(self, failures: list[dict]) -> None:
-        self._num_samples += 1
-        self._num_replaced += any(failure['replaced'] for failure in failures)
-        for failure in failures:
-            self._num_failures += 1  # also what counts no times is new
-            add_to(self._videos, failure)
-
-    def _check(self, runner) -> tuple[int, int]:
+    def _check(self, runner, is_last: bool = False) -> tuple[int, int]:
         """Samples and replaced ones of this epoch, of all processes."""
-        counts = torch.tensor([self._num_samples, self._num_replaced, self._num_failures])
-        all_reduce(counts)
-        num_samples, num_replaced, num_failures = counts.tolist()
-        if num_failures > self._num_written:
+        counts = all_gather_object((self._num_samples, self._num_replaced, self._videos))
+        num_samples, num_replaced = (sum(count[i] for count in counts) for i in range(2))
+        merged: dict[str, dict] = {}
+        for *_, of_process in counts:
+            for video in of_process.values():
+                add_to(merged, video)
+        videos = sorted(merged.values(), key=lambda video: (-video['times'], video['path']))
+        if is_last or videos != self._written:
+            self._written = videos
             self._write(runner, num_samples, num_replaced)
-            self._num_written = num_failures
         if num_replaced >= self.min_failed and num_replaced > self.max_failed_share * num_samples:
             self._stop(runner, num_samples, num_replaced)
         return num_samples, num_replaced
 
-    def _finish(self, runner, when: str) -> tuple[int, int]:
-        num_samples, num_replaced = self._check(runner)
-        line = f'{when}: {num_replaced:,} of {num_samples:,} samples replaced'
-        if num_replaced:
-            line += f', because videos could not be read: see {_report_of(runner)}'
-        runner.logger.info(line)
-        self._write(runner, num_samples, num_replaced)
-        return num_samples, num_replaced
-
-    def _gather(self) -> list[dict]:
-        """The videos that failed on any process, those with the most failures first."""
-        merged: dict[str, dict] = {}
-        for videos in all_gather_object(self._videos):
-            for video in videos.values():
-                add_to(merged, video)
-        return sorted(merged.values(), key=lambda video: (-video['times'], video['path']))
-
     def _write(self, runner, num_samples: int, num_replaced: int) -> None:
+        if not is_main_process():
+            return
         report = dict(
             num_samples=self._done[0] + num_samples,
             num_replaced=self._done[1] + num_replaced,
-            videos=self._gather(),
+            videos=self._written,
         )
-        if not is_main_process():
-            return
         text = json.dumps(report, indent=2, ensure_ascii=False)
         try:
             AtomicBackend().put_text(text, _report_of(runner))
@@ -149,17 +132,18 @@ class DataFailureHook(Hook):
             runner.logger.warning(f'the report of broken videos was not written: {error}')
 
     def _stop(self, runner, num_samples: int, num_replaced: int) -> None:
-        videos = self._gather()
-        more = [f'and {len(videos) - NUM_SHOWN} more'] if len(videos) > NUM_SHOWN else []
-        message = '\n  '.join(
-            [
-                f'{num_replaced} of the {num_samples} samples since the epoch began could not be '
-                f'read, more than max_failed_share={self.max_failed_share}. Repair these videos '
-                f'(or their disk), or take them from the data; all are in {_report_of(runner)}:',
-                *(f'{v["path"]} ({v["times"]} times): {v["reason"]}' for v in videos[:NUM_SHOWN]),
-                *more,
-            ]
+        shown = [
+            f'{video["path"]} ({video["times"]} times): {video["reason"]}'
+            for video in self._written[:NUM_SHOWN]
+        ]
+        if len(self._written) > NUM_SHOWN:
+            shown.append(f'and {len(self._written) - NUM_SHOWN} more')
+        head = (
+            f'{num_replaced} of the {num_samples} samples since the epoch began could not be read, '
+            f'more than max_failed_share={self.max_failed_share}. Repair these videos (or their '
+            f'disk), or take them from the data; all are in {_report_of(runner)}:'
         )
+        message = '\n  '.join([head, *shown])
         runner.logger.error(message)
         raise BrokenDataError(message)
 

@@ -13,18 +13,35 @@ def data_fingerprint(dataloader: DataLoader, sampler: Sampler) -> dict:
     dataset = dataloader.dataset
     return dict(
         shuffle=getattr(sampler, 'shuffle', None),
+        order_kind=getattr(sampler, 'order_kind', None),
         num_streams=getattr(sampler, 'num_streams', None),
         num_samples_per_epoch=getattr(sampler, 'num_samples_per_epoch', None) or len(dataset),
         **(dataset.fingerprint() if hasattr(dataset, 'fingerprint') else {}),
     )
 
 
+def has_same_order(then: dict, now: dict) -> bool:
+    """Whether a place in the middle of an epoch means the same sample in both.
+
+    Earlier versions said no ``order_kind``: they shuffled otherwise, and with ``clips_per_seek``
+    took several clips as one sample.
+    """
+    if then.get('clips_per_seek', 1) > 1:
+        return False
+    if 'order_kind' not in then:
+        return now['order_kind'] != 'torch.randperm'  # all others are as they were
+    return then['order_kind'] == now['order_kind']
+
+
 def describe_differences(then: dict, now: dict) -> list[str]:
-    """A phrase for each entry that both fingerprints have and that differs."""
+    """A phrase for each entry that both fingerprints have and that differs, but for the order."""
+    ignored = {'order_kind'}
+    if then.get('clips_per_seek', 1) > 1:
+        ignored.add('num_samples_per_epoch')  # counted in groups of clips
     return [
         f'{key} was {_shorten(then[key], now[key])}, is {_shorten(now[key], then[key])}'
         for key in then
-        if key in now and then[key] != now[key]
+        if key in now and key not in ignored and then[key] != now[key]
     ]
 
 

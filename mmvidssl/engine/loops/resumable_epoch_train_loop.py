@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from mmvidssl.registry import LOOPS
 
-from .data_fingerprint import data_fingerprint, describe_differences
+from .data_fingerprint import data_fingerprint, describe_differences, has_same_order
 
 
 class DataPosition(NamedTuple):
@@ -35,6 +35,9 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         runner: The runner.
         dataloader: A data loader or its config; its sampler must have ``set_position``.
         max_epochs: Length of the training.
+        from_next_epoch: Whether to go on with the next epoch, instead of refusing, where a
+            checkpoint was written in the middle of an epoch whose order is no longer made (that of
+            earlier versions). What was left of that epoch is not trained on.
         **kwargs: As in MMEngine's ``EpochBasedTrainLoop``.
 
     Raises:
@@ -42,7 +45,14 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         ValueError: if there are fewer samples than one batch takes.
     """
 
-    def __init__(self, runner, dataloader: DataLoader | dict, max_epochs: int, **kwargs) -> None:
+    def __init__(
+        self,
+        runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        from_next_epoch: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.sampler = getattr(self.dataloader.batch_sampler, 'sampler', self.dataloader.sampler)
         if not hasattr(self.sampler, 'set_position'):
@@ -58,6 +68,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
                 f'batch_size={self._batch_size}, drop_last=True. Use a smaller batch, more data, '
                 'or drop_last=False.'
             )
+        self.from_next_epoch = from_next_epoch
         self.position = DataPosition(0, 0)
 
     @property
@@ -110,18 +121,20 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         """Go on from a position.
 
         Raises:
-            ValueError: if data set or sampler are not those of the checkpoint; names what differs.
+            ValueError: if data set or sampler are not those of the checkpoint (names what differs),
+                or it was written in the middle of an epoch whose order is no longer made.
         """
         dataset = self.dataloader.dataset
-        if state['dataset_len'] != len(dataset):
+        then = state.get('fingerprint', {})
+        now = data_fingerprint(self.dataloader, self.sampler)
+        if state['dataset_len'] != len(dataset) and then.get('clips_per_seek', 1) == 1:
             raise ValueError(
                 f'the checkpoint was trained on a data set of {state["dataset_len"]} samples, '
                 f'this one has {len(dataset)}: its position means nothing here. Restore the videos '
                 "and the data set's options, or start from the weights alone (load_from without "
                 'resume).'
             )
-        now = data_fingerprint(self.dataloader, self.sampler)
-        differences = describe_differences(state.get('fingerprint', {}), now)
+        differences = describe_differences(then, now)
         if differences:
             raise ValueError(
                 'the checkpoint was trained on other samples, so that its position means nothing '
@@ -132,19 +145,41 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         if hasattr(dataset, 'seed'):
             dataset.seed = state['dataset_seed']
         self.position = DataPosition(state['epoch'], state['num_samples'])
-        self._epoch = state['epoch']
-        before = self._num_batches_before(state['num_samples'])
+        if self.position.num_samples and not has_same_order(then, now):
+            self.position = self._leave_epoch(state)
+        self._epoch = self.position.epoch
+        before = self._num_batches_before(self.position.num_samples)
         self._iter = self._epoch * len(self.dataloader) + before
         self._say_what_changed(state)
+
+    def _leave_epoch(self, state: dict) -> DataPosition:
+        """The end of an epoch whose order is no longer made, or with the option the next one."""
+        epoch, num_samples = state['epoch'], state['num_samples']
+        whole = state['iters_per_epoch'] * state['batch_size'] * state['world_size']
+        if num_samples >= whole:
+            return DataPosition(epoch, len(self.sampler) * self.sampler.world_size)
+        if not self.from_next_epoch:
+            raise ValueError(
+                f'the checkpoint was written at sample {num_samples} of epoch {epoch} (from 0) in '
+                'an order of the data that this version does not make, so that the epoch cannot be '
+                'resumed exactly. To go on with the next epoch: --cfg-options '
+                'train_cfg.from_next_epoch=True; to start from the weights alone: load_from '
+                'without resume.'
+            )
+        MMLogger.get_current_instance().warning(
+            f'epoch {epoch} (from 0) is left at sample {num_samples}: the order of its data is '
+            'that of another version. Training goes on with the next epoch.'
+        )
+        return DataPosition(epoch + 1, 0)
 
     def _say_what_changed(self, state: dict) -> None:
         keys = ('world_size', 'batch_size', 'iters_per_epoch')
         then, now = [[s[key] for key in keys] for s in (state, self.state_dict())]
         if then != now:
+            epoch, num_samples = self.position
             MMLogger.get_current_instance().warning(
                 'the checkpoint was written by {} processes with batches of {} ({} iterations an '
                 'epoch); this run has {} with {} ({}). '.format(*then, *now)
-                + 'It goes on at the '
-                f'same sample, {state["num_samples"]} of epoch {state["epoch"]} (from 0), which is '
-                f'its iteration {self._iter}.'
+                + f'It goes on at sample {num_samples} of epoch {epoch} (from 0), which is its '
+                f'iteration {self._iter}.'
             )

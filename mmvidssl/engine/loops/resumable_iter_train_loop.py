@@ -24,6 +24,7 @@ class ResumableIterTrainLoop(ResumableEpochTrainLoop):
         val_begin: The iteration from which to validate.
         val_interval: Iterations between validations.
         dynamic_intervals: As in MMEngine's loops.
+        from_next_epoch: As in :class:`ResumableEpochTrainLoop`.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ResumableIterTrainLoop(ResumableEpochTrainLoop):
         val_begin: int = 1,
         val_interval: int = 1000,
         dynamic_intervals: list[tuple[int, int]] | None = None,
+        from_next_epoch: bool = False,
     ) -> None:
         if max_iters != int(max_iters):
             raise ValueError(f'max_iters must be a whole number, got {max_iters}')
@@ -41,6 +43,7 @@ class ResumableIterTrainLoop(ResumableEpochTrainLoop):
             runner,
             dataloader,
             max_epochs=1,  # until its length is known
+            from_next_epoch=from_next_epoch,
             val_begin=val_begin,
             val_interval=val_interval,
             dynamic_intervals=dynamic_intervals,

@@ -63,7 +63,7 @@ ORACLES = {
 @pytest.mark.parametrize('sign', [-1, 1])
 @pytest.mark.parametrize('name', ORACLES)
 def test_operations_are_torchvisions(frames, name, sign):
-    op = R.make_ops(cv2.INTER_LINEAR, (128, 128, 128))[name]
+    op = R.make_ops(cv2.INTER_LINEAR)[name]
     for frame in frames:
         difference = np.abs(op(frame, 0.7, sign) - ORACLES[name](frame, sign))
         # along the border of what is moved in, the two round differently
@@ -73,10 +73,10 @@ def test_operations_are_torchvisions(frames, name, sign):
 
 @pytest.mark.parametrize('name', ['ShearX', 'ShearY'])
 def test_shear_moves_each_row_by_its_place(name):
-    frame = np.zeros((40, 40, 3), np.uint8)
+    frame = np.full((40, 40, 3), 128, np.uint8)  # what is moved in is gray
     frame[:, 20] = 255
     frame = frame if name == 'ShearX' else frame.transpose(1, 0, 2).copy()
-    sheared = R.make_ops(cv2.INTER_LINEAR, (0, 0, 0))[name](frame, 1.0, 1)
+    sheared = R.make_ops(cv2.INTER_LINEAR)[name](frame, 1.0, 1) - 128.0
     rows = sheared[..., 0] if name == 'ShearX' else sheared[..., 0].T
     places = (rows * np.arange(40)).sum(1) / rows.sum(1)
     np.testing.assert_allclose(places, 20 - 0.3 * (np.arange(40) + 0.5), atol=0.05)
@@ -127,8 +127,8 @@ def test_level_zero_and_ten_work(frames, name):
 
 def test_flat_frames_are_no_division_by_zero():
     flat = np.full((8, 8, 3), 77, np.uint8)
-    np.testing.assert_array_equal(R.autocontrast(flat), flat)
-    np.testing.assert_array_equal(R.equalize(flat), flat)
+    for name in ('AutoContrast', 'Equalize'):
+        np.testing.assert_array_equal(R.make_ops()[name](flat, 0.7, 1), flat)
 
 
 def test_nothing_happens_with_probability_zero(frames):
@@ -146,18 +146,17 @@ def test_without_a_generator_torchs_seed_decides(frames):
 
 
 def test_refuses_boxes(frames):
-    with pytest.raises(ValueError, match=r"not boxes, and the results hold \['gt_bboxes'\]"):
+    with pytest.raises(ValueError, match='gt_bboxes'):
         ClipRandAugment()(dict(imgs=frames, gt_bboxes=np.zeros((1, 4))))
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(magnitude=11), r'magnitude must be in \[0, 10\], got 11'),
+        (dict(magnitude=11), 'magnitude .* 11'),
         (dict(magnitude_std=-1), 'at least 0, got -1 and 2'),
         (dict(num_ops=-1), 'at least 0, got 0.5 and -1'),
         (dict(prob=2), 'prob must be a probability'),
-        (dict(interpolation='nearest'), "one of .*got 'nearest'"),
     ],
 )
 def test_bad_options(options, message):

@@ -27,11 +27,11 @@ class Watch(Hook):
         self.groups.append([(group['lr'], group['weight_decay']) for group in groups])
 
 
-def run(video, work_dir, loop='ResumableEpochTrainLoop', watch=None, **options):
+def run(video, work_dir, loop='ResumableEpochTrainLoop', watch=None, interval=3, **options):
     cfg = tiny_cfg(video, work_dir, **options)
     length = dict(max_epochs=NUM_EPOCHS) if 'Epoch' in loop else dict(max_iters=NUM_ITERS - 1)
     cfg.train_cfg = dict(type=loop, **length)
-    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3, max_keep_ckpts=-1)
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=interval, max_keep_ckpts=-1)
     return train(cfg, *([watch] if watch else []))
 
 
@@ -105,13 +105,13 @@ def test_another_batch_size_goes_on_at_the_same_clip(
     # learning rate and weight decay are those of a run that was set up so from the start
     assert watch.groups == whole.groups[first:]
     (message,) = [m for m in messages if 'the checkpoint was written' in m]
-    assert 'by 1 processes with batches of 2 (4 iterations an epoch)' in message
-    assert f'same sample, 6 of epoch 0 (from 0), which is its iteration {first}' in message
+    assert 'batches of 2 (4 iterations' in message
+    assert f'sample 6 of epoch 0 (from 0), which is its iteration {first}' in message
 
 
 def test_refuses_a_data_set_of_another_length(video, tmp_path, stopped):
     options = dict(resume=True, load_from=stopped[0], train_dataloader__dataset__clip_len=3)
-    with pytest.raises(ValueError, match=r'a data set of 28 samples, this one has 26'):
+    with pytest.raises(ValueError, match='28 samples.* 26'):
         run(video, tmp_path, **options)
 
 
@@ -122,8 +122,7 @@ def renamed(video, tmp_path):
 
 
 def test_refuses_another_video_of_the_same_length(tmp_path, stopped, renamed):
-    message = r"videos was \['video.mp4', 28\], is \['other.mp4', 28\]\. Restore"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"videos was .*'other\.mp4'"):
         run(renamed, tmp_path, resume=True, load_from=stopped[0])
 
 
@@ -132,10 +131,10 @@ def test_refuses_another_video_of_the_same_length(tmp_path, stopped, renamed):
     [
         (
             dict(dataset__interval_unit='seconds', dataset__frame_interval=0.2),
-            r'clip_timing was 2, frames.*, is 0.2, seconds',
+            'clip_timing was.* is 0.2',
         ),
-        (dict(sampler__shuffle=False), 'shuffle was True, is False. Restore'),
-        (dict(sampler__num_samples_per_epoch=7), 'num_samples_per_epoch was 8, is 7'),
+        (dict(sampler__shuffle=False), 'shuffle was True, is False'),
+        (dict(sampler__num_samples_per_epoch=7), 'per_epoch was 8, is 7'),
     ],
 )
 def test_refuses_other_samples(video, tmp_path, stopped, options, message):
@@ -144,24 +143,81 @@ def test_refuses_other_samples(video, tmp_path, stopped, options, message):
         run(video, tmp_path, resume=True, load_from=stopped[0], **options)
 
 
-def test_videos_may_move_and_old_checkpoints_say_less(video, tmp_path, stopped):
+def test_videos_may_move(video, tmp_path, stopped):
     moved = tmp_path / 'moved' / video.name
     moved.parent.mkdir()
     shutil.copy(video, moved)
-    checkpoint = torch.load(stopped[0], weights_only=True)
     watch = Watch()
     run(moved, tmp_path / 'new', watch=watch, resume=True, load_from=stopped[0])
     assert watch.clips == stopped[1].clips[6:]
-    del checkpoint['train_loop']['fingerprint']
-    torch.save(checkpoint, tmp_path / 'old.pth')
-    run(video, tmp_path / 'old', resume=True, load_from=str(tmp_path / 'old.pth'))
+
+
+def of_earlier_version(path, target, clips_per_seek=1, shuffle=True, is_next=False):
+    """A checkpoint as one wrote it that shuffled otherwise, or took groups of clips."""
+    checkpoint = torch.load(path, weights_only=True)
+    state = checkpoint['train_loop']
+    del state['fingerprint']['order_kind']
+    state['fingerprint'].update(shuffle=shuffle, clips_per_seek=clips_per_seek, clip_spacing=None)
+    if clips_per_seek > 1:
+        state['dataset_len'] //= clips_per_seek
+        state['fingerprint']['num_samples_per_epoch'] //= clips_per_seek
+        state['num_samples'] //= clips_per_seek
+        state['batch_size'] //= clips_per_seek
+    if is_next:
+        state.update(epoch=state['epoch'] + 1, num_samples=0)
+    torch.save(checkpoint, target)
+    return str(target)
+
+
+@pytest.mark.parametrize('clips_per_seek', [1, 2])
+def test_an_order_of_an_earlier_version_is_left(
+    video, tmp_path, stopped, clips_per_seek, monkeypatch
+):
+    """In the middle of an epoch: refused, or on demand with all of the next one."""
+    old = of_earlier_version(stopped[0], tmp_path / 'old.pth', clips_per_seek)
+    with pytest.raises(ValueError, match='train_cfg.from_next_epoch=True'):
+        run(video, tmp_path / 'refused', resume=True, load_from=old)
+    run(video, tmp_path / 'weights', load_from=old)  # which start anew
+    cfg = tiny_cfg(video, tmp_path / 'resumed', resume=True, load_from=old)
+    length = dict(max_epochs=NUM_EPOCHS, from_next_epoch=True)
+    cfg.train_cfg = dict(type='ResumableEpochTrainLoop', **length)
+    watch, messages = Watch(), []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, message: messages.append(message))
+    train(cfg, watch)
+    assert watch.epochs == [1]
+    assert watch.clips == stopped[1].clips[8:]
+    assert watch.groups == stopped[1].groups[4:]  # schedules are those of the iteration
+    assert any('epoch 0 (from 0) is left' in message for message in messages)
+
+
+@pytest.mark.parametrize('clips_per_seek', [1, 2])
+@pytest.mark.parametrize('is_next', [False, True])
+def test_an_epoch_that_is_over_has_no_order(video, tmp_path, stopped, is_next, clips_per_seek):
+    """Written by its last iteration, or after it."""
+    run(video, tmp_path / 'whole', interval=ITERS_PER_EPOCH)
+    old = of_earlier_version(
+        tmp_path / 'whole/iter_4.pth', tmp_path / 'old.pth', clips_per_seek, is_next=is_next
+    )
+    watch = Watch()
+    run(video, tmp_path, watch=watch, resume=True, load_from=old)
+    assert watch.clips == stopped[1].clips[8:]
+    assert watch.groups == stopped[1].groups[4:]
+
+
+def test_an_order_that_was_not_shuffled_is_the_same(video, tmp_path, stopped):
+    options = dict(train_dataloader__sampler__shuffle=False)
+    whole, watch = Watch(), Watch()
+    run(video, tmp_path / 'whole', watch=whole, **options)
+    old = of_earlier_version(tmp_path / 'whole/iter_3.pth', tmp_path / 'old.pth', shuffle=False)
+    run(video, tmp_path / 'resumed', watch=watch, resume=True, load_from=old, **options)
+    assert watch.clips == whole.clips[6:]
 
 
 def test_refuses_a_checkpoint_without_a_position(video, tmp_path, stopped):
     checkpoint = torch.load(stopped[0], weights_only=True)
     del checkpoint['train_loop']
     torch.save(checkpoint, tmp_path / 'old.pth')
-    with pytest.raises(ValueError, match='does not say where in the data it was written'):
+    with pytest.raises(ValueError, match='where in the data'):
         run(video, tmp_path, resume=True, load_from=str(tmp_path / 'old.pth'))
 
 
@@ -170,18 +226,18 @@ def test_refuses_a_sampler_that_cannot_start_in_the_middle(video, tmp_path):
     cfg = tiny_cfg(video, tmp_path)
     cfg.train_dataloader.sampler = sampler
     cfg.train_cfg = dict(type='ResumableIterTrainLoop', max_iters=2)
-    with pytest.raises(TypeError, match='such as ClipSampler; got DefaultSampler'):
+    with pytest.raises(TypeError, match='ClipSampler; got Default'):
         train(cfg)
 
 
 def test_refuses_an_epoch_without_a_batch(video, tmp_path):
     options = dict(train_dataloader__batch_size=9, train_dataloader__drop_last=True)
-    with pytest.raises(ValueError, match='8 samples for each process, batch_size=9'):
+    with pytest.raises(ValueError, match='8 samples.* batch_size=9'):
         run(video, tmp_path, **options)
 
 
 def test_refuses_half_an_iteration(video, tmp_path):
     cfg = tiny_cfg(video, tmp_path)
     cfg.train_cfg = dict(type='ResumableIterTrainLoop', max_iters=2.5)
-    with pytest.raises(ValueError, match='max_iters must be a whole number, got 2.5'):
+    with pytest.raises(ValueError, match='max_iters.* 2.5'):
         train(cfg)

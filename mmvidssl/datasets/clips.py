@@ -1,10 +1,26 @@
-"""Which frames make a clip. Pure functions of a video's timestamps (seconds, ``(num_frames,)``)."""
+"""Which sample to take, and which frames make a clip.
+
+The functions are pure, of a video's timestamps (seconds, ``(num_frames,)``).
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .readers.base import nearest_frames
 
 INTERVAL_UNITS = ('seconds', 'frames')
+
+
+class ClipIndex(NamedTuple):
+    """What a clip sampler hands to a data set.
+
+    ``index`` is the sample; ``draw`` tells its augmentations apart (the epoch, for
+    :class:`ClipSampler`): the same pair always gives the same sample.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which no one needs here
+    draw: int
 
 
 def check_clip_timing(clip_len: int, frame_interval: float, interval_unit: str) -> None:

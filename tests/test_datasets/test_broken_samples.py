@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset, quarantine
-from mmvidssl.datasets.quarantine import (
+from mmvidssl.datasets import ClipIndex, LongVideoDataset, VideoListDataset, broken_samples
+from mmvidssl.datasets.broken_samples import (
     MAX_REPLACEMENTS,
-    MAX_TIMEOUTS,
-    PAUSES,
+    RETRY_PAUSE,
     NoVideoLeftError,
     Quarantine,
 )
@@ -28,16 +27,15 @@ NAMES = [f'{letter}.mp4' for letter in 'abcdef']
 def slept(monkeypatch):
     """The seconds that would have been slept."""
     seconds: list[float] = []
-    monkeypatch.setattr(quarantine, 'sleep', seconds.append)
+    monkeypatch.setattr(broken_samples, 'sleep', seconds.append)
     return seconds
 
 
 class Failing:
     """A pipeline's step that fails for some videos, so many times."""
 
-    error: type[VideoError] = UndecodableVideoError
-
-    def __init__(self, **times) -> None:
+    def __init__(self, error: type[VideoError] = UndecodableVideoError, **times) -> None:
+        self.error = error
         self.times = {f'{letter}.mp4': number for letter, number in times.items()}
         self.seen: list[str] = []
 
@@ -68,13 +66,20 @@ def test_nothing_is_added_when_nothing_fails(tmp_path):
     assert sample['name'] == 'b.mp4' and 'decode_failures' not in sample
 
 
-def test_a_second_trial_gives_the_same_sample_and_tells(tmp_path):
-    step = Failing(b=1)
+@pytest.mark.parametrize('error', [VideoNotFoundError, VideoDiskError, DecoderDiedError])
+def test_what_passes_gives_the_same_sample_and_is_told(tmp_path, slept, error):
+    step = Failing(error, b=1)
     sample = listed(tmp_path, step)[ClipIndex(1, 0)]
-    assert step.seen == ['b.mp4'] * 2
+    assert step.seen == ['b.mp4'] * 2 and slept == [RETRY_PAUSE]
     assert told(sample) == [('b.mp4', False, False)]
-    assert sample['decode_failures'][0]['reason'] == 'UndecodableVideoError: b.mp4 is broken'
+    assert sample['decode_failures'][0]['reason'] == f'{error.__name__}: b.mp4 is broken'
     assert sample['drawn'] == listed(tmp_path, Failing())[ClipIndex(1, 0)]['drawn']
+
+
+def test_what_does_not_pass_is_replaced(tmp_path, slept):
+    sample = listed(tmp_path, Failing(VideoDiskError, b=2))[ClipIndex(1, 0)]
+    assert sample['name'] != 'b.mp4' and slept == [RETRY_PAUSE]
+    assert told(sample) == [('b.mp4', True, True)]
 
 
 def test_a_broken_video_is_replaced_and_read_no_more(tmp_path):
@@ -84,9 +89,7 @@ def test_a_broken_video_is_replaced_and_read_no_more(tmp_path):
     assert first['name'] != 'b.mp4' and told(first) == [('b.mp4', True, True)]
     again = dataset[ClipIndex(1, 1)]
     assert again['name'] != 'b.mp4' and told(again) == [('b.mp4', True, True)]
-    assert step.seen.count('b.mp4') == 2  # one trial more, both of the first sample
-    times = [failure['times'] for sample in (first, again) for failure in sample['decode_failures']]
-    assert times == [1, 0]
+    assert step.seen.count('b.mp4') == 1
 
 
 def test_what_replaces_is_a_function_of_seed_index_and_draw(tmp_path):
@@ -103,14 +106,6 @@ def test_what_replaces_is_a_function_of_seed_index_and_draw(tmp_path):
     assert {name for name, _ in others} == {'a.mp4', 'd.mp4', 'e.mp4', 'f.mp4'}
 
 
-@pytest.mark.parametrize('retries', [0, 2])
-def test_number_of_trials(tmp_path, retries):
-    step = Failing(b=100)
-    sample = listed(tmp_path, step, max_retries=retries)[ClipIndex(1, 0)]
-    assert step.seen.count('b.mp4') == retries + 1
-    assert told(sample)[-1] == ('b.mp4', True, True)
-
-
 def test_a_failing_replacement_is_told_too(tmp_path):
     step = Failing(a=100, b=100, c=100, d=100, e=100)
     sample = listed(tmp_path, step)[ClipIndex(1, 0)]
@@ -124,88 +119,20 @@ def test_without_a_video_left_all_are_listed(tmp_path):
     assert all(f'{name}: UndecodableVideoError' in str(caught.value) for name in NAMES)
 
 
-def test_a_lost_disk_is_not_searched_to_the_end(tmp_path, monkeypatch):
+def test_a_lost_disk_is_not_searched_to_the_end(tmp_path):
     step = Failing(a=999, b=999, c=999, d=999, e=999, f=999)
-    dataset = listed(tmp_path, step, max_retries=0, quarantine_after=1000)
+    dataset = listed(tmp_path, step, quarantine_after=1000)
     with pytest.raises(NoVideoLeftError):
         dataset[ClipIndex(1, 0)]
     assert len(step.seen) == MAX_REPLACEMENTS + 1
 
 
-def test_a_stalled_disk_is_asked_twice_and_no_more(tmp_path):
-    """Other processes wait meanwhile: two deadlines, however many retries and videos there are."""
-    step = Failing(a=999, b=999, c=999, d=999, e=999, f=999)
-    step.error = DecodeTimeoutError
-    dataset = listed(tmp_path, step, max_retries=5, quarantine_after=1000)
-    with pytest.raises(NoVideoLeftError, match='DecodeTimeoutError'):
-        dataset[ClipIndex(1, 0)]
-    assert len(step.seen) == MAX_TIMEOUTS
-
-
-def test_one_stall_is_replaced(tmp_path):
-    step = Failing(b=1)
-    step.error = DecodeTimeoutError
-    sample = listed(tmp_path, step, max_retries=5)[ClipIndex(1, 0)]
-    assert sample['name'] != 'b.mp4' and told(sample) == [('b.mp4', True, True)]
-
-
-@pytest.mark.parametrize('error', [VideoNotFoundError, VideoDiskError, DecoderDiedError])
-def test_a_disk_that_is_away_for_a_while_is_waited_for(tmp_path, error, monkeypatch):
-    """All videos fail, until the disk is back after the last pause."""
-    step = Failing(**dict.fromkeys('abcdef', 999))
-    step.error = error
-    dataset = listed(tmp_path, step, max_retries=0)
-    left = list(PAUSES)
-
-    def sleep(seconds):
-        assert seconds == left.pop(0)
-        if not left:
-            step.times.clear()
-
-    monkeypatch.setattr(quarantine, 'sleep', sleep)
-    sample = dataset[ClipIndex(1, 0)]
-    assert not left
-    assert len(told(sample)) == 1 + len(PAUSES)
-
-
-def test_a_lost_disk_is_waited_for_no_longer_than_that(tmp_path, slept):
-    step = Failing(**dict.fromkeys('abcdef', 999))
-    step.error = VideoDiskError
-    with pytest.raises(NoVideoLeftError):
-        listed(tmp_path, step)[ClipIndex(1, 0)]
-    assert slept == list(PAUSES)
-
-
-def test_nothing_waits_for_broken_data(tmp_path, slept):
-    step = Failing(**dict.fromkeys('abcdef', 999))
-    step.error = UndecodableVideoError
-    with pytest.raises(NoVideoLeftError):
-        listed(tmp_path, step)[ClipIndex(1, 0)]
-    assert slept == []
-
-
-def test_nothing_waits_for_one_of_each(tmp_path, slept):
-    """A broken file, then a missing one: the disk is there."""
-    step = Failing(**dict.fromkeys('abcdef', 999))
-    dataset = listed(tmp_path, step, max_retries=0)
-    errors = iter([UndecodableVideoError, VideoNotFoundError] * 6)
-
-    def alternate(results):
-        step.error = next(errors)
-        return step(results)
-
-    dataset.pipeline.transforms[:] = [alternate]
-    with pytest.raises(NoVideoLeftError):
-        dataset[ClipIndex(1, 0)]
-    assert slept == []
-
-
-def test_a_file_that_is_not_there_costs_no_waiting(tmp_path, slept):
-    """Lists of Kinetics name thousands."""
-    step = Failing(b=100)
-    step.error = VideoNotFoundError
-    assert listed(tmp_path, step)[ClipIndex(1, 0)]['name'] != 'b.mp4'
-    assert slept == []
+def test_a_stall_is_not_tried_again(tmp_path, slept):
+    """Other processes wait meanwhile."""
+    step = Failing(DecodeTimeoutError, b=9)
+    sample = listed(tmp_path, step)[ClipIndex(1, 0)]
+    assert step.seen.count('b.mp4') == 1 and not slept
+    assert told(sample) == [('b.mp4', True, True)]
 
 
 def test_what_was_drawn_for_one_sample_counts_once(tmp_path):
@@ -213,7 +140,7 @@ def test_what_was_drawn_for_one_sample_counts_once(tmp_path):
     write_video(tmp_path / 'a.mp4', num_frames=20)
     step = Failing(a=5)
     dataset = LongVideoDataset(
-        videos=['a.mp4'], data_root=str(tmp_path), clip_len=2, pipeline=[step], max_retries=0
+        videos=['a.mp4'], data_root=str(tmp_path), clip_len=2, pipeline=[step]
     )
     sample = dataset[ClipIndex(0, 0)]
     assert told(sample) == [('a.mp4', True, False)] * 5
@@ -230,7 +157,7 @@ def test_other_errors_are_not_swallowed(tmp_path):
 
 @pytest.mark.parametrize('kwargs', [dict(test_mode=True), dict(quarantine_after=None)])
 def test_nothing_is_replaced_in_tests_or_if_not_wanted(tmp_path, kwargs):
-    step = Failing(b=3)
+    step = Failing(VideoDiskError, b=3)
     dataset = listed(tmp_path, step, **kwargs)
     with pytest.raises(VideoError, match=r'b\.mp4'):
         dataset[1]
@@ -242,7 +169,7 @@ def test_a_long_video_may_fail_now_and_then(tmp_path):
         write_video(tmp_path / name, num_frames=20)
     step = Failing()
     dataset = LongVideoDataset(
-        videos=NAMES[:2], data_root=str(tmp_path), clip_len=2, pipeline=[step], max_retries=0
+        videos=NAMES[:2], data_root=str(tmp_path), clip_len=2, pipeline=[step]
     )
     num_clips = len(dataset) // 2
 
@@ -272,7 +199,17 @@ def test_replacements_are_spread_over_the_clips_that_are_left():
     assert quarantine.draw(ends, rng) is None
 
 
-@pytest.mark.parametrize('kwargs', [dict(max_retries=-1), dict(quarantine_after=0)])
-def test_impossible_settings(tmp_path, kwargs):
-    with pytest.raises(ValueError, match=next(iter(kwargs))):
-        listed(tmp_path, Failing(), **kwargs)
+def test_impossible_settings(tmp_path):
+    with pytest.raises(ValueError, match='quarantine_after'):
+        listed(tmp_path, Failing(), quarantine_after=0)
+
+
+@pytest.mark.parametrize(
+    'option, replacement',
+    [('clips_per_seek', 'make_proxy'), ('max_retries', 'once more'), ('clip_lenght', 'no option')],
+)
+def test_removed_and_unknown_options(tmp_path, option, replacement):
+    for kind in (LongVideoDataset, VideoListDataset):
+        with pytest.raises(TypeError, match=kind.__name__) as caught:
+            kind(data_root=str(tmp_path), lazy_init=True, **{option: 4})
+        assert option in str(caught.value) and replacement in str(caught.value)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmvidssl.datasets.clip_timing import (
+from mmvidssl.datasets.clips import (
     check_clip_timing,
     clip_frame_inds,
     count_clip_starts,
