@@ -6,7 +6,6 @@ from .export_backbone import ExportedBackbone, export_backbone
 from .export_vit import Export, export_to_hf, export_to_timm
 from .feature_extractor import FeatureExtractor
 from .features import FileFeatures, extract_features
-from .fuzz_readers import FuzzTally, fuzz_readers
 from .init_backbone import init_backbone
 from .init_model import init_model, load_weights
 from .make_proxies import MadeProxies, make_proxies, verify_proxies
@@ -16,7 +15,6 @@ from .publish import publish_model
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
-from .working_copy import WorkingCopy, write_working_copy
 
 __all__ = [
     'Conversion',
@@ -24,21 +22,18 @@ __all__ = [
     'ExportedBackbone',
     'FeatureExtractor',
     'FileFeatures',
-    'FuzzTally',
     'MadeProxies',
     'Proxy',
     'ProxySettings',
     'Sampling',
     'TrackedObjects',
     'VideoLists',
-    'WorkingCopy',
     'convert_checkpoint',
     'convert_slowfast',
     'export_backbone',
     'export_to_hf',
     'export_to_timm',
     'extract_features',
-    'fuzz_readers',
     'init_backbone',
     'init_model',
     'list_videos',
@@ -49,5 +44,4 @@ __all__ = [
     'replay_iteration',
     'track_objects',
     'verify_proxies',
-    'write_working_copy',
 ]

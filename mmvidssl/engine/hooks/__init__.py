@@ -8,7 +8,6 @@ from .health_hook import HealthHook
 from .nan_guard_hook import NaNGuardHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pretrained_report_hook import PretrainedReportHook
-from .progress_bar_hook import ProgressBarHook
 from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import TeacherMomentumHook
 from .teacher_temp_hook import TeacherTempHook
@@ -24,7 +23,6 @@ __all__ = [
     'NaNGuardHook',
     'PlainCheckpointHook',
     'PretrainedReportHook',
-    'ProgressBarHook',
     'StepSeedHook',
     'TeacherMomentumHook',
     'TeacherTempHook',
