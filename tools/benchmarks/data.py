@@ -10,7 +10,7 @@ examples:
   python tools/benchmarks/data.py configs/dora/CONFIG.py --proxies data/proxies/venice.frames
 """
 
-from measuring import make_parser
+from measuring import READERS, installed_readers, make_parser
 from mmengine.config import Config, DictAction
 
 from mmvidssl.utils.compat import strip_function_scopes
@@ -22,8 +22,6 @@ from tools.benchmarks.loading_rate import (
     with_reader,
     with_videos,
 )
-
-READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
 
 
 def parse_args():
@@ -63,15 +61,6 @@ def main() -> None:
             print(line, flush=True)
         if step is not None:
             print(f'{name}: {recommendation(needed_workers(rate, step), args.processes)}')
-
-
-def installed_readers() -> list[str]:
-    """Without torchcodec where it, or a library of FFmpeg that it needs, is not there."""
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError):
-        return [name for name in READERS if name != 'TorchCodecReader']
-    return list(READERS)
 
 
 def recommendation(wanted: int, num_processes: int) -> str:

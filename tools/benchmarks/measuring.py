@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # for tests, projects and tools, which are not installed
+READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -20,6 +21,15 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
 def make_parser(doc: str | None) -> argparse.ArgumentParser:
     """A parser whose help is a script's docstring and names defaults."""
     return argparse.ArgumentParser(description=doc, formatter_class=_Formatter)
+
+
+def installed_readers() -> list[str]:
+    """All but torchcodec's where it, or a library of FFmpeg that it needs, is missing."""
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, RuntimeError):
+        return [name for name in READERS if name != 'TorchCodecReader']
+    return list(READERS)
 
 
 def call_again(*options: object) -> dict:

@@ -13,11 +13,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from measuring import call_again, make_parser, memory_with_children
+from measuring import call_again, installed_readers, make_parser, memory_with_children
 
 from mmvidssl.datasets.readers import PROXY_SUFFIX, GuardedReaders, ReaderCache
 
-READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader', 'ProxyReader')
 MARKS = (10, 100, 250, 500, 1000, 1500, 2000, 5000, 10000)
 
 
@@ -26,9 +25,9 @@ def parse_args():
     parser.add_argument('--clips', type=int, default=2000, help='of each reader')
     parser.add_argument('--videos', type=int, default=6, help='that they come from')
     parser.add_argument('--size', type=int, nargs=2, default=(360, 640), help='height and width')
-    parser.add_argument('--readers', nargs='+', choices=READERS, default=READERS, help='by name')
+    parser.add_argument('--readers', nargs='+', help='if not all that are installed')
     parser.add_argument('--guarded', action='store_true', help='in a process that may be killed')
-    parser.add_argument('--reader', choices=READERS, help=argparse.SUPPRESS)
+    parser.add_argument('--reader', help=argparse.SUPPRESS)
     parser.add_argument('--paths', nargs='+', help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -56,7 +55,7 @@ def write_videos(folder: Path, num_videos: int, size: tuple[int, int]) -> dict[s
 
     paths: dict[str, list[Path]] = dict(videos=[], proxies=[])
     for i in range(num_videos):
-        video = write_video(folder / f'{i}.mp4', 600, size, fps=30, gop=60)
+        video = write_video(folder / f'{i}.mp4', 300, size, fps=30, gop=60)
         proxy = folder / f'{i}{PROXY_SUFFIX}'
         make_proxy(video, proxy, ProxySettings(short_side=360, fps=10))
         paths['videos'].append(video)
@@ -71,7 +70,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         paths = write_videos(Path(folder), args.videos, tuple(args.size))
-        for reader in args.readers:
+        for reader in args.readers or [*installed_readers(), 'ProxyReader']:
             kind = 'proxies' if reader == 'ProxyReader' else 'videos'
             trace = call_again('--reader', reader, '--paths', *paths[kind])
             print(f'{reader}: ' + ', '.join(f'{i}: {mib:.0f} MiB' for i, mib in trace.items()))

@@ -19,6 +19,7 @@ from mmvidssl.datasets.readers.base import check_video_file
 from mmvidssl.utils.compat import open_video
 
 ANN_FILE = 'videos.txt'
+BAR_FORMAT = '{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}'
 SETTINGS = ProxySettings(short_side=160, fps=30.0)
 
 
@@ -53,7 +54,7 @@ def prepare_footage(video: str | os.PathLike, folder: Path, seconds: float) -> P
     beginning = folder / video.name
     is_longer = _copy_beginning(video, beginning, seconds)
     proxy = folder / f'{video.stem}{PROXY_SUFFIX}'
-    with tqdm(total=100, desc='preparing the video', unit='%') as bar:
+    with tqdm(total=100, desc='preparing the video', bar_format=BAR_FORMAT) as bar:
         make_proxy(
             beginning if is_longer else video,
             proxy,
