@@ -4,7 +4,6 @@ import re
 import shlex
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,6 @@ def commands(page: Path) -> list[list[str]]:
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-@cache
 def options_of(script: Path) -> str:
     """What ``--help`` prints, of the program that a shell script passes its options to."""
     if script.suffix == '.sh':

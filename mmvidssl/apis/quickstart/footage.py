@@ -16,7 +16,7 @@ from mmvidssl.datasets.readers import (
     build_reader,
 )
 from mmvidssl.datasets.readers.base import check_video_file
-from mmvidssl.utils.compat import open_video
+from mmvidssl.datasets.readers.video_index import open_video
 
 ANN_FILE = 'videos.txt'
 BAR_FORMAT = '{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}'
