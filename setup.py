@@ -2,7 +2,8 @@
 
 ``configs/``, ``tools/`` and ``model-index.yml`` go into the package as ``mmvidssl/.mim``, where
 mim, ``mmengine.hub`` and ``_base_ = 'mmvidssl::...'`` look for them: copied into a wheel, linked
-in an editable install. Building leaves nothing behind in the source tree.
+in an editable install. Building leaves nothing behind in the source tree. ``tools/benchmarks`` stay
+out of a wheel: they need ``tests`` and ``projects``.
 """
 
 import atexit
@@ -81,7 +82,7 @@ def link_mim(package: Path) -> None:
 def copy_mim(package: Path) -> list[str]:
     """Copy the same folders into ``package/.mim``; returns the files written."""
     mim = package / '.mim'
-    ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]', '.*')
+    ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]', '.*', 'benchmarks')
     mim.mkdir(parents=True, exist_ok=True)
     for part in MIM_PARTS:
         source, target = ROOT / part, mim / part

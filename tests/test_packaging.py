@@ -76,10 +76,19 @@ def test_wheel_holds_package_and_mim(wheel):
     }
     for folder in ('configs', 'tools'):
         for path in (ROOT / folder).rglob('*.py'):
-            assert f'mmvidssl/.mim/{path.relative_to(ROOT).as_posix()}' in names
+            is_there = f'mmvidssl/.mim/{path.relative_to(ROOT).as_posix()}' in names
+            assert is_there == (path.parent.name != 'benchmarks'), path
     assert 'mmvidssl/.mim/model-index.yml' in names
     assert not [name for name in names if '__pycache__' in name or '.egg-info' in name]
     assert f'Version: {__version__}\n' in metadata
+
+
+def test_wheel_imports_nothing_that_it_lacks(wheel):
+    """The checkout's tests and projects are not installed."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith('.py'):
+                assert imported_tops(archive.read(name)).isdisjoint({'tests', 'projects'}), name
 
 
 def test_installed_configs_are_found_by_name(wheel, tmp_path):
@@ -151,15 +160,24 @@ def test_pins_are_inside_the_declared_ranges(setup_py):
         assert canonicalize_name(requirement.name) in pins, f'{requirement} has no pin'
 
 
+def imported_tops(source: bytes) -> set[str]:
+    """Top-level names that a module imports, wherever in it."""
+    tops = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            tops |= {alias.name.split('.')[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            tops.add(node.module.split('.')[0])
+    return tops
+
+
 def find_imported_packages() -> set[str]:
     """Top-level names of all that the package imports, without the standard library."""
-    tops = set()
-    for path in (ROOT / 'mmvidssl').rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.Import):
-                tops |= {alias.name.split('.')[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                tops.add(node.module.split('.')[0])
+    tops = {
+        top
+        for path in (ROOT / 'mmvidssl').rglob('*.py')
+        for top in imported_tops(path.read_bytes())
+    }
     return tops - {'mmvidssl'} - sys.stdlib_module_names
 
 

@@ -9,8 +9,8 @@ import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::'
 from mmengine.runner import Runner
 
 from mmvidssl.data_checks import check_config
-from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
+from mmvidssl.utils.setup_env import leave_group
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,8 +13,8 @@ from mmengine.runner import Runner
 from mmvidssl.data_checks import check_config
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files, check_trainable
-from mmvidssl.utils.processes import leave_group
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
+from mmvidssl.utils.setup_env import leave_group
 
 EXAMPLES = """examples:
   python tools/train.py configs/dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py

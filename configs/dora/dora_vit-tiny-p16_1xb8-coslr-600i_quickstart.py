@@ -33,7 +33,7 @@ color_transforms = [
     dict(type='ClipRandomGrayscale', prob=0.2),
 ]
 train_pipeline = [
-    dict(type='DecodeClip', short_side=None, max_open=16),
+    dict(type='DecodeClip', short_side=None),
     dict(
         type='ClipMultiCrop',
         num_global_views=1,
@@ -52,7 +52,7 @@ train_pipeline = [
     dict(type='PackClipInputs'),
 ]
 
-# The videos are what tools/quickstart.sh leaves behind: small copies, cut where the source is.
+# The video is the proxy that tools/quickstart.sh leaves behind.
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

@@ -7,7 +7,6 @@ from .converters.slowfast import convert_slowfast
 from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
 from .converters.torchscript import ExportedBackbone, export_backbone
 from .features import FeatureExtractor, FileFeatures, extract_features
-from .fuzz_readers import FuzzTally, fuzz_readers
 from .make_proxies import MadeProxies, make_proxies, verify_proxies
 from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
@@ -15,7 +14,6 @@ from .model import init_backbone, init_model, load_weights
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
-from .working_copy import WorkingCopy, write_working_copy
 
 __all__ = [
     'Conversion',
@@ -23,21 +21,18 @@ __all__ = [
     'ExportedBackbone',
     'FeatureExtractor',
     'FileFeatures',
-    'FuzzTally',
     'MadeProxies',
     'Proxy',
     'ProxySettings',
     'Sampling',
     'TrackedObjects',
     'VideoLists',
-    'WorkingCopy',
     'convert_checkpoint',
     'convert_slowfast',
     'export_backbone',
     'export_to_hf',
     'export_to_timm',
     'extract_features',
-    'fuzz_readers',
     'init_backbone',
     'init_model',
     'list_videos',
@@ -48,5 +43,4 @@ __all__ = [
     'replay_iteration',
     'track_objects',
     'verify_proxies',
-    'write_working_copy',
 ]

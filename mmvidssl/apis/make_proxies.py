@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmvidssl.datasets.list_files import RAW_VIDEO_SUFFIXES, find_files
 from mmvidssl.datasets.readers import PROXY_SUFFIX, VideoError, is_proxy, verify_pack
-from mmvidssl.utils.cores import num_cores
+from mmvidssl.utils.setup_env import num_cores
 
 from .make_proxy import Proxy, ProxySettings
 from .proxy_workers import Job, run_jobs

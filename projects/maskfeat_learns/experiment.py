@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmvidssl.apis import init_model
-from mmvidssl.apis.short_run import QuietRunner
+from mmvidssl.apis.quickstart import QuietRunner
 from mmvidssl.datasets import ClipSampler
 from mmvidssl.datasets.transforms import build_transforms
 from mmvidssl.evaluation import select_linear_probe

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from mmvidssl.apis.short_run import set_max_iters
+from mmvidssl.apis.quickstart import set_max_iters
 from mmvidssl.utils import register_all_modules
 from mmvidssl.utils.atomic_file import atomic_path
 

@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
-from mmvidssl.apis.short_run import set_max_iters
+from mmvidssl.apis.quickstart import set_max_iters
 from mmvidssl.engine.optimizers import fit_to_device
 from tests.test_downstream import utils
 from tests.utils_video import draw_frame, write_video

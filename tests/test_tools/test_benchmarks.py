@@ -47,7 +47,7 @@ def test_decoding(tmp_path):
     out = run(
         'decoding.py',
         *('--work-dir', tmp_path, '--height', 180, '--minutes', 0.35),
-        *('--clips', 1, '--proxy-clips', 2, '--rounds', 1),
+        *('--clips', 1, '--proxy-clips', 2, '--rounds', 1, '--workers', 1),
         *('--kinds', 'reopen', 'PyAVReader', 'PyAVReader, guarded', 'proxy'),
     )
     assert len(re.findall(r's a clip .* times the clips of reopen', out)) == 4, out

@@ -46,8 +46,7 @@ def test_misspelt_top_level_key(config, key, meant, inherited):
     cfg = config(**{key: {}}, **({meant: {}} if inherited else {}))
     if not inherited:
         cfg.pop(meant, None)
-    message = f"some.py: unknown config key '{key}'.*Did you mean '{meant}'"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"some.py.*'{key}'.*'{meant}'"):
         check_top_level(cfg)
 
 
@@ -78,35 +77,33 @@ def test_good_overrides(config, option):
 @pytest.mark.parametrize(
     'option, message',
     [
-        ('modle.preset', "unknown config key 'modle'.*Did you mean 'model'"),
-        ('optim_wrapper.optimiser.lr', "'optim_wrapper.optimiser'.*'optim_wrapper.optimizer'"),
-        ('model.head.los.student_temp', "'model.head.los'.*'model.head.loss'"),
-        ('param_scheduler.1.end', r"'param_scheduler.1' in .*some.py. There is 0\."),
-        ('param_scheduler.1', r"'param_scheduler.1' in .*some.py. There is 0\."),
+        ('modle.preset', "'modle'.*'model'"),
+        ('optim_wrapper.optimiser.lr', "'optim_wrapper.optimizer'"),
+        ('model.head.los.student_temp', "'model.head.loss'"),
+        ('param_scheduler.1.end', r"scheduler.1'.*There is 0\."),
+        ('param_scheduler.1', r"scheduler.1'.*There is 0\."),
         ('param_scheduler.first.end', "'param_scheduler.first'"),
-        ('log_level.name', r"'log_level.name' in .*some.py. There is nothing\."),
-        ('zzz', "unknown config key 'zzz'"),
+        ('log_level.name', "'log_level.name'.*nothing"),
+        ('zzz', "'zzz'"),
     ],
 )
 def test_overrides_that_lead_nowhere(config, option, message):
-    with pytest.raises(ValueError, match=f'--cfg-options {option}: .*{message}'):
+    with pytest.raises(ValueError, match=f'{option}: .*{message}'):
         check_overrides(config(), [option])
 
 
 @pytest.mark.parametrize(
     'option, advice',
     [
-        ('max_epochs', 'these have its value: train_cfg.max_epochs. Set'),
-        ('data_root', 'these have its value: train_dataloader.dataset.ann_file. Set'),
-        ('train_pipeline.0.type', 'value: train_dataloader.dataset.pipeline.0.type. Set'),
-        ('is_used', 'Set what is made of it'),  # 1 is not True
-        ('lost', 'Set what is made of it'),
+        ('max_epochs', ': train_cfg.max_epochs. '),
+        ('data_root', ': train_dataloader.dataset.ann_file. '),
+        ('train_pipeline.0.type', ': train_dataloader.dataset.pipeline.0.type. '),
+        ('is_used', 'what is made of it'),  # 1 is not True
+        ('lost', 'what is made of it'),
     ],
 )
 def test_variables_are_not_overridden(config, option, advice):
-    name = option.split('.')[0]
-    message = f"--cfg-options {option}: '{name}' is a variable of .*some.py .* nothing would change"
-    with pytest.raises(ValueError, match=f'{message}. .*{advice}'):
+    with pytest.raises(ValueError, match=f'{option}: .*some.py.*{advice}'):
         check_overrides(config(**VARIABLES), [option])
 
 
@@ -148,8 +145,7 @@ def test_another_start_needs_no_pretrained_file(config, tmp_path):
 
 
 def test_missing_file_to_start_from(config):
-    message = 'some.py: load_from: none.pth does not exist. Name a checkpoint to start from with '
-    with pytest.raises(FileNotFoundError, match=message + '--cfg-options load_from=PATH'):
+    with pytest.raises(FileNotFoundError, match='some.py: load_from: none.pth'):
         check_pretrained_files(config(load_from='none.pth'))
 
 
@@ -164,8 +160,8 @@ def test_missing_file_to_start_from(config):
 def test_missing_pretrained_file(config, model, place):
     with pytest.raises(FileNotFoundError) as error:
         check_pretrained_files(config(model=model))
-    message = f'some.py: {place}: none.pth does not exist. Name the pretrained weights with '
-    assert message + f'--cfg-options {place}.checkpoint=PATH' in str(error.value)
+    assert f'some.py: {place}: none.pth' in str(error.value)
+    assert f'--cfg-options {place}.checkpoint=' in str(error.value)
 
 
 def test_configs_for_testing_alone_are_not_trained():
@@ -173,7 +169,7 @@ def test_configs_for_testing_alone_are_not_trained():
     assert sum(name.endswith('-ms') for name in configs) == 2
     for name, cfg in configs.items():
         if name.endswith('-ms'):
-            with pytest.raises(ValueError, match=rf'{name}.py is for testing alone .*SegTTAModel'):
+            with pytest.raises(ValueError, match=f'{name}.py.*SegTTAModel'):
                 check_trainable(cfg)
         else:
             check_trainable(cfg)

@@ -7,34 +7,32 @@ normalised tensors; ours ends with uint8 tensors, which are normalised on the de
 also timed without. Rounds alternate; the ratio is the median over rounds.
 """
 
-import argparse
 import cProfile
 import pstats
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from measuring import ROOT, make_parser
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-ROOT = Path(__file__).resolve().parents[2]
+from mmvidssl.datasets.transforms import build_transforms
+from tests.references.pil_augmentation import PerFrame
+
 CONFIG = ROOT / 'configs/_base_/datasets/walking_tours_dora.py'
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def parse_args():
+    parser = make_parser(__doc__)
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), help='height and width')
-    parser.add_argument('--frames', type=int, default=8, help='of a clip (default: %(default)s)')
-    parser.add_argument('--rounds', type=int, default=15, help='(default: %(default)s)')
+    parser.add_argument('--frames', type=int, default=8, help='of a clip')
+    parser.add_argument('--rounds', type=int, default=15, help='of all, in turn')
     parser.add_argument('--samples', type=int, default=4, help='of each a round')
-    parser.add_argument('--content', choices=('video', 'noise'), default='video')
+    parser.add_argument('--content', choices=('video', 'noise'), default='video', help='of frames')
     parser.add_argument('--profile', action='store_true', help='where our time goes as well')
     return parser.parse_args()
 
@@ -54,18 +52,12 @@ def make_clip(content: str, frames: int, size: tuple[int, int]) -> np.ndarray:
     return np.stack(views)
 
 
-class Ours:
+def make_ours() -> Callable[[np.ndarray, int], dict]:
     """The config's pipeline after decoding."""
-
-    def __init__(self) -> None:
-        from mmvidssl.datasets.transforms import build_transforms
-
-        pipeline = Config.fromfile(CONFIG).train_pipeline
-        steps = [dict(step) for step in pipeline if step['type'] != 'DecodeClip']
-        self.pipeline = Compose(build_transforms(steps))
-
-    def __call__(self, clip: np.ndarray, seed: int) -> dict:
-        return self.pipeline(dict(clip=clip, rng=np.random.default_rng(seed)))
+    pipeline = Config.fromfile(CONFIG).train_pipeline
+    steps = [dict(step) for step in pipeline if step['type'] != 'DecodeClip']
+    augment = Compose(build_transforms(steps))
+    return lambda clip, seed: augment(dict(clip=clip, rng=np.random.default_rng(seed)))
 
 
 def seconds_a_sample(make: Callable, clip: np.ndarray, seeds: range) -> float:
@@ -78,14 +70,12 @@ def seconds_a_sample(make: Callable, clip: np.ndarray, seeds: range) -> float:
 
 def main() -> None:
     args = parse_args()
-    sys.path.insert(0, str(ROOT))
-    from tests.references.pil_augmentation import PerFrame
-
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     clip = make_clip(args.content, args.frames, tuple(args.size))
+    ours = make_ours()
     kinds: dict[str, Callable] = {
-        'ours': Ours(),
+        'ours': ours,
         'torchvision': PerFrame(),
         'torchvision, left uint8': PerFrame(normalize=False),
     }
@@ -94,18 +84,17 @@ def main() -> None:
         for name, make in kinds.items():
             seeds = range(args.samples * (number + 1), args.samples * (number + 2))
             times[name].append(seconds_a_sample(make, clip, seeds))
-    for name, seconds in times.items():
-        middle = statistics.median(seconds[1:])
+    for name, (_, *seconds) in times.items():
+        middle = statistics.median(seconds)
         line = f'{name}: {1 / middle:.2f} samples/s ({1000 * middle:.1f} ms)'
         if name != 'ours':
-            pairs = zip(seconds[1:], times['ours'][1:], strict=True)
-            ratios = sorted(theirs / ours for theirs, ours in pairs)
+            ratios = sorted(a / b for a, b in zip(seconds, times['ours'][1:], strict=True))
             line += f', ours at {statistics.median(ratios):.2f} times the rate'
             line += f' ({ratios[0]:.2f} to {ratios[-1]:.2f})'
         print(line)
     if args.profile:
         profile = cProfile.Profile()
-        profile.runcall(seconds_a_sample, kinds['ours'], clip, range(20))
+        profile.runcall(seconds_a_sample, ours, clip, range(20))
         pstats.Stats(profile).sort_stats('tottime').print_stats(22)
 
 

@@ -10,43 +10,30 @@ examples:
   python tools/benchmarks/data.py configs/dora/CONFIG.py --proxies data/proxies/venice.frames
 """
 
-import argparse
-from pathlib import Path
-
-import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
-
-# isort: split
+from measuring import READERS, installed_readers, make_parser
 from mmengine.config import Config, DictAction
 
-from mmvidssl.apis.loading_rate import (
+from mmvidssl.utils.compat import strip_function_scopes
+from mmvidssl.utils.setup_env import num_cores
+from tools.benchmarks.loading_rate import (
     measure_loading,
     measure_step,
     needed_workers,
     with_reader,
     with_videos,
 )
-from mmvidssl.utils.compat import strip_function_scopes
-from mmvidssl.utils.cores import num_cores
-
-READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', type=Path)
-    parser.add_argument('--workers', type=int, nargs='+', help='(default: 1, and one a core)')
-    parser.add_argument('--batches', type=int, default=10, help='(default: %(default)s)')
-    parser.add_argument(
-        '--readers', nargs='*', choices=READERS, help='(default: those that are installed)'
-    )
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('config', help='what is trained')
+    parser.add_argument('--workers', type=int, nargs='+', help='if not 1 and one a core')
+    parser.add_argument('--batches', type=int, default=10, help='that are timed')
+    parser.add_argument('--readers', nargs='*', choices=READERS, help='if not those installed')
     parser.add_argument('--proxies', nargs='*', default=[], help="to compare with the config's")
     parser.add_argument('--step-seconds', help="of an iteration without its data, or 'model'")
-    parser.add_argument(
-        '--processes', type=int, default=1, help='GPUs of a machine (default: %(default)s)'
-    )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--processes', type=int, default=1, help='GPUs of a machine')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='changes')
     return parser.parse_args()
 
 
@@ -73,16 +60,7 @@ def main() -> None:
                 line += f', {rate.mib_per_worker:.0f} MiB a worker'
             print(line, flush=True)
         if step is not None:
-            wanted = needed_workers(rate, step)
-            print(f'{name}: {recommendation(wanted, args.processes)}')
-
-
-def installed_readers() -> list[str]:
-    try:
-        import torchcodec.decoders  # noqa: F401  (without FFmpeg's libraries it fails here)
-    except (ImportError, RuntimeError):
-        return [name for name in READERS if name != 'TorchCodecReader']
-    return list(READERS)
+            print(f'{name}: {recommendation(needed_workers(rate, step), args.processes)}')
 
 
 def recommendation(wanted: int, num_processes: int) -> str:

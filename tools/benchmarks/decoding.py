@@ -9,8 +9,7 @@ seconds of moving texture are encoded, and repeated (3 MB a second: 11 GB for th
   released loader does;
 - PyAVReader, DecordReader, TorchCodecReader: this package's, kept open;
 - PyAVReader, guarded: the same in a process that is killed when it stalls, as in training;
-- proxy: frames of a short side of 720 px, 4 a second, made by tools/datasets/make_proxy.py of a
-  minute of the video.
+- proxy: frames of a short side of 720 px, 4 a second, of a minute of the video.
 
 Memory is the most that a worker has (with the process that decodes for it, where there is one),
 libraries included, pages that several share counted in parts; processor time is that of the
@@ -26,7 +25,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mmvidssl.utils.cores import num_cores
+import av
+import cv2
+import numpy as np
+from measuring import make_parser, median_ratio, memory_with_children
+
+from mmvidssl.datasets.readers import PROXY_SUFFIX, GuardedReaders, ReaderCache
+from mmvidssl.utils.setup_env import num_cores
 
 KINDS = (
     'reopen',
@@ -39,30 +44,53 @@ KINDS = (
 FPS, GOP, CLIP_LEN = 60, 250, 8
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/decoding'))
-    parser.add_argument('--height', type=int, default=2160, help='of frames (default: %(default)s)')
-    parser.add_argument('--minutes', type=float, default=60, help='(default: %(default)s)')
-    parser.add_argument('--clips', type=int, default=3, help='a worker (default: %(default)s)')
-    parser.add_argument('--proxy-clips', type=int, default=200, help='(default: %(default)s)')
-    parser.add_argument('--rounds', type=int, default=2, help='runs of each (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=num_cores(), help='(default: one a core)')
-    parser.add_argument('--short-side', type=int, help='shrink frames to it (default: do not)')
-    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, metavar='KIND')
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('--work-dir', type=Path, default='work_dirs/decoding', help='for videos')
+    parser.add_argument('--height', type=int, default=2160, help='of frames')
+    parser.add_argument('--minutes', type=float, default=60, help='of the video')
+    parser.add_argument('--clips', type=int, default=3, help='a worker')
+    parser.add_argument('--proxy-clips', type=int, default=200, help='a worker')
+    parser.add_argument('--rounds', type=int, default=2, help='runs of each')
+    parser.add_argument('--workers', type=int, default=num_cores(), help='processes at once')
+    parser.add_argument('--short-side', type=int, help='shrink frames to it')
+    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, metavar='KIND', help='')
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--seed', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
+class Files:
+    """The video, the minute of it that the proxy is made of, and the proxy."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.minutes = dict(long=args.minutes, short=min(args.minutes, 1))
+        self.long, self.short = (
+            args.work_dir / f'{args.height}p60_{minutes:g}min.mp4'
+            for minutes in self.minutes.values()
+        )
+        self.proxy = args.work_dir / f'{self.short.stem}{PROXY_SUFFIX}'
+
+    def make(self, height: int, with_proxy: bool) -> None:
+        """Write those that are not there yet."""
+        _make(self.long, lambda path: make_video(path, height, self.minutes['long']))
+        if with_proxy:
+            from mmvidssl.apis import ProxySettings, make_proxy
+
+            _make(self.short, lambda path: make_video(path, height, self.minutes['short']))
+            settings = ProxySettings(short_side=720, fps=4)
+            _make(self.proxy, lambda path: make_proxy(self.short, path, settings))
+
+
+def _make(path: Path, write: Callable[[Path], object]) -> None:
+    if not path.exists():
+        started = time.monotonic()
+        write(path)
+        print(f'made {path} in {time.monotonic() - started:.0f} s', flush=True)
+
+
 def make_video(path: Path, height: int, minutes: float) -> None:
     """Ten seconds of texture that drifts and shakes under noise, again and again."""
-    import av
-    import cv2
-    import numpy as np
-
     width = height * 16 // 9
     rng = np.random.default_rng(0)
     canvas = sum(
@@ -95,8 +123,6 @@ def make_video(path: Path, height: int, minutes: float) -> None:
 
 
 def repeat_packets(source: Path, target: Path, times: int) -> None:
-    import av
-
     partial = target.with_name('partial_' + target.name)
     with av.open(str(source)) as container, av.open(str(partial), 'w') as out:
         stream = container.streams.video[0]
@@ -113,22 +139,12 @@ def repeat_packets(source: Path, target: Path, times: int) -> None:
     partial.rename(target)
 
 
-def make_proxy(video: Path, proxy: Path) -> None:
-    script = Path(__file__).parents[1] / 'datasets/make_proxy.py'
-    command = [sys.executable, str(script), str(video), '--out', str(proxy.parent)]
-    started = time.monotonic()
-    subprocess.run([*command, '--short-side', '720', '--fps', '4'], check=True)
-    print(f'made {proxy} in {time.monotonic() - started:.0f} s', flush=True)
-
-
-def measure(args: argparse.Namespace, video: Path, proxy: Path) -> dict:
+def measure(args: argparse.Namespace, files: Files) -> dict:
     """Seconds of each clip of one kind in this process."""
-    import numpy as np
-
-    load, close = loader(args, video, proxy)
     is_proxy = args.kind == 'proxy'
+    load, close = loader(args, str(files.proxy if is_proxy else files.long))
     num_clips = args.proxy_clips if is_proxy else args.clips
-    latest = (proxy_minutes(args) if is_proxy else args.minutes) * 60 - CLIP_LEN
+    latest = files.minutes['short' if is_proxy else 'long'] * 60 - CLIP_LEN
     starts = np.random.default_rng(args.seed).uniform(0, latest, num_clips)
     load(starts[0] / 2)  # opens, and reads the file's structure
     seconds = []
@@ -142,67 +158,33 @@ def measure(args: argparse.Namespace, video: Path, proxy: Path) -> dict:
     return dict(seconds=seconds, cpu=cpu)
 
 
-def loader(args: argparse.Namespace, video: Path, proxy: Path) -> tuple[Callable, Callable]:
+def loader(args: argparse.Namespace, path: str) -> tuple[Callable, Callable]:
     """A function from a start in seconds to a clip, and one that ends it."""
-    import numpy as np
-
     if args.kind == 'reopen':
         import decord
 
         def reopen(start: float) -> np.ndarray:
-            reader = decord.VideoReader(str(video), num_threads=1)
+            reader = decord.VideoReader(path, num_threads=1)
             first = round(start * FPS)
             return reader.get_batch([first + i * FPS for i in range(CLIP_LEN)]).asnumpy()
 
         return reopen, lambda: None
-    from mmvidssl.datasets.readers import GuardedReaders, ReaderCache
-
     name, _, guarded = args.kind.partition(', ')
     readers = GuardedReaders() if guarded else ReaderCache()
-    path, kind = (proxy, 'ProxyReader') if name == 'proxy' else (video, name)
+    config = dict(type='PyAVReader' if name == 'proxy' else name)
 
     def read(start: float) -> np.ndarray:
-        reader = readers.get(str(path), dict(type=kind))
+        reader = readers.get(path, config)
         return reader.get_frames(times=start + np.arange(CLIP_LEN), short_side=args.short_side)
 
     return read, readers.close
 
 
-def proxy_minutes(args: argparse.Namespace) -> float:
-    return min(args.minutes, 1)
-
-
-def main() -> None:
-    args = parse_args()
-    args.work_dir.mkdir(parents=True, exist_ok=True)
-    video = args.work_dir / f'{args.height}p60_{args.minutes:g}min.mp4'
-    short = args.work_dir / f'{args.height}p60_{proxy_minutes(args):g}min.mp4'
-    proxy = args.work_dir / f'proxies/{short.stem}.frames'
-    if args.kind:
-        print(json.dumps(measure(args, video, proxy)))
-        return
-    for path, minutes in {video: args.minutes, short: proxy_minutes(args)}.items():
-        if not path.exists() and (path == video or 'proxy' in args.kinds):
-            started = time.monotonic()
-            make_video(path, args.height, minutes)
-            print(f'made {path} in {time.monotonic() - started:.0f} s', flush=True)
-    print(f'{video}: {video.stat().st_size / 2**20:.0f} MiB', flush=True)
-    if 'proxy' in args.kinds and not proxy.exists():
-        make_proxy(short, proxy)
-    runs: dict[str, list[list[dict]]] = {kind: [] for kind in args.kinds}
-    for round_ in range(args.rounds):
-        for kind, results in runs.items():
-            results.append(run_workers(kind, args.workers, round_ * args.workers))
-    report(runs, args.workers)
-
-
 def run_workers(kind: str, num_workers: int, first_seed: int) -> list[dict]:
     """What :func:`measure` says in several processes at once, and the most memory of each."""
-    from mmvidssl.apis.loading_rate import memory_with_children  # not in the processes measured
-
-    workers, results = [], []
+    workers = []
     for seed in range(first_seed, first_seed + num_workers):
-        command = [sys.executable, __file__, *sys.argv[1:], '--kind', kind, '--seed', str(seed)]
+        command = [sys.executable, *sys.argv, '--kind', kind, '--seed', str(seed)]
         workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
     most = [0.0] * num_workers
     while any(worker.poll() is None for worker in workers):
@@ -210,20 +192,18 @@ def run_workers(kind: str, num_workers: int, first_seed: int) -> list[dict]:
         now = [memory_with_children(worker.pid) or 0 for worker in workers]
         most = list(map(max, most, now))
         time.sleep(50 * (time.perf_counter() - started))  # a process asked about stands still
-    for worker, mib in zip(workers, most, strict=True):
-        output, _ = worker.communicate()
-        if worker.returncode != 0:
-            raise SystemExit(f'{kind} ended with status {worker.returncode}')
-        results.append(dict(json.loads(output.splitlines()[-1]), mib=mib))
-    return results
+    outputs = [worker.communicate()[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise SystemExit(f'{kind} failed')
+    lines = [output.splitlines()[-1] for output in outputs]
+    return [dict(json.loads(line), mib=mib) for line, mib in zip(lines, most, strict=True)]
 
 
-def report(runs: dict[str, list[list[dict]]], num_workers: int) -> None:
+def report(runs: dict[str, list[list[dict]]]) -> None:
     means = {
         kind: [statistics.fmean(s for worker in run for s in worker['seconds']) for run in results]
         for kind, results in runs.items()
     }
-    print(f'{num_workers} worker(s) at once')
     for kind, results in runs.items():
         workers = [worker for run in results for worker in run]
         every = [s for worker in workers for s in worker['seconds']]
@@ -234,9 +214,25 @@ def report(runs: dict[str, list[list[dict]]], num_workers: int) -> None:
             f'at most {max(worker["mib"] for worker in workers) * 2**20 / 1e9:.2f} GB a worker'
         )
         if 'reopen' in means:
-            ratios = [a / b for a, b in zip(means['reopen'], means[kind], strict=True)]
-            line += f', {statistics.median(ratios):.1f} times the clips of reopen'
+            line += f', {median_ratio(means["reopen"], means[kind]):.1f} times the clips of reopen'
         print(line)
+
+
+def main() -> None:
+    args = parse_args()
+    files = Files(args)
+    if args.kind:
+        print(json.dumps(measure(args, files)))
+        return
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    files.make(args.height, with_proxy='proxy' in args.kinds)
+    print(f'{files.long}: {files.long.stat().st_size / 2**20:.0f} MiB', flush=True)
+    runs: dict[str, list[list[dict]]] = {kind: [] for kind in args.kinds}
+    for round_ in range(args.rounds):
+        for kind, results in runs.items():
+            results.append(run_workers(kind, args.workers, round_ * args.workers))
+    print(f'{args.workers} worker(s) at once')
+    report(runs)
 
 
 if __name__ == '__main__':

@@ -6,27 +6,23 @@ By default it does so on synthetic clips that it draws (a shape that moves over 
 classes); with --images on labelled pictures. See docs/en/maskfeat_learns.md.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from measuring import make_parser
+from mmengine.config import DictAction
 
 
-def parse_args() -> argparse.Namespace:
-    from mmengine.config import DictAction
-
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_args():
+    parser = make_parser(__doc__)
     parser.add_argument(
         '--images',
         help='.npz file with images (N, H, W, 3) uint8 and labels (N,); 32 pixels, if no '
         '--cfg-options say otherwise',
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='(default: 0 1 2)')
-    parser.add_argument('--threads', type=int, default=2, help='(default: %(default)s)')
-    parser.add_argument(
-        '--work-dir', default='work_dirs/maskfeat_learns', help='(default: %(default)s)'
-    )
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='a run for each')
+    parser.add_argument('--threads', type=int, default=2, help='of torch')
+    parser.add_argument('--work-dir', type=Path, default='work_dirs/maskfeat_learns', help='logs')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -39,11 +35,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    sys.path.insert(0, str(ROOT))
-    from projects.maskfeat_learns.run import run
+    from projects.maskfeat_learns.run import run  # not for --help
 
     try:
-        run(args.images, args.seeds, args.threads, Path(args.work_dir), args.cfg_options)
+        run(args.images, args.seeds, args.threads, args.work_dir, args.cfg_options)
     except (OSError, ValueError) as error:
         print(f'tools/benchmarks/maskfeat_learns.py: {error}', file=sys.stderr)
         return 2

@@ -7,76 +7,73 @@ flat where the last figures are alike.
 """
 
 import argparse
-import sys
+import json
+import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader', 'ProxyReader')
+import numpy as np
+from measuring import call_again, installed_readers, make_parser, memory_with_children
+
+from mmvidssl.datasets.readers import PROXY_SUFFIX, GuardedReaders, ReaderCache
+
 MARKS = (10, 100, 250, 500, 1000, 1500, 2000, 5000, 10000)
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--clips', type=int, default=2000, help='(default: %(default)s)')
-    parser.add_argument('--videos', type=int, default=6, help='(default: %(default)s)')
-    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('H', 'W'))
-    parser.add_argument('--readers', nargs='+', choices=READERS, default=READERS)
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('--clips', type=int, default=2000, help='of each reader')
+    parser.add_argument('--videos', type=int, default=6, help='that they come from')
+    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), help='height and width')
+    parser.add_argument('--readers', nargs='+', help='if not all that are installed')
     parser.add_argument('--guarded', action='store_true', help='in a process that may be killed')
+    parser.add_argument('--reader', help=argparse.SUPPRESS)
+    parser.add_argument('--paths', nargs='+', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def measure(paths: list[str], reader: str, args: argparse.Namespace) -> list[tuple[int, float]]:
-    """(clips so far, MiB) of one reader in this process."""
-    import os
-
-    import numpy as np
-
-    from mmvidssl.apis.loading_rate import memory_with_children
-    from mmvidssl.datasets.readers import GuardedReaders, ReaderCache
-
+def measure(args: argparse.Namespace) -> dict[int, float]:
+    """MiB of one reader in this process, by number of clips so far."""
     # Fewer stay open than there are: they are opened and closed all the time.
     readers = GuardedReaders(max_open=4) if args.guarded else ReaderCache(max_open=4)
     rng = np.random.default_rng(0)
-    trace = []
+    trace = {}
     for i in range(1, args.clips + 1):
-        video = readers.get(paths[rng.integers(len(paths))], dict(type=reader))
+        video = readers.get(args.paths[rng.integers(len(args.paths))], dict(type=args.reader))
         first = rng.integers(video.num_frames - 8 * 7)
         video.get_frames(first + np.arange(8) * 7)
         if i in MARKS or i == args.clips:
-            trace.append((i, memory_with_children(os.getpid(), 'Pss_Anon')))
+            trace[i] = memory_with_children(os.getpid(), 'Pss_Anon')
     readers.close()
     return trace
 
 
-def in_child(function: Callable, *args) -> list:
-    from multiprocessing import get_context
+def write_videos(folder: Path, num_videos: int, size: tuple[int, int]) -> dict[str, list[Path]]:
+    """Videos and their proxies."""
+    from mmvidssl.apis import ProxySettings, make_proxy
+    from tests.utils_video import write_video
 
-    with get_context('spawn').Pool(1) as pool:
-        return pool.apply(function, args)
+    paths: dict[str, list[Path]] = dict(videos=[], proxies=[])
+    for i in range(num_videos):
+        video = write_video(folder / f'{i}.mp4', 300, size, fps=30, gop=60)
+        proxy = folder / f'{i}{PROXY_SUFFIX}'
+        make_proxy(video, proxy, ProxySettings(short_side=360, fps=10))
+        paths['videos'].append(video)
+        paths['proxies'].append(proxy)
+    return paths
 
 
 def main() -> None:
     args = parse_args()
-    sys.path.insert(0, str(ROOT))
-    from mmvidssl.apis.make_proxies import make_proxies
-    from mmvidssl.apis.make_proxy import ProxySettings
-    from tests.utils_video import write_video
-
+    if args.reader:
+        print(json.dumps(measure(args)))
+        return
     with tempfile.TemporaryDirectory() as folder:
-        videos = [
-            str(write_video(Path(folder, f'{i}.mp4'), 600, tuple(args.size), fps=30, gop=60))
-            for i in range(args.videos)
-        ]
-        proxies: list[str] = []
-        if 'ProxyReader' in args.readers:
-            make_proxies(videos, Path(folder, 'proxies'), ProxySettings(short_side=360, fps=10))
-            proxies = sorted(map(str, Path(folder, 'proxies').glob('*.frames')))
-        for reader in args.readers:
-            paths = proxies if reader == 'ProxyReader' else videos
-            trace = in_child(measure, paths, reader, args)
-            print(f'{reader}: ' + ', '.join(f'{i}: {mib:.0f} MiB' for i, mib in trace), flush=True)
+        paths = write_videos(Path(folder), args.videos, tuple(args.size))
+        for reader in args.readers or [*installed_readers(), 'ProxyReader']:
+            kind = 'proxies' if reader == 'ProxyReader' else 'videos'
+            trace = call_again('--reader', reader, '--paths', *paths[kind])
+            print(f'{reader}: ' + ', '.join(f'{i}: {mib:.0f} MiB' for i, mib in trace.items()))
 
 
 if __name__ == '__main__':

@@ -15,15 +15,13 @@ environment leaves none, and shows what tensors take.
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from measuring import call_again, make_parser, median_ratio, peak_mib
+
 # Ours and what it is compared with.
 PAIRS = dict(
     dora=[('ours', 'naive')],
@@ -34,21 +32,19 @@ PAIRS = dict(
 )
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--method', choices=PAIRS, default='dora', help='(default: %(default)s)')
-    parser.add_argument('--batch', type=int, default=1, help='clips (default: %(default)s)')
-    parser.add_argument('--threads', type=int, default=2, help='(default: %(default)s)')
+def parse_args():
+    parser = make_parser(__doc__)
+    parser.add_argument('--method', choices=PAIRS, default='dora', help='what is trained')
+    parser.add_argument('--batch', type=int, default=1, help='clips')
+    parser.add_argument('--threads', type=int, default=2, help='of torch')
     parser.add_argument('--steps', type=int, default=3, help='timed, after one more')
-    parser.add_argument('--rounds', type=int, default=2, help='runs of each (default: %(default)s)')
+    parser.add_argument('--rounds', type=int, default=2, help='runs of each')
     parser.add_argument('--profile', action='store_true', help='print where the time goes as well')
     dora = parser.add_argument_group('dora')
-    dora.add_argument('--arch', default='deit-small', help='of the ViT (default: %(default)s)')
-    dora.add_argument('--frames', type=int, default=8, help='clip_len (default: %(default)s)')
-    dora.add_argument('--locals', type=int, default=6, help='local crops (default: %(default)s)')
-    dora.add_argument('--prototypes', type=int, default=65536, help='(default: %(default)s)')
+    dora.add_argument('--arch', default='deit-small', help='of the ViT')
+    dora.add_argument('--frames', type=int, default=8, help='clip_len')
+    dora.add_argument('--locals', type=int, default=6, help='local crops')
+    dora.add_argument('--prototypes', type=int, default=65536, help='of a head')
     parser.add_argument('--kind', help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -56,14 +52,12 @@ def parse_args() -> argparse.Namespace:
 def measure(args: argparse.Namespace) -> dict:
     """Run one kind of step in this process."""
     import torch
-
-    sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
     from training_steps import STEPS
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     step = STEPS[args.method](args)
-    before = peak_gib()
+    before = peak_mib()
     seconds, losses = [], []
     for _ in range(args.steps + 1):
         started = time.perf_counter()
@@ -73,15 +67,10 @@ def measure(args: argparse.Namespace) -> dict:
         print_profile(step)
     return dict(
         seconds=statistics.median(seconds[1:]),
-        before_gib=before,
-        peak_gib=peak_gib(),
+        before_gib=before / 2**10,
+        peak_gib=peak_mib() / 2**10,
         losses=losses,
     )
-
-
-def peak_gib() -> float:
-    """The most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def print_profile(step: Callable[[], float]) -> None:
@@ -95,14 +84,9 @@ def print_profile(step: Callable[[], float]) -> None:
     print(table, file=sys.stderr)
 
 
-def in_a_process_of_its_own(kind: str) -> dict:
-    command = [sys.executable, __file__, *sys.argv[1:], '--kind', kind]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-
-
 def print_comparison(ours: list[dict], theirs: list[dict], names: tuple[str, str]) -> None:
     for key, what in (('seconds', 'time'), ('peak_gib', 'peak memory')):
-        ratio = statistics.median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+        ratio = median_ratio(*([run[key] for run in runs] for runs in (ours, theirs)))
         print(f'{what}: {names[0]} / {names[1]} = {ratio:.2f}')
     losses = zip(ours[0]['losses'], theirs[0]['losses'], strict=True)
     difference = max(abs(a - b) for a, b in losses)
@@ -118,7 +102,7 @@ def main() -> None:
     width = max(map(len, runs))
     for _ in range(args.rounds):
         for kind, results in runs.items():
-            results.append(in_a_process_of_its_own(kind))
+            results.append(call_again('--kind', kind))
             seconds, before, peak = (results[-1][k] for k in ('seconds', 'before_gib', 'peak_gib'))
             print(
                 f'{kind:{width}} {seconds:6.2f} s a step, peak {peak:.2f} GiB '

@@ -231,6 +231,7 @@ def test_command_on_pictures(tmp_path):
 
 
 def test_command_says_what_is_missing(tmp_path, monkeypatch, capsys, scope):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
     spec = importlib.util.spec_from_file_location('maskfeat_learns', SCRIPT)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)

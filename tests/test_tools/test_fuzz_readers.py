@@ -4,10 +4,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmvidssl.apis import FuzzTally, fuzz_readers
-from mmvidssl.apis.fuzz_readers import KINDS, SAMPLES, damage, write_samples
 from mmvidssl.registry import VIDEO_READERS
 from tests.utils_broken_video import CrashingReader, PlainReader
+from tools.benchmarks import fuzz_readers as module
+from tools.benchmarks.fuzz_readers import (
+    KINDS,
+    SAMPLES,
+    FuzzTally,
+    damage,
+    fuzz_readers,
+    write_samples,
+)
 
 
 def test_damages_are_seeded_and_of_every_kind():
@@ -63,7 +70,7 @@ class SlowReader(PlainReader):
 
 def test_the_longest_request_tells_what_hangs(tmp_path, monkeypatch):
     monkeypatch.setitem(VIDEO_READERS._module_dict, 'SlowReader', SlowReader)
-    monkeypatch.setitem(fuzz_readers.__globals__, 'GRACE', 0.4 - 10)
+    monkeypatch.setattr(module, 'GRACE', 0.4 - 10)
     tally = fuzz_readers(tmp_path, num_damages=2, readers=['SlowReader'], timeout=10)
     assert tally.outcomes['SlowReader'] == Counter(hung=2)
     assert not tally.is_safe

@@ -1,6 +1,7 @@
 """What the quickstart leaves behind: pictures, numbers, and words about them."""
 
 import json
+import os
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 from torch import nn
 
-from mmvidssl.datasets.readers import PyAVReader
+from mmvidssl.apis import track_objects
 from mmvidssl.datasets.transforms import ClipResize
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.visualization import (
@@ -21,7 +22,7 @@ from mmvidssl.visualization import (
     write_video,
 )
 
-from .track import track_objects
+from .footage import open_footage
 
 VIDEO_FPS = 8.0
 MAX_TRACKED_FRAMES = 24
@@ -38,7 +39,7 @@ def draw_loss(work_dir: Path) -> tuple[float, float]:
     return losses['loss'][1][0], losses['loss'][1][-1]
 
 
-def draw_objects(model: nn.Module, video: Path, work_dir: Path) -> None:
+def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> None:
     """Track objects through the start of ``video``: ``object_masks.png`` and ``.mp4``."""
     clip = _clip_for_tracking(video, model.teacher.backbone.patch_size)
     masks = track_objects(model, clip).masks
@@ -49,12 +50,12 @@ def draw_objects(model: nn.Module, video: Path, work_dir: Path) -> None:
     write_image(work_dir / 'object_masks.png', mask_grid(clip[columns], masks[:, columns]))
 
 
-def _clip_for_tracking(video: Path, patch_size: tuple[int, int]) -> np.ndarray:
+def _clip_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) -> np.ndarray:
     """``(T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, resized to whole patches.
 
     Small frames are enlarged to ``MIN_GRID`` patches, for masks in which a shape can be seen.
     """
-    reader = PyAVReader(str(video))
+    reader = open_footage(video)
     step = max(1, round(reader.fps / VIDEO_FPS))
     clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
     grid = [side / patch for side, patch in zip(clip.shape[1:3], patch_size, strict=True)]
@@ -71,45 +72,28 @@ def write_summary(work_dir: Path, summary: dict[str, Any]) -> None:
 
 def describe(summary: dict[str, Any]) -> str:
     """The last words on the screen."""
-    return '\n\n'.join(
-        [
-            _describe_run(summary),
-            _describe_knn(summary['knn']),
-            _describe_files(summary['work_dir'], summary['backbone']),
-            f'Next: {summary["next_command"]}',
-        ]
-    )
-
-
-def _describe_run(s: dict[str, Any]) -> str:
-    footage = f'{s["footage_seconds"]:.1f} s of footage in {s["num_pieces"]} uncut pieces'
-    planned = s['planned_iterations']
-    early = f' ({planned} were planned, but time was up)' if s['iterations'] < planned else ''
-    return f"""
-Done in {s['seconds']:.0f} s: {s['iterations']} iterations{early} on {footage}.
-Loss {s['first_loss']:.3f} at first, {s['last_loss']:.3f} at last."""
-
-
-def _describe_knn(knn: dict[str, Any]) -> str:
+    s, knn = summary, summary['knn']
     change = 100 * (knn['after'] - knn['before'])
     verdict = 'BETTER' if change > 0 else 'WORSE' if change < 0 else 'as good'
-    return f"""\
+    return f"""
+Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {s['footage_seconds']:.1f} s of video.
+Loss {s['first_loss']:.3f} at first, {s['last_loss']:.3f} at last.
+
 k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
   before training (random weights) {knn['before']:6.1%}
   after training                   {knn['after']:6.1%}
   8x8 pixels, nothing learned      {knn['pixels']:6.1%}
   chance                           {knn['chance']:6.1%}
 {textwrap.fill(f'Measured: {knn["measured"]}. Features: class tokens of the teacher.', 96)}
-Training saw these moments too, without labels. One short run on one video is no proof."""
+Training saw these moments too, without labels. One short run on one video is no proof.
 
-
-def _describe_files(work_dir: str, backbone: str) -> str:
-    return f"""\
-In {work_dir}:
+In {s['work_dir']}:
   loss_curve.png         the loss
   object_masks.png       objects tracked through a clip: frames, each object, all together
   object_masks.mp4       the same as a video
-  {backbone}  the backbone, published; use it with
+  {s['backbone']}  the backbone, published; use it with
                          init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')
   summary.json           all numbers
-  config.py              what was run"""
+  config.py              what was run
+
+Next: bash tools/quickstart.sh --video MY_VIDEO.mp4 --minutes 30"""

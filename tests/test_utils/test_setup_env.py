@@ -3,8 +3,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-SCRIPT = 'from mmvidssl.utils.cores import num_cores; print(num_cores())'
+from mmvidssl.utils.setup_env import leave_group
+
+SCRIPT = 'from mmvidssl.utils.setup_env import num_cores; print(num_cores())'
 
 
 @pytest.mark.skipif(not hasattr(os, 'sched_setaffinity'), reason='only Linux binds to cores')
@@ -17,3 +20,12 @@ def test_num_cores_are_those_that_may_be_used():
         check=True,
     )
     assert done.stdout.split() == ['1']
+
+
+def test_leave_group(tmp_path):
+    leave_group()  # of a run that has none
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/meet', rank=0, world_size=1
+    )
+    leave_group()
+    assert not torch.distributed.is_initialized()

@@ -3,8 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.apis import short_run
-from mmvidssl.apis.short_run import choose_fastest, set_max_iters
+from mmvidssl.apis.quickstart import set_max_iters
 
 
 def make_config():
@@ -63,25 +62,3 @@ def test_a_single_scheduler_and_none_at_all_are_fine():
 def test_a_config_in_epochs_is_refused():
     with pytest.raises(ValueError, match='max_iters'):
         set_max_iters(Config(dict(train_cfg=dict(by_epoch=True, max_epochs=3))), 5)
-
-
-@pytest.mark.parametrize(
-    ('seconds', 'chosen'),
-    [
-        ((1.0, 0.5, 0.7), ('mmvidssl.AutocastOptimWrapper', 2, 0.5)),
-        ((1.0, 0.5, 0.4), ('mmvidssl.AutocastOptimWrapper', 1, 0.4)),
-        ((1.0, 2.0, 1.5), ('OptimWrapper', 2, 1.0)),
-        ((1.0, 2.0, 0.9), ('OptimWrapper', 1, 0.9)),
-    ],
-)
-def test_the_fastest_setting_is_taken(monkeypatch, seconds, chosen):
-    threads = [2]
-    trials = iter(seconds)
-    monkeypatch.setattr(short_run, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(short_run, 'measure_step_time', lambda cfg: next(trials))
-    monkeypatch.setattr(short_run.torch, 'get_num_threads', lambda: threads[-1])
-    monkeypatch.setattr(short_run.torch, 'set_num_threads', threads.append)
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    faster, step_seconds = choose_fastest(cfg)
-    assert (faster.optim_wrapper.type, threads[-1], step_seconds) == chosen
-    assert cfg.optim_wrapper.type == 'OptimWrapper'

@@ -7,17 +7,17 @@ import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmvidssl.apis.loading_rate import (
+from mmvidssl.registry import TRANSFORMS
+from tests.utils_video import write_video
+from tools.benchmarks.loading_rate import (
     LoadingRate,
     measure_loading,
     measure_step,
-    memory_with_children,
     needed_workers,
     with_reader,
     with_videos,
 )
-from mmvidssl.registry import TRANSFORMS
-from tests.utils_video import write_video
+from tools.benchmarks.measuring import memory_with_children
 
 DELAY = 0.05
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -66,7 +66,7 @@ def test_a_slow_data_set_is_found_slow_and_workers_help(cfg):
 def test_every_worker_gives_as_many_batches(cfg):
     """They deliver together: a few batches of many workers would be part of a burst."""
     cfg.train_dataloader.sampler.num_samples_per_epoch = 20
-    with pytest.raises(ValueError, match=r'10 batches of 2, 24 are needed: 8 .* 1 x 16'):
+    with pytest.raises(ValueError, match='10 batches of 2, 24 are'):
         measure_loading(cfg, num_workers=4, num_batches=1)
 
 

@@ -1,20 +1,15 @@
-"""Training runs whose length is given in seconds: measure a step, then fit the schedule."""
+"""Training runs of a few minutes: their schedule and their speed."""
 
 import copy
 import gc
 import logging
-import shutil
+import tempfile
 import time
-from pathlib import Path
 
-import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
-
-from mmvidssl.engine.optimizers import use_mixed_precision
 
 NUM_WARMUP_STEPS = 3
 NUM_MEASURED_STEPS = 6
@@ -79,45 +74,18 @@ def measure_step_time(cfg: Config) -> float:
     """
     cfg = copy.deepcopy(cfg)
     set_max_iters(cfg, NUM_WARMUP_STEPS + NUM_MEASURED_STEPS)
-    cfg.work_dir = str(Path(cfg.work_dir) / 'trial')
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
-    if cfg.train_dataloader.get('persistent_workers'):
-        cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
-    cfg.custom_hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'ProgressBarHook']
+    cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
+    cfg.experiment_name = 'step_time'  # runners of one name share a logger
     stopwatch = _Stopwatch()
-    runner = QuietRunner.from_cfg(cfg)
-    runner.register_hook(stopwatch, priority='LOWEST')
-    runner.train()
-    del runner
-    gc.collect()  # ends the trial's data loading workers
-    shutil.rmtree(cfg.work_dir)
+    with tempfile.TemporaryDirectory() as cfg.work_dir:
+        runner = QuietRunner.from_cfg(cfg)
+        runner.register_hook(stopwatch, priority='LOWEST')
+        runner.train()
+        del runner
+        gc.collect()  # ends the data loading workers
     measured = stopwatch.times[NUM_WARMUP_STEPS - 1 :]
-    return (measured[-1] - measured[0]) / (len(measured) - 1)
-
-
-def choose_fastest(cfg: Config) -> tuple[Config, float]:
-    """What makes a step fastest on this machine's processors, by trial, and seconds a step.
-
-    Tried are bfloat16 autocast (processors without such instructions emulate them slowly), and one
-    thread less (with few cores, the worker that reads the data needs one for itself; the process's
-    number of threads is set to the faster). On an accelerator ``cfg`` is left as it is.
-    """
-    seconds = measure_step_time(cfg)
-    if get_device() != 'cpu':
-        return cfg, seconds
-    half = copy.deepcopy(cfg)
-    use_mixed_precision(half.optim_wrapper, 'cpu')
-    half_seconds = measure_step_time(half)
-    if half_seconds < seconds:
-        cfg, seconds = half, half_seconds
-    num_threads = torch.get_num_threads()
-    if num_threads > 1:
-        torch.set_num_threads(num_threads - 1)
-        fewer_seconds = measure_step_time(cfg)
-        if fewer_seconds > seconds:
-            torch.set_num_threads(num_threads)
-        seconds = min(seconds, fewer_seconds)
-    return cfg, seconds
+    return (measured[-1] - measured[0]) / NUM_MEASURED_STEPS
 
 
 class _Stopwatch(Hook):

@@ -6,7 +6,6 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmvidssl.engine.optimizers import fit_to_device
 from mmvidssl.registry import MODELS
 from mmvidssl.utils import register_all_modules
+from tools.benchmarks.measuring import memory_with_children
 
 MIN_BATCHES_EACH = 4
 MEMORY_SECONDS = 1.0  # a process stands still while it is looked at
@@ -131,25 +131,6 @@ def needed_workers(rate: LoadingRate, step_seconds: float) -> int:
     """Workers that load as fast as steps take batches, from what those measured load."""
     each = rate.batches_per_second / max(rate.num_workers, 1)
     return math.ceil(1 / step_seconds / each)
-
-
-def memory_with_children(pid: int, kind: str = 'Pss') -> float | None:
-    """MiB of a process and its descendants; pages that several share count in parts.
-
-    None where ``/proc`` does not tell, or the process is gone.
-
-    Args:
-        pid: The process.
-        kind: 'Pss', or 'Pss_Anon' for what was allocated alone: without the pages of libraries and
-            files, whose part depends on what other processes use them.
-    """
-    try:
-        lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
-        children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
-    except OSError:
-        return None
-    own = next(int(line.split()[1]) for line in lines if line.startswith(f'{kind}:')) / 2**10
-    return own + sum(memory_with_children(int(child), kind) or 0.0 for child in children)
 
 
 def with_reader(cfg: Config, reader: dict) -> Config:

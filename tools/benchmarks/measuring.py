@@ -1,0 +1,82 @@
+"""What the benchmarks share: options, processes of their own, memory and ratios."""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # for tests, projects and tools, which are not installed
+READERS = ('PyAVReader', 'DecordReader', 'TorchCodecReader')
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    pass
+
+
+def make_parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose help is a script's docstring and names defaults."""
+    return argparse.ArgumentParser(description=doc, formatter_class=_Formatter)
+
+
+def installed_readers() -> list[str]:
+    """All but torchcodec's where it, or a library of FFmpeg that it needs, is missing."""
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, RuntimeError):
+        return [name for name in READERS if name != 'TorchCodecReader']
+    return list(READERS)
+
+
+def call_again(*options: object) -> dict:
+    """What this script prints, as JSON, in a process of its own with more options."""
+    command = [sys.executable, *sys.argv, *map(str, options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def median_ratio(ours: Iterable[float], theirs: Iterable[float]) -> float:
+    """Of runs that took turns."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def peak_mib() -> float:
+    """The most memory that this process has held so far, or since :func:`reset_peak`."""
+    try:
+        return _read_mib('/proc/self/status', 'VmHWM')
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def reset_peak() -> None:
+    """Forget the peak so far, where the kernel is Linux."""
+    clear_refs = Path('/proc/self/clear_refs')
+    if clear_refs.exists():
+        clear_refs.write_text('5')
+
+
+def memory_with_children(pid: int, kind: str = 'Pss') -> float | None:
+    """MiB of a process and its descendants; pages that several share count in parts.
+
+    None where ``/proc`` does not tell, or the process is gone.
+
+    Args:
+        pid: The process.
+        kind: 'Pss', or 'Pss_Anon' for what was allocated alone: without the pages of libraries and
+            files, whose part depends on what other processes use them.
+    """
+    try:
+        own = _read_mib(f'/proc/{pid}/smaps_rollup', kind)
+        children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+    except OSError:
+        return None
+    return own + sum(memory_with_children(int(child), kind) or 0.0 for child in children)
+
+
+def _read_mib(path: str, key: str) -> float:
+    lines = Path(path).read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f'{key}:')) / 2**10
