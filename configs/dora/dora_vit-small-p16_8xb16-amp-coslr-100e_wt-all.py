@@ -12,5 +12,5 @@ _base_ = [
 # Clips are shuffled over ten files. Keeping all of them open would take 0.6 GB more of each worker;
 # opening one again takes a tenth of a second, beside some five for a clip.
 train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(max_open=4, on_reopen='ignore')
+train_pipeline[0].update(max_open=4)
 train_dataloader = dict(dataset=dict(cities='all', pipeline=train_pipeline))

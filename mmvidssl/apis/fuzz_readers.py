@@ -151,9 +151,10 @@ def fuzz_readers(
         for number in range(num_damages if readable else 0):
             whole = readable[number % len(readable)]
             kind, data = damage(whole.read_bytes(), rng)
-            path = Path(folder) / f'damaged{whole.suffix}'
+            path = Path(folder) / f'damaged{number}{whole.suffix}'  # the last may be open still
             path.write_bytes(data)
             outcome, message = _read(guarded, name, path)
+            path.unlink()
             tally.outcomes[name][outcome] += 1
             if outcome not in ('decoded', 'typed error'):
                 tally.not_decoded[name].append(f'{number}: {whole.name}, {kind}: {message}')
@@ -188,5 +189,4 @@ def _read(readers: GuardedReaders, name: str, path: Path) -> tuple[str, str]:
         outcome, message = 'untyped error', f'{type(error).__name__}: {error}'
     if longest > readers.timeout + GRACE:
         outcome, message = 'hung', f'{longest:.1f} s; {message}'
-    readers.forget(str(path))
     return outcome, message

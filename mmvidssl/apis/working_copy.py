@@ -19,8 +19,8 @@ from rich.console import Console
 
 from mmvidssl.datasets.readers import UndecodableVideoError
 from mmvidssl.datasets.readers.base import check_video_file
+from mmvidssl.datasets.readers.video_index import open_video
 from mmvidssl.utils.atomic_file import atomic_path
-from mmvidssl.utils.compat import open_video
 from mmvidssl.utils.progress_bar import ProgressBar
 
 from .shot_writer import TIME_BASE, Piece, ShotWriter, Shrinker, TimedFrame

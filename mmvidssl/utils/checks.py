@@ -21,6 +21,24 @@ CONFIG_ONLY_KEYS = {
 NUM_SHOWN = 8
 
 
+def refuse_removed(where: str, options: dict, replacements: dict[str, str]) -> None:
+    """Refuse options that something no longer takes, or never took.
+
+    Args:
+        where: The class or function they were given to.
+        options: What it was given besides the options it takes.
+        replacements: What to use in the place of those that were removed, by their name.
+
+    Raises:
+        TypeError: names the first of them, and what replaces it.
+    """
+    for name in options:
+        if name in replacements:
+            raise TypeError(f'{where}: {name} was removed; use {replacements[name]}')
+    if options:
+        raise TypeError(f'{where} has no option {next(iter(options))!r}')
+
+
 def runner_keys() -> set[str]:
     """The top-level keys that MMEngine's runner reads from a config."""
     from mmengine.runner import Runner

@@ -7,8 +7,7 @@ import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import shrink_frame
-from .indexed_reader import IndexedReader
+from .base import IndexedReader, shrink_frame
 
 
 @VIDEO_READERS.register_module()
@@ -45,10 +44,7 @@ class TorchCodecReader(IndexedReader):
         decoder = VideoDecoder(
             self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
         )
-        if len(decoder) != self.num_frames:
-            self._refuse(
-                f'in which it finds {len(decoder)} frames where there are {self.num_frames}'
-            )
+        self._check_count(len(decoder))
         return decoder
 
     def _decode(
