@@ -32,18 +32,21 @@ class TorchCodecReader(IndexedReader):
         return RuntimeError, IndexError
 
     def _build(self) -> Any:
+        if self.index.pitfall:
+            self._refuse(self.index.pitfall)
         try:
             from torchcodec.decoders import VideoDecoder
+
+            decoder = VideoDecoder(
+                self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
+            )
         except RuntimeError as error:
+            if 'libtorchcodec' not in str(error):
+                raise
             raise ImportError(
                 'torchcodec is installed, but finds no FFmpeg; install it (apt install ffmpeg) or '
                 "use reader=dict(type='PyAVReader')"
             ) from error
-        if self.index.pitfall:
-            self._refuse(self.index.pitfall)
-        decoder = VideoDecoder(
-            self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
-        )
         self._check_count(len(decoder))
         return decoder
 

@@ -294,7 +294,8 @@ def _read(file: Path) -> VideoIndex | None:
     values = json.loads(header)
     values['time_base'] = Fraction(*values['time_base'])
     arrays = np.split(np.frombuffer(data, np.int64), values.pop('splits'))
-    return VideoIndex(**values, **dict(zip(ARRAYS, arrays, strict=True)))
+    values.update(zip(ARRAYS, arrays, strict=True))
+    return VideoIndex(**values)
 
 
 def _write(file: Path, index: VideoIndex) -> None:

@@ -81,7 +81,7 @@ def test_reads_on_after_close(video):
 
 @pytest.mark.parametrize('inds', [[100], [-1], [0, 1000]])
 def test_frames_outside_the_video(video, inds):
-    with pytest.raises(IndexError, match=r'a\.mp4, which has frames 0\.\.99'):
+    with pytest.raises(IndexError, match=r'a\.mp4.*0\.\.99'):
         DecordReader(str(video)).get_frames(np.array(inds))
 
 
