@@ -66,14 +66,14 @@ def test_without_a_frame_to_show_a_video_is_empty(packets, tmp_path, monkeypatch
         build_index(path)
 
 
-@pytest.mark.parametrize('size', range(5, 400, 12))
 @pytest.mark.parametrize('suffix', ['.mkv', '.webm', '.mp4'])
-def test_a_file_that_is_cut_off_is_not_the_disks_fault(whole, suffix, size, tmp_path):
+def test_a_file_that_is_cut_off_is_not_the_disks_fault(whole, suffix, tmp_path):
     """FFmpeg calls some of them errors of input and output."""
     path = tmp_path / f'v{suffix}'
-    path.write_bytes(whole[suffix][:size])
-    with pytest.raises(UndecodableVideoError):
-        build_index(str(path))
+    for size in range(5, 400, 12):
+        path.write_bytes(whole[suffix][:size])
+        with pytest.raises(UndecodableVideoError):
+            build_index(str(path))
 
 
 @pytest.fixture(scope='module')
