@@ -22,21 +22,21 @@ NUM_SHOWN = 8
 
 
 def refuse_removed(where: str, options: dict, replacements: dict[str, str]) -> None:
-    """Refuse options that something no longer takes, or never took.
+    """Refuse options that were removed, and those that never were.
 
     Args:
-        where: The class or function they were given to.
-        options: What it was given besides the options it takes.
-        replacements: What to use in the place of those that were removed, by their name.
+        where: What was given the options.
+        options: Those that it does not know.
+        replacements: What to do instead, by the name of the removed option.
 
     Raises:
-        TypeError: names the first of them, and what replaces it.
+        TypeError: names the first removed option and its replacement, or the unknown ones.
     """
     for name in options:
         if name in replacements:
-            raise TypeError(f'{where}: {name} was removed; use {replacements[name]}')
+            raise TypeError(f'{where} no longer takes {name}: {replacements[name]}')
     if options:
-        raise TypeError(f'{where} has no option {next(iter(options))!r}')
+        raise TypeError(f'{where} takes no option {", ".join(map(repr, options))}')
 
 
 def runner_keys() -> set[str]:

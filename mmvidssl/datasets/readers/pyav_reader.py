@@ -46,10 +46,7 @@ class PyAVReader(IndexedReader):
         num_threads: Threads of the decoder; 1 leaves the cores to the other workers.
     """
 
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """What PyAV raises."""
-        return (av.FFmpegError,)
+    errors = (av.FFmpegError,)
 
     def close(self) -> None:
         """Free the file, the decoder and the index."""

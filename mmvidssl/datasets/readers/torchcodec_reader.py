@@ -26,10 +26,7 @@ class TorchCodecReader(IndexedReader):
         ImportError: torchcodec, or FFmpeg, is not installed.
     """
 
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """What torchcodec raises."""
-        return RuntimeError, IndexError
+    errors = (RuntimeError, IndexError)
 
     def _build(self) -> Any:
         if self.index.pitfall:

@@ -11,7 +11,7 @@ from mmvidssl.utils.checks import refuse_removed
 from ..clip_timing import check_clip_timing, clip_frame_inds, count_clip_starts
 from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
 
-REMOVED = dict(on_reopen='max_open to keep more videos open')
+REMOVED = dict(on_reopen='raise max_open where videos are opened again too often')
 POSITIONS = ('random', 'center')
 
 

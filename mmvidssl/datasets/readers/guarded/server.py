@@ -23,14 +23,9 @@ PR_SET_PDEATHSIG = 1
 
 
 class Request(NamedTuple):
-    """What is wanted of a video.
+    """What is wanted of a video, which must still have the ``stamp``, if there is one.
 
-    Attributes:
-        path: The file.
-        reader: Config of its reader.
-        stamp: What the file must still be like; None if that does not matter.
-        what: 'open' (answers the stamp), or a name in :class:`VideoReader`.
-        kwargs: Arguments, for 'get_frames'.
+    ``what`` is 'open' (answers the stamp), or a name in :class:`VideoReader`.
     """
 
     path: str
