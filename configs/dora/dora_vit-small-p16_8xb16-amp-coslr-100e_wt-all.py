@@ -9,6 +9,6 @@ _base_ = [
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-# Clips are shuffled over ten files, of which max_open=4 stay open. All would take 0.6 GB more of each
-# worker; opening one again takes a tenth of a second, beside some five for a clip.
+# Clips are shuffled over ten files, of which max_open=4 stay open: all would take 0.6 GB more of
+# each worker; opening one again takes a tenth of a second, beside some five for a clip.
 train_dataloader = dict(dataset=dict(cities='all'))
