@@ -135,7 +135,10 @@ def build_index(path: str) -> VideoIndex:
             has_b_frames = bool(stream.codec_context.has_b_frames)
         if kind == 'avi' and codec == 'h264':  # seen, where the header may only allow them
             has_b_frames = any(frame.kind == 'B' for frame in frames)
-        _check_times(path, kind, has_b_frames and codec in GUESSED_IN_AVI, frames)
+        if kind == 'avi' and codec in GUESSED_IN_AVI and has_b_frames:
+            raise _without_times(path, 'AVI cannot say when its B-frames are shown')
+        if kind == PROGRAM_STREAM and len({f.pts for f in frames} - {None}) < len(frames):
+            raise _without_times(path, 'not all of its frames have times of their own')
         has_false_keys = any(frame.is_false_key for frame in frames)
         if codec in CODECS_TO_COUNT or any(frame.pts is None for frame in frames):
             frames = _decoded_frames(path)
@@ -190,14 +193,6 @@ def _decoded_frames(path: str) -> list[_Frame]:
     if any(frame.pts is None for frame in frames):
         raise _without_times(path, 'its frames have no times')
     return frames
-
-
-def _check_times(path: str, container: str, are_guessed: bool, frames: list[_Frame]) -> None:
-    """Refuse files that do not say when each frame is shown."""
-    if container == 'avi' and are_guessed:
-        raise _without_times(path, 'AVI cannot say when its B-frames are shown')
-    if container == PROGRAM_STREAM and len({f.pts for f in frames} - {None}) < len(frames):
-        raise _without_times(path, 'not all of its frames have times of their own')
 
 
 def _without_times(path: str, why: str) -> UndecodableVideoError:

@@ -1,7 +1,9 @@
 """Every backend on every kind of video: the frames and times that were written, or a refusal."""
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import av
@@ -268,3 +270,16 @@ def test_frames_of_several_sizes_are_refused(tmp_path):
     reader = PyAVReader(str(path))
     with pytest.raises(UndecodableVideoError, match=r'both\.ts'):
         reader.get_frames(np.arange(reader.num_frames))
+
+
+def test_torchcodec_without_ffmpeg_is_not_the_files_fault(video, monkeypatch):
+    """Some releases look for it when they are imported, some when they are used."""
+
+    def without_ffmpeg(*args, **kwargs):
+        raise RuntimeError('Could not load libtorchcodec. Likely causes: ...')
+
+    decoders = SimpleNamespace(VideoDecoder=without_ffmpeg)
+    monkeypatch.setitem(sys.modules, 'torchcodec', SimpleNamespace(decoders=decoders))
+    monkeypatch.setitem(sys.modules, 'torchcodec.decoders', decoders)
+    with pytest.raises(ImportError, match='apt install ffmpeg'):
+        TorchCodecReader(str(video)).get_frames(np.array([0]))
