@@ -84,3 +84,16 @@ def read_frame_number(frame: np.ndarray) -> int:
     """The number :func:`draw_frame` wrote into a frame, after decoding."""
     bits = frame[4, 4 : 8 * NUM_BITS : 8].mean(axis=-1) > 127
     return int((bits << np.arange(NUM_BITS)).sum())
+
+
+def torchcodec_works() -> bool:
+    """Whether torchcodec is installed and finds FFmpeg, which some releases load when used."""
+    try:
+        from torchcodec.decoders import VideoDecoder
+
+        VideoDecoder(b'no video')
+    except ImportError:
+        return False
+    except (RuntimeError, ValueError) as error:
+        return 'libtorchcodec' not in str(error)
+    return True

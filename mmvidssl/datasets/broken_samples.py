@@ -11,8 +11,6 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import sync_random_seed
 from mmengine.logging import MMLogger
 
-from mmvidssl.utils.checks import refuse_removed
-
 from .clips import ClipIndex
 from .readers import MAY_PASS, VideoError
 from .transforms import build_transforms
@@ -22,15 +20,8 @@ from .transforms import build_transforms
 MAX_REPLACEMENTS = 10
 RETRY_PAUSE = 5.0  # seconds, in which a disk may come back
 NUM_SHOWN = 10
-
-IN_PLACE_OF_GROUPS = (
-    'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/proxies.md), where a clip '
-    'costs no frames but its own'
-)
-REMOVED = dict(
-    clips_per_seek=IN_PLACE_OF_GROUPS,
-    clip_spacing=IN_PLACE_OF_GROUPS,
-    max_retries='what may pass (a disk, a killed decoder) is tried once more, all else is replaced',
+NO_MAX_RETRIES = (
+    'what may pass (a disk, a killed decoder) is tried once more, all else is replaced at once'
 )
 
 
@@ -106,7 +97,6 @@ class FaultTolerantDataset(BaseDataset):
             the runner's seed.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
-        removed: Options that the data set does not know.
         **kwargs: As :class:`mmengine.dataset.BaseDataset` takes.
     """
 
@@ -115,11 +105,8 @@ class FaultTolerantDataset(BaseDataset):
         pipeline: Sequence[dict | Callable],
         seed: int | None,
         quarantine_after: int | None,
-        removed: dict,
         **kwargs: Any,
     ) -> None:
-        if removed:
-            refuse_removed(type(self).__name__, removed, REMOVED)
         self.seed = sync_random_seed() if seed is None else seed
         self.quarantine = None if quarantine_after is None else Quarantine(quarantine_after)
         super().__init__(pipeline=build_transforms(pipeline), max_refetch=0, **kwargs)

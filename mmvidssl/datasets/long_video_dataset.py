@@ -3,21 +3,31 @@
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.dataset import force_full_init
 
 from mmvidssl.registry import DATASETS
+from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import FaultTolerantDataset
+from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .list_files import read_file_list
 from .proxy_hint import advise_on_proxies
 from .readers import Readers, build_readers, probe_video
 
+IN_PLACE_OF_GROUPS = (
+    'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/proxies.md), where a clip '
+    'costs no frames but its own'
+)
+
 
 @DATASETS.register_module()
+@removed_options(
+    clips_per_seek=IN_PLACE_OF_GROUPS,
+    clip_spacing=IN_PLACE_OF_GROUPS,
+    max_retries=NO_MAX_RETRIES,
+)
 class LongVideoDataset(FaultTolerantDataset):
     """One sample per clip start of one or many long videos.
 
@@ -78,7 +88,6 @@ class LongVideoDataset(FaultTolerantDataset):
         metainfo: dict | None = None,
         timeout: float | None = 1800.0,
         quarantine_after: int | None = 3,
-        **removed: Any,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -99,7 +108,6 @@ class LongVideoDataset(FaultTolerantDataset):
             lazy_init=lazy_init,
             seed=seed,
             quarantine_after=quarantine_after,
-            removed=removed,
         )
 
     def list_videos(self) -> list[str]:

@@ -10,8 +10,9 @@ import numpy as np
 from mmengine.dataset import force_full_init
 
 from mmvidssl.registry import DATASETS
+from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import FaultTolerantDataset
+from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
 from .clips import ClipIndex
 from .list_files import (
     IMAGE_SUFFIXES,
@@ -25,6 +26,7 @@ from .list_files import (
 NUM_SHOWN = 3
 
 
+@removed_options(max_retries=NO_MAX_RETRIES)
 class MediaListDataset(FaultTolerantDataset):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 
@@ -71,7 +73,6 @@ class MediaListDataset(FaultTolerantDataset):
         lazy_init: bool = False,
         metainfo: dict | None = None,
         quarantine_after: int | None = 1,
-        **removed: Any,
     ) -> None:
         if data_prefix is not None and set(data_prefix) != {self.PREFIX_KEY}:
             raise ValueError(
@@ -89,7 +90,6 @@ class MediaListDataset(FaultTolerantDataset):
             lazy_init=lazy_init,
             seed=seed,
             quarantine_after=quarantine_after,
-            removed=removed,
         )
 
     @property

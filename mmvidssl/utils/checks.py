@@ -21,24 +21,6 @@ CONFIG_ONLY_KEYS = {
 NUM_SHOWN = 8
 
 
-def refuse_removed(where: str, options: dict, replacements: dict[str, str]) -> None:
-    """Refuse options that were removed, and those that never were.
-
-    Args:
-        where: What was given the options.
-        options: Those that it does not know.
-        replacements: What to do instead, by the name of the removed option.
-
-    Raises:
-        TypeError: names the first removed option and its replacement, or the unknown ones.
-    """
-    for name in options:
-        if name in replacements:
-            raise TypeError(f'{where} no longer takes {name}: {replacements[name]}')
-    if options:
-        raise TypeError(f'{where} takes no option {", ".join(map(repr, options))}')
-
-
 def runner_keys() -> set[str]:
     """The top-level keys that MMEngine's runner reads from a config."""
     from mmengine.runner import Runner

@@ -5,12 +5,11 @@ and has a test in ``tests/test_utils/test_compat.py``.
 """
 
 import importlib.util
-import os
 import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
@@ -87,20 +86,6 @@ def register_package() -> None:
     MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
     if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
         sys.meta_path.append(_MissingDRNFinder())
-
-
-def open_video(path: str | os.PathLike) -> Any:
-    """A file's container, by PyAV, whatever the encoding of its title.
-
-    PyAV refuses what is no UTF-8 unless told otherwise; a release without that option is asked
-    without.
-    """
-    import av
-
-    try:
-        return av.open(os.fspath(path), metadata_errors='replace')
-    except TypeError:
-        return av.open(os.fspath(path))
 
 
 def strip_function_scopes(cfg: dict) -> None:

@@ -205,11 +205,13 @@ def test_impossible_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'option, replacement',
-    [('clips_per_seek', 'make_proxy'), ('max_retries', 'once more'), ('clip_lenght', 'no option')],
+    'kind, option, instead',
+    [
+        (LongVideoDataset, 'clips_per_seek', 'make_proxy'),
+        (LongVideoDataset, 'max_retries', 'once more'),
+        (VideoListDataset, 'max_retries', 'once more'),
+    ],
 )
-def test_removed_and_unknown_options(tmp_path, option, replacement):
-    for kind in (LongVideoDataset, VideoListDataset):
-        with pytest.raises(TypeError, match=kind.__name__) as caught:
-            kind(data_root=str(tmp_path), lazy_init=True, **{option: 4})
-        assert option in str(caught.value) and replacement in str(caught.value)
+def test_removed_options(tmp_path, kind, option, instead):
+    with pytest.raises(TypeError, match=f'{kind.__name__}.*{option}.*{instead}'):
+        kind(data_root=str(tmp_path), lazy_init=True, **{option: 4})

@@ -6,7 +6,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import av
 import pytest
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -18,11 +17,9 @@ from mmvidssl.utils.compat import (
     Requirement,
     _MissingDRNFinder,
     check_versions,
-    open_video,
     register_package,
     strip_function_scopes,
 )
-from tests.utils_video import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,11 +145,3 @@ class TestFunctionScopes:
         cfg = Config(dict(val_dataloader=dict(collate_fn=dict(type='default_collate'))))
         strip_function_scopes(cfg)
         assert cfg.val_dataloader.collate_fn.type == 'default_collate'
-
-
-def test_videos_are_opened_by_a_release_without_the_option(tmp_path, monkeypatch):
-    video = write_video(tmp_path / 'v.mp4', 3)
-    opened = av.open
-    monkeypatch.setattr(av, 'open', lambda file: opened(file))
-    with open_video(video) as container:
-        assert container.streams.video

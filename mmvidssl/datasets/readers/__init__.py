@@ -1,7 +1,6 @@
 """Reading frames: a protocol, one file a backend, and a guard against files that stall or crash."""
 
 from .base import VideoReader
-from .build import build_reader
 from .decord_reader import DecordReader
 from .errors import (
     MAY_PASS,
@@ -14,18 +13,16 @@ from .errors import (
     VideoError,
     VideoNotFoundError,
 )
-from .file_stamp import FileStamp, stamp_of
-from .guarded_readers import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
+from .guarded import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
-from .index_cache import load_index
 from .probe import VideoInfo, probe_video
 from .proxy_pack import PROXY_SUFFIX, is_proxy, open_pack, verify_pack
 from .proxy_reader import ProxyReader
 from .proxy_writer import PackWriter
 from .pyav_reader import PyAVReader
-from .reader_cache import ReaderCache
+from .reader_cache import FileStamp, ReaderCache, build_reader, stamp_of
 from .torchcodec_reader import TorchCodecReader
-from .video_index import VideoIndex
+from .video_index import VideoIndex, load_index
 
 __all__ = [
     'DEFAULT_TIMEOUT',

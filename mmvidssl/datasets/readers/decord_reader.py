@@ -7,8 +7,7 @@ import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import shrink_frame
-from .indexed_reader import IndexedReader
+from .base import IndexedReader, shrink_frame
 
 # Those whose frames were compared, numbered, with what was written.
 TRUSTED_CODECS = ('h264', 'vp8', 'vp9', 'mjpeg', 'mpeg4')
@@ -56,18 +55,14 @@ class DecordReader(IndexedReader):
             self._refuse(self.index.pitfall)
         if codec not in TRUSTED_CODECS or not container.startswith(TRUSTED_CONTAINERS):
             self._refuse(f'{codec} in {container}')
-        if (container, codec) == ('avi', 'h264'):
+        if (codec, container) == ('h264', 'avi'):
             self._refuse('h264 in avi')
         if codec == 'mpeg4' and self.index.has_b_frames:
             self._refuse('B-frames of mpeg4')
         decoder = decord.VideoReader(self.path, num_threads=self.num_threads)
-        if len(decoder) != self.num_frames:
-            self._refuse(
-                f'in which it finds {len(decoder)} frames where there are {self.num_frames}'
-            )
+        self._check_count(len(decoder))
         times = decoder.get_frame_timestamp(range(len(decoder)))[:, 0]
-        shift = self.timestamps - times
-        if np.ptp(shift) > MAX_TIME_ERROR:
+        if np.ptp(self.timestamps - times) > MAX_TIME_ERROR:
             self._refuse('whose times it does not see')
         return decoder
 

@@ -60,6 +60,11 @@ def class_of_decoder_error(error: Exception, path: str) -> type[VideoError]:
     return UndecodableVideoError
 
 
+def first_line(error: Exception) -> str:
+    """What an error of a library says, without its stack."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _is_readable(path: str) -> bool:
     """Whether the disk gives a file's first and last bytes."""
     try:

@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .file_stamp import FileStamp, stamp_of
-from .guarded_readers import Readers
-from .reader_cache import ReaderCache
+from .guarded import Readers
+from .reader_cache import FileStamp, ReaderCache, stamp_of
 
 
 class VideoInfo(NamedTuple):
@@ -27,25 +26,25 @@ class VideoInfo(NamedTuple):
 
 
 def probe_video(path: str, reader: dict, readers: Readers | None = None) -> VideoInfo:
-    """Open a video, decode its first and last frame, and close it again.
+    """Open a video and decode its first and last frame.
 
-    The last frame is where a damaged or wrongly indexed file shows. The reader is closed so that
-    forked workers open their own.
+    The last frame is where a damaged or wrongly indexed file shows.
 
     Args:
         path: The video file.
         reader: Config of the reader, without the path.
-        readers: What opens it; by default, this process does, without a deadline.
+        readers: What opens it, and is closed by whoever made it; by default, this process does,
+            without a deadline, and closes it again.
 
     Raises:
         VideoError: the file is missing, empty or cannot be decoded; the message names it.
     """
-    readers = ReaderCache(max_open=1) if readers is None else readers
-    stamp = stamp_of(path)
-    video = readers.get(path, reader, stamp)
+    opened = ReaderCache(max_open=1) if readers is None else readers
     try:
+        stamp = stamp_of(path)
+        video = opened.get(path, reader, stamp)
         frames = video.get_frames(np.array([0, video.num_frames - 1]))
-        short_side = min(frames.shape[1:3])
-        return VideoInfo(path, video.fps, video.timestamps, stamp, short_side)
+        return VideoInfo(path, video.fps, video.timestamps, stamp, min(frames.shape[1:3]))
     finally:
-        readers.forget(path)
+        if readers is None:
+            opened.close()

@@ -1,20 +1,18 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from mmvidssl.registry import VIDEO_READERS
-from mmvidssl.utils.compat import open_video
 
-from .base import shrink_frame
+from .base import IndexedReader, shrink_frame
 from .errors import UndecodableVideoError
-from .indexed_reader import IndexedReader
+from .video_index import open_video
 
 # Codecs whose decoders leave out frames that no other refers to, and stay right.
 SKIPPING_CODECS = ('h264', 'hevc', 'mpeg4', 'mpeg2video')
@@ -48,10 +46,7 @@ class PyAVReader(IndexedReader):
         num_threads: Threads of the decoder; 1 leaves the cores to the other workers.
     """
 
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """What PyAV raises."""
-        return (av.FFmpegError,)
+    errors = (av.FFmpegError,)
 
     def close(self) -> None:
         """Free the file, the decoder and the index."""
@@ -84,10 +79,7 @@ class PyAVReader(IndexedReader):
             if frame is not None and frame.pts == left[0]:
                 break
         else:
-            raise UndecodableVideoError(
-                f'cannot decode the frame at {float(left[0] * self.index.time_base):.3f} s of '
-                f'{self.path}: the decoder leaves it out; get the file again, or encode it anew'
-            )
+            raise self._lost(left[0], 'the decoder leaves it out')
         yield self._checked(frame)
         for position, pts in enumerate(left[1:], start=1):
             if self.index.key_of(pts) > self.index.key_of(left[position - 1]):
@@ -108,46 +100,10 @@ class PyAVReader(IndexedReader):
 
     def _packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
         """Packets from a keyframe on, or from one before it."""
-        if len(self.index.packet_pts):
-            return self._known_packets_from(decoder, key)
-        return self._packets_after_seek(decoder, key)
-
-    def _known_packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
-        """The same where packets, after a seek, have the times of others.
-
-        The keyframe is known by its bytes; from there on packets are counted. Where others have the
-        same (a black screen), they are counted from the start.
-        """
-        container, stream, _ = decoder
-        is_known = np.count_nonzero(self.index.key_crcs == self.index.key_crcs[key]) == 1
-        earlier = range(key - 1, max(key - 1 - NUM_EARLIER_KEYS, 0), -1) if is_known else ()
-        for wanted, found_by in (*((key, self.index.key_dts[k]) for k in earlier), (0, 0)):
-            container.seek(int(found_by), stream=stream, backward=True)
-            packets = container.demux(stream)
-            keys = islice((p for p in packets if p.is_keyframe), NUM_EARLIER_KEYS + 2)
-            crc, pts = self.index.key_crcs[wanted], self.index.key_pts[wanted]
-            first = next((packet for packet in keys if crc32(packet) == crc), None)
-            if first is None:
-                continue
-            place = np.flatnonzero(self.index.packet_pts == pts)[0]
-            known = self.index.packet_pts[place:].tolist()
-            for packet_pts, packet in zip(known, chain((first,), packets), strict=False):
-                packet.pts = packet_pts
-                yield packet
-            yield from packets
-            return
-
-    def _packets_after_seek(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
-        """Of all others.
-
-        Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
-        earlier. By an earlier time MP4's would go to the keyframe before.
-        """
-        container, stream, _ = decoder
         packets: Iterator[Any] = iter(())
-        for offset in (self.index.key_pts[key], self.index.key_dts[key]):
-            container.seek(int(offset), stream=stream, backward=True)
-            packets = container.demux(stream)
+        for offset in self.index.seek_times(key):
+            decoder.container.seek(offset, stream=decoder.stream, backward=True)
+            packets = decoder.container.demux(decoder.stream)
             first = next(packets, None)
             if first is not None:
                 packets = chain((first,), packets)
@@ -157,11 +113,14 @@ class PyAVReader(IndexedReader):
 
     def _checked(self, frame: Any) -> Any:
         if frame.is_corrupt:
-            raise UndecodableVideoError(
-                f'cannot decode the frame at {float(frame.pts * self.index.time_base):.3f} s of '
-                f'{self.path}: its data are damaged; get the file again, or encode it anew'
-            )
+            raise self._lost(frame.pts, 'its data are damaged')
         return frame
+
+    def _lost(self, pts: int, why: str) -> UndecodableVideoError:
+        return UndecodableVideoError(
+            f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of {self.path}: '
+            f'{why}; get the file again, or encode it anew'
+        )
 
 
 def to_rgb(frame: Any, reformatter: VideoReformatter, short_side: int | None) -> np.ndarray:

@@ -1,13 +1,54 @@
-"""Keeping a few videos open."""
+"""Keeping a few videos open, each for as long as its file stays the same."""
 
+import ctypes
 import os
+import sys
 from collections import OrderedDict
 from typing import NamedTuple
 
+from mmvidssl.registry import VIDEO_READERS
+
 from .base import VideoReader
-from .build import build_reader
-from .file_stamp import FileStamp, check_unchanged, stamp_of
-from .free_memory import free_memory
+from .errors import VideoChangedError, VideoNotFoundError, class_of_system_error
+from .proxy_pack import is_proxy
+from .proxy_reader import ProxyReader
+
+
+class FileStamp(NamedTuple):
+    """What tells whether a file is still the same: bytes, and nanoseconds of the last change."""
+
+    size: int
+    mtime_ns: int
+
+
+def stamp_of(path: str) -> FileStamp | None:
+    """The stamp of a file; None where there is none.
+
+    Raises:
+        VideoError: the path cannot be looked at (a folder without permission, a lost disk).
+    """
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise class_of_system_error(error)(f'cannot look at {path}: {error.strerror}') from error
+    return FileStamp(stat.st_size, stat.st_mtime_ns)
+
+
+def build_reader(path: str, reader: dict) -> VideoReader:
+    """The reader of a video as the config says it; of a proxy, always :class:`ProxyReader`.
+
+    Args:
+        path: A video or a proxy.
+        reader: Config of the reader of videos, without the path.
+
+    Raises:
+        VideoError: the file is missing or has no bytes.
+    """
+    if is_proxy(path):
+        return ProxyReader(path)
+    return VIDEO_READERS.build(dict(reader, path=path))
 
 
 class OpenReader(NamedTuple):
@@ -25,21 +66,13 @@ class ReaderCache:
 
     Args:
         max_open: How many videos stay open; the least recently used one is closed.
-
-    Attributes:
-        num_reopened: How often this process opened a video again that had been closed for another.
     """
 
     def __init__(self, max_open: int = 4) -> None:
         self.max_open = check_max_open(max_open)
-        self._reset()
-
-    def _reset(self) -> None:
         self._readers: OrderedDict[tuple[str, str], OpenReader] = OrderedDict()
-        self._outdated: set[tuple[str, str]] = set()
-        self.num_reopened = 0
         self._pid = os.getpid()
-        self._inherited: list = []
+        self._inherited: OrderedDict | None = None
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -61,21 +94,11 @@ class ReaderCache:
             self._readers.pop(key).reader.close()
         if key not in self._readers:
             self._readers[key] = OpenReader(build_reader(path, reader), now)
-            self.num_reopened += key in self._outdated
         self._readers.move_to_end(key)
         while len(self._readers) > self.max_open:
-            closed, outdated = self._readers.popitem(last=False)
-            outdated.reader.close()
+            self._readers.popitem(last=False)[1].reader.close()
             free_memory()
-            self._outdated.add(closed)
         return self._readers[key].reader
-
-    def forget(self, path: str) -> None:
-        """Close a video that is done with; it does not count as closed for another."""
-        self._leave_parent()
-        for key in [key for key in self._readers if key[0] == path]:
-            self._readers.pop(key).reader.close()
-            free_memory()
 
     def close(self) -> None:
         """Close every reader of this process."""
@@ -86,15 +109,11 @@ class ReaderCache:
     def _leave_parent(self) -> None:
         if self._pid != os.getpid():
             # Kept referenced: their destructors would wait for threads that were not forked.
-            inherited = self._readers
-            self._reset()
-            self._inherited = [inherited]
+            self._inherited = self._readers
+            self._readers, self._pid = OrderedDict(), os.getpid()
 
-    def __getstate__(self) -> dict:
-        return {'max_open': self.max_open}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple:
+        return ReaderCache, (self.max_open,)
 
 
 def check_max_open(max_open: int) -> int:
@@ -106,3 +125,29 @@ def check_max_open(max_open: int) -> int:
     if max_open < 1:
         raise ValueError(f'max_open must be at least 1, got {max_open}')
     return max_open
+
+
+def check_unchanged(path: str, then: FileStamp, now: FileStamp | None) -> None:
+    """Refuse a file that was replaced or deleted after its frames had been counted.
+
+    Raises:
+        VideoNotFoundError, VideoChangedError: deleted, replaced.
+    """
+    if now is None:
+        raise VideoNotFoundError(f'the video is gone since its frames were counted: {path}')
+    if now != then:
+        raise VideoChangedError(
+            f'the video was replaced or written to since its frames were counted ({then.size} '
+            f'bytes then, {now.size} now): {path}. Start the run anew to count them again.'
+        )
+
+
+def free_memory() -> None:
+    """Give back what was freed but is kept by the allocator (glibc's), in a millisecond or so.
+
+    Decoders of several videos, opened and closed in turn, leave it in pieces that grow over
+    thousands of clips, where one decoder alone would use its own again.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
+    if trim is not None:
+        trim(0)

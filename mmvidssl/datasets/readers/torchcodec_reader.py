@@ -7,8 +7,7 @@ import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import shrink_frame
-from .indexed_reader import IndexedReader
+from .base import IndexedReader, shrink_frame
 
 
 @VIDEO_READERS.register_module()
@@ -27,28 +26,25 @@ class TorchCodecReader(IndexedReader):
         ImportError: torchcodec, or FFmpeg, is not installed.
     """
 
-    @property
-    def errors(self) -> tuple[type[Exception], ...]:
-        """What torchcodec raises."""
-        return RuntimeError, IndexError
+    errors = (RuntimeError, IndexError)
 
     def _build(self) -> Any:
+        if self.index.pitfall:
+            self._refuse(self.index.pitfall)
         try:
             from torchcodec.decoders import VideoDecoder
+
+            decoder = VideoDecoder(
+                self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
+            )
         except RuntimeError as error:
+            if 'libtorchcodec' not in str(error):
+                raise
             raise ImportError(
                 'torchcodec is installed, but finds no FFmpeg; install it (apt install ffmpeg) or '
                 "use reader=dict(type='PyAVReader')"
             ) from error
-        if self.index.pitfall:
-            self._refuse(self.index.pitfall)
-        decoder = VideoDecoder(
-            self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
-        )
-        if len(decoder) != self.num_frames:
-            self._refuse(
-                f'in which it finds {len(decoder)} frames where there are {self.num_frames}'
-            )
+        self._check_count(len(decoder))
         return decoder
 
     def _decode(

@@ -2,14 +2,13 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine.logging import MMLogger
 
 from mmvidssl.registry import TRANSFORMS
+from mmvidssl.utils.removed_options import removed_options
 
 from ..clips import check_clip_timing, clip_frame_inds, count_clip_starts
 from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
 
-ON_REOPEN = ('warn', 'raise', 'ignore')
 POSITIONS = ('random', 'center')
 
 
@@ -20,6 +19,7 @@ def _check_short_side(short_side: int | None) -> int | None:
 
 
 @TRANSFORMS.register_module()
+@removed_options(on_reopen='raise max_open where videos are opened again too often')
 class DecodeClip(BaseTransform):
     """Decode a clip, keeping videos open between samples.
 
@@ -36,51 +36,29 @@ class DecodeClip(BaseTransform):
             another. Where samples are shuffled over more videos than that, nearly every sample
             opens one again: a tenth of a second with ``PyAVReader``, seconds with others. Each open
             4K video takes some 0.1 GB of each worker (gigabytes with ``DecordReader``).
-        on_reopen: What to do when a video is opened again that had been closed for another:
-            ``'warn'`` once in each worker, ``'raise'`` or ``'ignore'``.
         timeout: Seconds until what is asked of a video must be there. Each worker decodes in a
             process of its own, which is killed then (:class:`GuardedReaders`); ``None`` decodes in
             the worker itself, which a damaged file may stop for good.
 
     Raises:
-        ValueError: if an option is impossible; with ``on_reopen='raise'`` also, when decoding, if a
-            video had to be opened again.
+        ValueError: if an option is impossible.
     """
 
     def __init__(
         self,
         short_side: int | None = None,
         max_open: int = 4,
-        on_reopen: str = 'warn',
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
-        if on_reopen not in ON_REOPEN:
-            raise ValueError(f'on_reopen must be one of {ON_REOPEN}, got {on_reopen!r}')
         self.short_side = _check_short_side(short_side)
-        self.on_reopen = on_reopen
         self.readers = build_readers(max_open, timeout)
 
     def transform(self, results: dict) -> dict:
         """Add ``results['clip']``."""
-        num_reopened = self.readers.num_reopened
         stamp = results.get('video_stamp')
         reader = self.readers.get(results['video_path'], results['reader'], stamp)
-        if self.readers.num_reopened > num_reopened:
-            self._report_reopening(results['video_path'])
         results['clip'] = reader.get_frames(results['frame_inds'], self.short_side)
         return results
-
-    def _report_reopening(self, path: str) -> None:
-        message = (
-            f'{path} had to be opened again, because DecodeClip keeps max_open='
-            f'{self.readers.max_open} videos open and more are in use. With PyAVReader it takes a '
-            "tenth of a second (on_reopen='ignore' says it no more), with others longer than "
-            'decoding; a larger max_open takes memory of each worker, 0.1 GB for a 4K video.'
-        )
-        if self.on_reopen == 'raise':
-            raise ValueError(message)
-        if self.on_reopen == 'warn' and self.readers.num_reopened == 1:
-            MMLogger.get_current_instance().warning(message)
 
 
 @TRANSFORMS.register_module()
@@ -126,13 +104,9 @@ class SampleClip(BaseTransform):
         self.position = position
         self.short_side = _check_short_side(short_side)
         self.readers = build_readers(1, timeout)
-        self.last_path: str | None = None
 
     def transform(self, results: dict) -> dict:
         """Add ``results['clip']``."""
-        if self.last_path not in (None, results['video_path']):
-            self.readers.forget(self.last_path)  # the cache would remember each video of Kinetics
-        self.last_path = results['video_path']
         reader = self.readers.get(results['video_path'], results['reader'])
         results['frame_inds'] = self._choose_frames(reader, results.get('rng'))
         results['fps'] = reader.fps

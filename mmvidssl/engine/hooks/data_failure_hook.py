@@ -8,14 +8,13 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
-from mmvidssl.utils.checks import refuse_removed
+from mmvidssl.utils.removed_options import removed_options
 
 from ..checkpoint import AtomicBackend
 
 REPORT = 'broken_videos.json'
 CHECK_INTERVAL = 20
 NUM_SHOWN = 10
-REMOVED = dict(interval=f'the report is written within {CHECK_INTERVAL} iterations of a failure')
 
 
 class BrokenDataError(RuntimeError):
@@ -23,6 +22,7 @@ class BrokenDataError(RuntimeError):
 
 
 @HOOKS.register_module()
+@removed_options(interval=f'the report is written within {CHECK_INTERVAL} iterations of a failure')
 class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
@@ -42,7 +42,6 @@ class DataFailureHook(Hook):
         max_failed_share: Largest share of the samples since the epoch began that may be replaced.
         min_failed: The run is not stopped for fewer than so many, so that a video that comes up in
             the first batches does not count as a large share.
-        removed: Options that the hook does not know.
 
     Raises:
         ValueError: impossible options.
@@ -50,10 +49,7 @@ class DataFailureHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(
-        self, max_failed_share: float = 0.05, min_failed: int = 10, **removed: Any
-    ) -> None:
-        refuse_removed(type(self).__name__, removed, REMOVED)
+    def __init__(self, max_failed_share: float = 0.05, min_failed: int = 10) -> None:
         if not 0 <= max_failed_share <= 1 or min_failed < 1:
             raise ValueError(
                 'max_failed_share must be in [0, 1] and min_failed positive; got '

@@ -1,7 +1,9 @@
 """Every backend on every kind of video: the frames and times that were written, or a refusal."""
 
+import sys
 from collections.abc import Callable
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import av
@@ -13,13 +15,11 @@ from mmvidssl.datasets.readers import (
     PyAVReader,
     TorchCodecReader,
     UndecodableVideoError,
-    pyav_reader,
-    video_index,
 )
-from tests.utils_video import draw_frame, read_frame_number, write_video
+from tests.utils_video import draw_frame, read_frame_number, torchcodec_works, write_video
 
 NUM_FRAMES = 60
-TENTH = Fraction(1, 10)
+TENTH, TWENTY_FIFTH = Fraction(1, 10), Fraction(1, 25)
 UNEVEN = np.cumsum(np.random.default_rng(0).integers(1, 20, NUM_FRAMES)) / 100
 
 
@@ -64,13 +64,14 @@ KINDS = {
     ),
     'MPEG-1 program stream': Kind(
         'mpg',
-        dict(codec='mpeg1video', num_b_frames=0, fps=25, time_base=Fraction(1, 25)),
+        dict(codec='mpeg1video', num_b_frames=0, fps=25, time_base=TWENTY_FIFTH),
         times=np.arange(NUM_FRAMES) / 25 + 0.54,
         refused_by=('DecordReader', 'TorchCodecReader'),
     ),
     'MPEG-2 program stream': Kind(
         'vob',
-        dict(codec='mpeg2video', num_b_frames=2, fps=25, time_base=Fraction(1, 25)),
+        # Of this size, packets after a seek to its start in time have the times of others.
+        dict(codec='mpeg2video', num_b_frames=2, size=(240, 320), fps=25, time_base=TWENTY_FIFTH),
         times=np.arange(NUM_FRAMES) / 25 + 0.54,
         refused_by=('DecordReader', 'TorchCodecReader'),
     ),
@@ -105,21 +106,13 @@ KINDS = {
 }
 
 
-def _torchcodec_finds_ffmpeg() -> bool:
-    try:
-        import torchcodec.decoders  # noqa: F401
-    except (ImportError, RuntimeError):
-        return False
-    return True
-
-
 READERS = [
     PyAVReader,
     DecordReader,
     pytest.param(
         TorchCodecReader,
         marks=pytest.mark.skipif(
-            not _torchcodec_finds_ffmpeg(),
+            not torchcodec_works(),
             reason='optional: needs pip install torchcodec and FFmpeg (apt install ffmpeg)',
         ),
     ),
@@ -172,10 +165,10 @@ def test_frames_and_times_are_those_written(name, reader_type, video_of):
 def test_b_frames_without_times_are_refused(reader_type, tmp_path):
     """AVI numbers its packets; of a program stream several frames may get one time."""
     hidden = write_video(tmp_path / 'b.avi', options={'x264-params': 'bframes=3'}, time_base=TENTH)
-    options = dict(codec='mpeg2video', gop=3, fps=25, time_base=Fraction(1, 25))
+    options = dict(codec='mpeg2video', gop=3, fps=25, time_base=TWENTY_FIFTH)
     shared = write_video(tmp_path / 'b.mpg', 60, num_b_frames=2, **options)
     for path in (hidden, shared):
-        with pytest.raises(UndecodableVideoError, match=rf'{path.name}.*ffmpeg -i FILE OUT\.mp4'):
+        with pytest.raises(UndecodableVideoError, match=path.name):
             _ = reader_type(str(path)).num_frames
 
 
@@ -238,14 +231,6 @@ def test_a_title_in_another_encoding_is_no_trouble(suffix, reader_type, video_of
     assert numbers(reader_type(str(path)).get_frames(np.array([7, 30]))) == [7, 30]
 
 
-def test_keyframes_of_equal_bytes_are_not_taken_for_each_other(video_of, monkeypatch):
-    for module in (video_index, pyav_reader):
-        monkeypatch.setattr(module, 'crc32', lambda packet: 7)
-    reader = PyAVReader(video_of('MPEG-2 program stream'))
-    for number in (50, 13, 59, 0, 30):
-        assert numbers(reader.get_frames(np.array([number]))) == [number]
-
-
 def test_pyav_decodes_no_more_frames_than_it_has_to(tmp_path, monkeypatch):
     """Of 250 frames with B-frames between, far fewer than all up to the one that is wanted."""
     path = write_video(tmp_path / 'long.mp4', 240, gop=250, options={'x264-params': 'bframes=3'})
@@ -285,3 +270,16 @@ def test_frames_of_several_sizes_are_refused(tmp_path):
     reader = PyAVReader(str(path))
     with pytest.raises(UndecodableVideoError, match=r'both\.ts'):
         reader.get_frames(np.arange(reader.num_frames))
+
+
+def test_torchcodec_without_ffmpeg_is_not_the_files_fault(video, monkeypatch):
+    """Some releases look for it when they are imported, some when they are used."""
+
+    def without_ffmpeg(*args, **kwargs):
+        raise RuntimeError('Could not load libtorchcodec. Likely causes: ...')
+
+    decoders = SimpleNamespace(VideoDecoder=without_ffmpeg)
+    monkeypatch.setitem(sys.modules, 'torchcodec', SimpleNamespace(decoders=decoders))
+    monkeypatch.setitem(sys.modules, 'torchcodec.decoders', decoders)
+    with pytest.raises(ImportError, match='apt install ffmpeg'):
+        TorchCodecReader(str(video)).get_frames(np.array([0]))

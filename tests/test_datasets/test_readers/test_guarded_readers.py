@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,19 +96,15 @@ def test_gives_what_a_reader_in_this_process_gives(readers, video, short_side):
     assert frames.dtype == np.uint8 and frames.flags.writeable
 
 
-def test_counts_open_and_reopened_videos_as_the_cache_does(video, short_video):
-    one, two = dict(DECORD, num_threads=1), dict(DECORD, num_threads=2)
-    for readers in (ReaderCache(2), GuardedReaders(2)):
-        for path, cfg in [(video, one), (short_video, one), (video, one), (video, two)]:
-            readers.get(str(path), cfg)
-        assert (len(readers), readers.num_reopened) == (2, 0)
-        readers.get(str(short_video), one)
-        assert (len(readers), readers.num_reopened) == (2, 1)
-        readers.forget(str(short_video))
-        readers.get(str(short_video), one)
-        assert len(readers) == 2
-        readers.close()
-        assert len(readers) == 0
+def test_keeps_no_more_videos_open_than_it_may(tmp_path):
+    readers = GuardedReaders(max_open=1, timeout=60)
+    paths = [str(write_video(tmp_path / f'{name}.mp4', num_frames=5)) for name in 'ab']
+    for path in paths:
+        readers.get(path, dict(type='PyAVReader')).get_frames(np.array([0]))
+    folder = Path(f'/proc/{readers._decoder.pid}/fd')
+    opened = [os.readlink(file) for file in folder.iterdir()]
+    assert [path for path in paths if path in opened] == paths[1:]
+    readers.close()
 
 
 def test_errors_come_back_as_themselves(readers, video, tmp_path):
@@ -119,7 +116,7 @@ def test_errors_come_back_as_themselves(readers, video, tmp_path):
         readers.get(str(tmp_path / 'empty.mp4'), DECORD)
     with pytest.raises(UndecodableVideoError, match=r'text\.mp4'):
         _ = readers.get(str(tmp_path / 'text.mp4'), DECORD).num_frames
-    with pytest.raises(IndexError, match='which has frames 0..99') as caught:
+    with pytest.raises(IndexError, match=r'0\.\.99') as caught:
         readers.get(str(video), DECORD).get_frames(np.array([100]))
     assert 'check_frame_inds' in str(caught.value.__cause__)  # where it was raised
     with pytest.raises(KeyError) as caught:
@@ -142,7 +139,7 @@ def test_what_only_a_decoder_raises_is_the_files_fault(readers, what, message):
 def test_a_stall_ends_at_the_deadline_and_the_next_request_is_served():
     readers = GuardedReaders(timeout=SOON)
     started = time.monotonic()
-    with pytest.raises(DecodeTimeoutError, match=r'film gave no answer .* timeout=1 s'):
+    with pytest.raises(DecodeTimeoutError, match='film.*timeout=1'):
         ask(readers, MisbehavingReader.SLEEP, 'film')
     assert SOON <= time.monotonic() - started < SOON + 5
     assert children() == []
@@ -151,38 +148,26 @@ def test_a_stall_ends_at_the_deadline_and_the_next_request_is_served():
     assert children() == []
 
 
-def test_a_stall_in_the_middle_of_an_array_ends_too():
+def test_a_stall_in_the_middle_of_an_array_ends_too(monkeypatch):
+    """The first bytes come, then the child stops."""
     readers = GuardedReaders(timeout=SOON)
     assert ask(readers, MisbehavingReader.BIG).shape == (40, 500, 500, 3)
-    child = readers._decoder.pid
-    receive = readers._decoder.socket.recv_into
+    child, read, sizes = readers._decoder.pid, os.readv, []
 
-    class Stopping:
-        """The first bytes of the array come, then the child stops."""
+    def read_and_stop(descriptor, buffers):
+        sizes.append(read(descriptor, [buffers[0][:1000]]))
+        os.kill(child, signal.SIGSTOP)
+        return sizes[-1]
 
-        num_calls = 0
-
-        def __getattr__(self, name):
-            return getattr(socket, name)
-
-        def recv_into(self, view):
-            self.num_calls += 1
-            if self.num_calls == 4:
-                os.kill(child, signal.SIGSTOP)
-            return receive(view[:1000])
-
-    socket = readers._decoder.socket
-    readers._decoder.socket = Stopping()
+    monkeypatch.setattr(os, 'readv', read_and_stop)
     with pytest.raises(DecodeTimeoutError):
         ask(readers, MisbehavingReader.BIG)
-    assert children() == []
+    assert sizes[0] == 1000 and children() == []
 
 
-@pytest.mark.parametrize(
-    'what, how', [('SEGFAULT', 'was ended by SIGSEGV'), ('EXIT', 'ended with status 3')]
-)
+@pytest.mark.parametrize('what, how', [('SEGFAULT', 'SIGSEGV'), ('EXIT', 'status 3')])
 def test_a_crash_is_an_error_and_the_next_request_is_served(readers, what, how):
-    with pytest.raises(DecoderDiedError, match=f'decoded film {how}'):
+    with pytest.raises(DecoderDiedError, match=f'film.*{how}'):
         ask(readers, getattr(MisbehavingReader, what), 'film')
     assert children() == []
     assert ask(readers, 7)[0, 0, 0, 0] == 7
@@ -191,7 +176,7 @@ def test_a_crash_is_an_error_and_the_next_request_is_served(readers, what, how):
 def test_a_decoder_killed_from_outside(readers):
     ask(readers, 7)
     os.kill(readers._decoder.pid, signal.SIGKILL)
-    with pytest.raises(DecoderDiedError, match='SIGKILL.*out of memory'):
+    with pytest.raises(DecoderDiedError, match='SIGKILL.*memory'):
         ask(readers, 7)
     assert ask(readers, 7)[0, 0, 0, 0] == 7
     assert len(children()) == 1
@@ -234,27 +219,14 @@ def test_a_file_replaced_or_deleted_while_in_use(readers, tmp_path):
     reader = readers.get(str(path), DECORD)
     reader.get_frames(np.array([29]))
     write_video(path, num_frames=20)
-    with pytest.raises(VideoChangedError, match=r'v\.mp4.*Start the run anew'):
+    with pytest.raises(VideoChangedError, match=r'v\.mp4'):
         reader.get_frames(np.array([0]))
     again = readers.get(str(path), DECORD)
     assert again.num_frames == 20
     path.unlink()
-    with pytest.raises(VideoNotFoundError, match=r'gone since .*v\.mp4'):
+    with pytest.raises(VideoNotFoundError, match=r'v\.mp4'):
         again.get_frames(np.array([0]))
     assert len(children()) == 1
-
-
-def test_a_stamp_holds_in_this_process_too(tmp_path):
-    from mmvidssl.datasets.readers import stamp_of
-
-    path = str(write_video(tmp_path / 'v.mp4', num_frames=30))
-    stamp = stamp_of(path)
-    for readers in (ReaderCache(), GuardedReaders()):
-        readers.get(path, DECORD, stamp)
-    os.utime(path, ns=(0, 0))
-    for readers in (ReaderCache(), GuardedReaders()):
-        with pytest.raises(VideoChangedError):
-            readers.get(path, DECORD, stamp)
 
 
 def test_close_and_garbage_collection_leave_no_process(video):
@@ -277,19 +249,19 @@ def test_a_forked_process_has_a_decoder_of_its_own(readers):
     if pid == 0:
         try:
             first = int(ask(readers, 5)[0, 0, 0, 0])
-            os.write(send, f'{first} {len(children())} {len(readers)}'.encode())
+            os.write(send, f'{first} {len(children())}'.encode())
             readers.close()
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
-    assert os.read(receive, 100).decode() == '5 1 1'
+    assert os.read(receive, 100).decode() == '5 1'
     assert ask(readers, 7)[0, 0, 0, 0] == 7 and children() == ours
 
 
 def test_pickles_without_its_decoder(readers):
     ask(readers, 1)
     copied = pickle.loads(pickle.dumps(readers))
-    assert (copied.max_open, copied.timeout, len(copied)) == (4, 60, 0)
+    assert (copied.max_open, copied.timeout, copied._decoder) == (4, 60, None)
     assert ask(copied, 7)[0, 0, 0, 0] == 7
     copied.close()
 
@@ -321,41 +293,35 @@ def test_threads_share_it(readers):
 
 
 PARENT = """
-    import os, sys, threading, time
+    import sys, threading, time
     import numpy as np
     from mmvidssl.datasets.readers import GuardedReaders
 
-    readers = GuardedReaders()
-
-    def start():
-        readers.get(sys.argv[1], dict(type='DecordReader')).get_frames(np.array([0]))
-        print(readers._decoder.pid, flush=True)
-
-    if sys.argv[2] == 'thread':
-        thread = threading.Thread(target=start)
-        thread.start()
-        thread.join()
-        readers.get(sys.argv[1], dict(type='DecordReader'))  # it outlives the thread
-    else:
-        start()
-    time.sleep(600 if sys.argv[3] == 'kill' else 0)
+    cfg, ours, theirs = dict(type='PyAVReader'), GuardedReaders(), GuardedReaders()
+    thread = threading.Thread(target=theirs.get, args=(sys.argv[1], cfg))
+    thread.start()
+    thread.join()
+    for readers in (ours, theirs):  # the second decoder outlives the thread that started it
+        readers.get(sys.argv[1], cfg).get_frames(np.array([0]))
+    print(ours._decoder.pid, theirs._decoder.pid, flush=True)
+    time.sleep(600 if sys.argv[2] == 'kill' else 0)
 """
 
 
 @pytest.mark.parametrize('ending', ['kill', 'exit'])
-@pytest.mark.parametrize('forked_by', ['main', 'thread'])
-def test_ends_with_its_parent(video, forked_by, ending):
+def test_ends_with_its_parent(video, ending):
     parent = subprocess.Popen(
-        [sys.executable, '-c', textwrap.dedent(PARENT), str(video), forked_by, ending],
+        [sys.executable, '-c', textwrap.dedent(PARENT), str(video), ending],
         stdout=subprocess.PIPE,
         text=True,
     )
-    decoder = int(parent.stdout.readline())
+    decoders = [int(number) for number in parent.stdout.readline().split()]
+    assert len(decoders) == 2
     if ending == 'kill':
-        assert not is_gone(decoder)
+        assert not any(map(is_gone, decoders))
         parent.kill()
     assert parent.wait(60) == (-signal.SIGKILL if ending == 'kill' else 0)
-    wait_until(lambda: is_gone(decoder))
+    wait_until(lambda: all(map(is_gone, decoders)))
 
 
 def test_without_a_deadline_it_is_a_cache():

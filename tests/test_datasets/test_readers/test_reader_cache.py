@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from mmvidssl.datasets.readers import ReaderCache
+from mmvidssl.datasets.readers import ReaderCache, VideoChangedError, VideoNotFoundError, stamp_of
 from mmvidssl.registry import VIDEO_READERS
 
 DECORD = dict(type='DecordReader')
@@ -32,14 +32,10 @@ def recording(monkeypatch):
     return dict(type='RecordingReader')
 
 
-def test_opens_once(recording):
+def test_opens_once_each_config(recording):
     cache = ReaderCache()
     assert cache.get('a', recording) is cache.get('a', recording)
     assert RecordingReader.opened == ['a']
-
-
-def test_another_config_is_another_reader(recording):
-    cache = ReaderCache()
     assert cache.get('a', recording) is not cache.get('a', dict(recording, mode='b'))
 
 
@@ -87,3 +83,18 @@ def test_pickles_without_its_readers(video):
 def test_needs_room_for_one():
     with pytest.raises(ValueError, match='max_open'):
         ReaderCache(max_open=0)
+
+
+def test_a_file_must_be_what_its_stamp_says(recording, tmp_path):
+    path = tmp_path / 'v'
+    path.write_bytes(b'one')
+    stamp, cache = stamp_of(str(path)), ReaderCache()
+    cache.get(str(path), recording, stamp)
+    path.write_bytes(b'another')
+    with pytest.raises(VideoChangedError, match=path.name):
+        cache.get(str(path), recording, stamp)
+    cache.get(str(path), recording)  # whatever it is now
+    assert RecordingReader.opened == [str(path)] * 2 and RecordingReader.closed == [str(path)]
+    path.unlink()
+    with pytest.raises(VideoNotFoundError, match=path.name):
+        cache.get(str(path), recording, stamp)

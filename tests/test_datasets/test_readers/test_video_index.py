@@ -1,18 +1,24 @@
 import errno
 import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from mmvidssl.datasets.readers import (
     EmptyVideoError,
     UndecodableVideoError,
     VideoDiskError,
+    load_index,
     stamp_of,
     video_index,
 )
-from mmvidssl.datasets.readers.video_index import build_index
+from mmvidssl.datasets.readers.video_index import VideoIndex, build_index, slice_kind
 from tests.utils_video import write_video
 
 
@@ -60,14 +66,14 @@ def test_without_a_frame_to_show_a_video_is_empty(packets, tmp_path, monkeypatch
         build_index(path)
 
 
-@pytest.mark.parametrize('size', range(5, 400, 12))
 @pytest.mark.parametrize('suffix', ['.mkv', '.webm', '.mp4'])
-def test_a_file_that_is_cut_off_is_not_the_disks_fault(whole, suffix, size, tmp_path):
+def test_a_file_that_is_cut_off_is_not_the_disks_fault(whole, suffix, tmp_path):
     """FFmpeg calls some of them errors of input and output."""
     path = tmp_path / f'v{suffix}'
-    path.write_bytes(whole[suffix][:size])
-    with pytest.raises(UndecodableVideoError):
-        build_index(str(path))
+    for size in range(5, 400, 12):
+        path.write_bytes(whole[suffix][:size])
+        with pytest.raises(UndecodableVideoError):
+            build_index(str(path))
 
 
 @pytest.fixture(scope='module')
@@ -101,3 +107,110 @@ def test_a_lost_network_disk_is_told(monkeypatch):
     monkeypatch.setattr(os, 'stat', fail)
     with pytest.raises(VideoDiskError, match=r'v\.mkv'):
         stamp_of('v.mkv')
+
+
+def kinds_said(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        extradata = stream.codec_context.extradata
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        return [slice_kind(bytes(packet), extradata) for packet in packets]
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'ts'])  # lengths before the units, and start codes
+@pytest.mark.parametrize('options', ['bframes=3', 'intra-refresh=1', 'open-gop=1:slices=3'])
+def test_kinds_are_those_that_the_decoder_sees(suffix, options, tmp_path):
+    path = write_video(
+        tmp_path / f'v.{suffix}', options={'x264-params': options}, time_base=Fraction(1, 10)
+    )
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    seen = [(frame.pts, PictureType(frame.pict_type).name) for frame in frames]
+    with av.open(str(path)) as container:
+        order = [packet.pts for packet in container.demux(video=0) if packet.size]
+    said = dict(zip(order, kinds_said(path), strict=True))
+    assert [(pts, said[pts]) for pts, _ in seen] == seen
+    assert {'P', 'B'} <= set(said.values())
+
+
+def test_without_a_slice_there_is_no_kind():
+    assert slice_kind(b'', None) == slice_kind(b'\0\0\1\x09\x10\0\0\1', None) == ''
+    assert slice_kind(b'\0\0\0\x09\x06', bytes([1, 0, 0, 0, 3])) == ''
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(video_index, 'BYTES_WORTH_KEEPING', 0)
+    return tmp_path / 'cache/video_index'
+
+
+def assert_equal(a: VideoIndex, b: VideoIndex):
+    for one, other in zip(a, b, strict=True):
+        assert np.array_equal(one, other) and type(one) is type(other)
+
+
+def test_an_index_is_read_instead_of_the_video(cache, video, monkeypatch):
+    first = load_index(str(video))
+    assert len(list(cache.glob('*.index'))) == 1
+    monkeypatch.setattr(video_index, 'build_index', lambda path: 1 / 0)
+    assert_equal(load_index(str(video)), first)
+
+
+def test_a_video_that_changed_is_read_again(cache, tmp_path):
+    path = write_video(tmp_path / 'v.mp4', 10)
+    assert len(load_index(str(path)).pts) == 10
+    write_video(path, 20)
+    assert len(load_index(str(path)).pts) == 20
+
+
+def test_a_broken_cache_is_no_trouble(cache, video):
+    expected = load_index(str(video))
+    (kept,) = cache.glob('*.index')
+    whole = kept.read_bytes()
+    damages = [b'', b'nonsense', whole[:100]]
+    for place in range(0, len(whole), 7):
+        damages.append(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+    for data in damages:
+        kept.write_bytes(data)
+        index = load_index(str(video))
+        assert index.codec == expected.codec and len(index.pts) == len(expected.pts)
+    kept.write_bytes(b'')
+    assert_equal(load_index(str(video)), expected)
+
+
+def test_a_cache_that_cannot_be_written_is_told_once_and_no_trouble(tmp_path, video, monkeypatch):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'file'))
+    monkeypatch.setattr(video_index, 'BYTES_WORTH_KEEPING', 0)
+    told = []
+    logger = SimpleNamespace(warning=told.append)
+    monkeypatch.setattr(video_index.MMLogger, 'get_current_instance', lambda: logger)
+    assert_equal(load_index(str(video)), build_index(str(video)))
+    assert len(told) == 1 and 'MMVIDSSL_CACHE' in told[0]
+
+
+def test_without_a_home(monkeypatch, tmp_path):
+    def no_home():
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.delenv('MMVIDSSL_CACHE', raising=False)
+    monkeypatch.setattr(Path, 'home', no_home)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    (tmp_path / 'v.mp4').touch()
+    assert video_index.cache_file(str(tmp_path / 'v.mp4')).is_relative_to(tmp_path)
+
+
+def test_short_videos_leave_nothing_behind(tmp_path, video, monkeypatch):
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
+    load_index(str(video))
+    assert not os.path.exists(tmp_path / 'cache')
+
+
+def test_the_keyframe_before_a_frame():
+    keys = np.array([0, 120, 240])
+    index = VideoIndex(
+        np.arange(0, 360, 10), keys, keys - 20, Fraction(1, 10), 1.0, '', '', False, False
+    )
+    assert [index.key_of(pts) for pts in (-5, 0, 119, 120, 130, 500)] == [0, 0, 0, 1, 1, 2]
+    np.testing.assert_allclose(index.timestamps, np.arange(36.0))

@@ -1,0 +1,137 @@
+"""What a process does that decodes for another."""
+
+import ctypes
+import gc
+import os
+import signal
+import stat
+import sys
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
+from typing import Any, NamedTuple, NoReturn
+
+import cv2
+import numpy as np
+
+from .. import errors
+from ..errors import VideoError, class_of_system_error
+from ..reader_cache import FileStamp, ReaderCache, stamp_of
+
+PR_SET_PDEATHSIG = 1
+
+
+class Request(NamedTuple):
+    """What is wanted of a video, which must still have the ``stamp``, if there is one.
+
+    ``what`` is 'open' (answers the stamp), or a name in :class:`VideoReader`.
+    """
+
+    path: str
+    reader: dict
+    stamp: FileStamp | None
+    what: str
+    kwargs: dict
+
+
+class ArrayAhead(NamedTuple):
+    """Announces an array, whose bytes follow as they are."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The bytes of a C-contiguous array, not copied."""
+    return array.reshape(-1).view(np.uint8).data
+
+
+def serve(connection: Connection, max_open: int, parent: int, dies_with_parent: bool) -> NoReturn:
+    """Answer requests until the other end closes, then leave without the parent's clean-up."""
+    status = 1
+    try:
+        _leave_parent(connection, parent, dies_with_parent)
+        readers = ReaderCache(max_open)
+        while True:
+            _send(connection, _answer(readers, connection.recv()))
+    except (EOFError, ConnectionError):
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def _answer(readers: ReaderCache, request: Request) -> Any:
+    try:
+        video = readers.get(request.path, request.reader, request.stamp)
+        if request.what == 'open':
+            return stamp_of(request.path)
+        if request.what == 'get_frames':
+            return video.get_frames(**request.kwargs)
+        return getattr(video, request.what)
+    except Exception as error:
+        return ExceptionWithTraceback(known_error(error, request.path), error.__traceback__)
+
+
+def known_error(error: Exception, path: str) -> Exception:
+    """The error, of a class that every process knows.
+
+    Those of :mod:`errors` stay what they are, and Python's own too: a wrong argument, or a mistake
+    in a reader's code. Others (a decoding library's, an ``OSError``, a ``MemoryError`` over a size
+    that a damaged file claims) become a :class:`VideoError` that names the file.
+    """
+    if isinstance(error, VideoError):
+        known = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
+        return known(str(error))
+    is_files_fault = isinstance(error, (OSError, MemoryError))
+    if type(error).__module__ == 'builtins' and not is_files_fault:
+        return error
+    message = f'cannot read {path}: {type(error).__name__}: {error}'
+    return class_of_system_error(error)(message)
+
+
+def _send(connection: Connection, answer: Any) -> None:
+    if not isinstance(answer, np.ndarray):
+        connection.send(answer)
+        return
+    array = np.ascontiguousarray(answer)
+    connection.send(ArrayAhead(array.shape, array.dtype.str))
+    left = bytes_of(array)
+    while left:
+        left = left[os.write(connection.fileno(), left) :]
+
+
+def _leave_parent(connection: Connection, parent: int, dies_with_parent: bool) -> None:
+    """Become a process that shares nothing with its parent but memory and open files."""
+    if dies_with_parent and sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(0)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):  # the parent's handlers are for the parent
+            signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what a Ctrl-C ends
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    gc.freeze()  # no destructor of the parent's objects, and no copies of the pages they are on
+    cv2.setNumThreads(0)  # those of the parent were not forked
+    _release_pipes(connection.fileno())
+
+
+def _release_pipes(ours: int) -> None:
+    """Put /dev/null in the place of inherited pipes and sockets.
+
+    Their other ends wait for them to be closed: those of a data loader that its worker has ended,
+    for instance. The numbers stay taken, so that what still holds one cannot meet another file.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    folder = '/proc/self/fd' if sys.platform == 'linux' else '/dev/fd'
+    for number in map(int, os.listdir(folder)):
+        with suppress(OSError):  # the listing's own
+            mode = os.fstat(number).st_mode
+            if number > 2 and number != ours and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+                os.dup2(null, number)
+    os.close(null)
