@@ -9,9 +9,15 @@ from .features import FileFeatures, extract_features
 from .fuzz_readers import FuzzTally, fuzz_readers
 from .init_backbone import init_backbone
 from .init_model import init_model, load_weights
-from .make_proxies import MadeProxies, make_proxies, verify_proxies
-from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
+from .proxies import (
+    MadeProxies,
+    Proxy,
+    ProxySettings,
+    make_proxies,
+    make_proxy,
+    verify_proxies,
+)
 from .publish import publish_model
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects

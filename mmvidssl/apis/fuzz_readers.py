@@ -20,7 +20,7 @@ from mmvidssl.datasets.readers import (
 )
 from mmvidssl.registry import VIDEO_READERS
 
-from .make_proxy import ProxySettings, make_proxy
+from .proxies import ProxySettings, make_proxy
 
 NUM_FRAMES, HEIGHT, WIDTH, FPS = 36, 96, 128, 12
 KINDS = ('bit flips', 'zeroed block', 'cut', 'doubled block', 'header bytes')
@@ -92,7 +92,7 @@ def write_samples(folder: str | os.PathLike) -> list[Path]:
                 frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-    proxy = Path(folder, 'proxy').with_suffix(PROXY_SUFFIX)
+    proxy = Path(folder, 'video' + PROXY_SUFFIX)
     make_proxy(paths[0], proxy, ProxySettings(fps=FPS))
     return [*paths, proxy]
 

@@ -3,8 +3,7 @@
 from mmvidssl.registry import VIDEO_READERS
 
 from .base import VideoReader
-from .proxy_pack import is_proxy
-from .proxy_reader import ProxyReader
+from .proxy_reader import ProxyReader, is_proxy
 
 
 def build_reader(path: str, reader: dict) -> VideoReader:
