@@ -272,6 +272,11 @@ def _equally_large(frames: Iterator[np.ndarray], video: str) -> Iterator[np.ndar
         yield frame
 
 
+def _rate(fps: float) -> Fraction:
+    """What the file says of its rate. The last frame lasts as long: none of 0 ticks is shown."""
+    return Fraction(min(fps, 1000)).limit_denominator(1_000_000)
+
+
 def _encode_jpeg(
     container: Any,
     frames: Iterator[np.ndarray],
@@ -285,20 +290,18 @@ def _encode_jpeg(
     for time, frame in zip(pts, frames, strict=True):
         height, width = frame.shape[:2]
         if stream is None:
-            stream = container.add_mux_stream(
-                'mjpeg',
-                rate=Fraction(settings.fps).limit_denominator(1000),
-                width=width,
-                height=height,
-            )
+            rate = _rate(settings.fps)
+            stream = container.add_mux_stream('mjpeg', rate=rate, width=width, height=height)
             stream.time_base = time_base
         try:
-            _, image = cv2.imencode('.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
-        except cv2.error as error:
+            is_done, image = cv2.imencode('.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
+        except cv2.error:
+            is_done = False
+        if not is_done:
             raise VideoError(
                 f'frames of {width} x {height} pixels cannot be written as JPEG: choose a smaller '
-                '--short-side'
-            ) from error
+                'short_side'
+            )
         packet = av.Packet(image.tobytes())
         packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, True
         packet.pts = packet.dts = time
@@ -317,8 +320,7 @@ def _encode_h264(
     for time, pixels in zip(pts, frames, strict=True):
         if stream is None:
             options = {'crf': str(settings.crf), 'x264-params': 'keyint=1:bframes=0'}
-            rate = Fraction(settings.fps).limit_denominator(1000)
-            stream = container.add_stream('libx264', rate=rate, options=options)
+            stream = container.add_stream('libx264', rate=_rate(settings.fps), options=options)
             stream.height, stream.width = pixels.shape[:2]
             is_odd = stream.height % 2 or stream.width % 2
             stream.pix_fmt = 'yuv444p' if is_odd else 'yuv420p'
