@@ -177,7 +177,7 @@ def main() -> None:
     args.work_dir.mkdir(parents=True, exist_ok=True)
     video = args.work_dir / f'{args.height}p60_{args.minutes:g}min.mp4'
     short = args.work_dir / f'{args.height}p60_{proxy_minutes(args):g}min.mp4'
-    proxy = args.work_dir / f'proxies/{short.stem}.frames'
+    proxy = args.work_dir / f'proxies/{short.stem}.proxy.mp4'
     if args.kind:
         print(json.dumps(measure(args, video, proxy)))
         return

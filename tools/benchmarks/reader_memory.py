@@ -60,8 +60,7 @@ def in_child(function: Callable, *args) -> list:
 def main() -> None:
     args = parse_args()
     sys.path.insert(0, str(ROOT))
-    from mmvidssl.apis.make_proxies import make_proxies
-    from mmvidssl.apis.make_proxy import ProxySettings
+    from mmvidssl.apis import ProxySettings, make_proxies
     from tests.utils_video import write_video
 
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +71,7 @@ def main() -> None:
         proxies: list[str] = []
         if 'ProxyReader' in args.readers:
             make_proxies(videos, Path(folder, 'proxies'), ProxySettings(short_side=360, fps=10))
-            proxies = sorted(map(str, Path(folder, 'proxies').glob('*.frames')))
+            proxies = sorted(map(str, Path(folder, 'proxies').glob('*.proxy.mp4')))
         for reader in args.readers:
             paths = proxies if reader == 'ProxyReader' else videos
             trace = in_child(measure, paths, reader, args)

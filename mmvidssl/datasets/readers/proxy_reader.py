@@ -39,8 +39,9 @@ def manifest_path(path: str | os.PathLike) -> Path:
 
 
 def read_manifest(path: str | os.PathLike) -> dict:
-    """What a proxy was made from and how: ``source``, ``settings``, ``num_frames``, ``bytes``,
-    ``sha256``, ``versions``.
+    """What a proxy was made from and how.
+
+    Its keys are ``source``, ``settings``, ``num_frames``, ``bytes``, ``sha256`` and ``versions``.
 
     Raises:
         VideoError: the file beside the proxy is missing, unreadable, or no manifest.
@@ -112,12 +113,13 @@ def _listed_index(path: str) -> VideoIndex | None:
     try:
         with open_video(path) as container:
             stream = container.streams.video[0]
+            if stream.codec_context is None or 'mp4' not in container.format.name:
+                return None
             entries = list(stream.index_entries)
             pts = np.array([entry.timestamp for entry in entries], dtype=np.int64)
             end = max(entry.pos + entry.size for entry in entries)
             if (
-                'mp4' not in container.format.name
-                or end > os.path.getsize(path)
+                end > os.path.getsize(path)
                 or not all(entry.is_keyframe and not entry.is_discard for entry in entries)
                 or not np.all(np.diff(pts) > 0)
                 or next(container.demux(stream)).pts != pts[0]
