@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .readers import PROXY_SUFFIX, VideoError, is_proxy, proxy_stem, read_manifest
+from .readers import PROXY_SUFFIX, is_proxy, proxy_stem, read_manifest
 
 VIDEO_SUFFIXES = (
     '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
@@ -105,7 +105,7 @@ def _source_of(proxy: str) -> tuple[str, int] | None:
     """Name and size of the video that a proxy is made of; None if nothing says it."""
     try:
         source = read_manifest(proxy)['source']
-    except VideoError:
+    except OSError:
         return None
     return source['name'], source['bytes']
 

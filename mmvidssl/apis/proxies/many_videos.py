@@ -1,5 +1,6 @@
 """Proxies of many videos, several at a time."""
 
+import functools
 import multiprocessing
 import os
 import sys
@@ -8,19 +9,20 @@ from concurrent.futures import Future, TimeoutError, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from mmvidssl.datasets.list_files import VIDEO_SUFFIXES, find_files
-from mmvidssl.datasets.readers import PROXY_SUFFIX, VideoError, is_proxy, read_manifest
+from mmvidssl.datasets.readers import PROXY_SUFFIX, is_proxy, read_manifest
 from mmvidssl.utils.cores import num_cores
 
 from .one_video import Progress, Proxy, ProxySettings, hash_file, make_proxy
 
-SECONDS_BETWEEN_LOOKS = 0.5
-SECONDS_BETWEEN_LINES = 30.0  # where the output is a file
 DEFAULT_TIMEOUT = 24 * 3600.0
 """Seconds for a video. An hour of 4K at 60 frames a second takes about one, of one core."""
+Pairs = list[tuple[str, str]]  # of a video and its proxy
+Show = Callable[[Sequence[float]], None]  # the share of each pair that is done
 
 
 class MadeProxies(NamedTuple):
@@ -28,16 +30,6 @@ class MadeProxies(NamedTuple):
 
     proxies: list[Proxy]
     failed: dict[str, str]
-
-
-class Job(NamedTuple):
-    """A video and its proxy: the arguments of :func:`make_proxy`."""
-
-    video: str
-    path: str
-    settings: ProxySettings
-    num_threads: int
-    overwrite: bool
 
 
 def make_proxies(
@@ -70,48 +62,43 @@ def make_proxies(
     if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
     workers = min(workers or num_cores(), len(pairs))
-    num_threads = max(1, num_cores() // workers)
-    jobs = [Job(*pair, settings, num_threads, overwrite) for pair in pairs]
-    results = run_jobs(jobs, workers, timeout)
-    return MadeProxies(
-        [result for result in results if isinstance(result, Proxy)],
-        {
-            job.video: result
-            for job, result in zip(jobs, results, strict=True)
-            if isinstance(result, str)
-        },
+    threads = max(1, num_cores() // workers)
+    make = functools.partial(
+        make_proxy, settings=settings, num_threads=threads, overwrite=overwrite
     )
+    results = run_jobs(make, pairs, workers, timeout)
+    made = [result for result in results if isinstance(result, Proxy)]
+    failed = {
+        video: result
+        for (video, _), result in zip(pairs, results, strict=True)
+        if isinstance(result, str)
+    }
+    return MadeProxies(made, failed)
 
 
-def plan_proxies(
-    videos: Sequence[str | os.PathLike], out: str | os.PathLike
-) -> list[tuple[str, str]]:
+def plan_proxies(videos: Sequence[str | os.PathLike], out: str | os.PathLike) -> Pairs:
     """Each video, and where its proxy belongs. See :func:`make_proxies`."""
-    pairs: list[tuple[str, str]] = []
+    owners: dict[str, str] = {}
     for video in map(Path, videos):
         if video.is_dir():
-            names = [Path(file.path) for file in find_files(video, VIDEO_SUFFIXES)]
-            found = [(video / name, name) for name in names]
+            names = [file.path for file in find_files(video, VIDEO_SUFFIXES)]
+            found = [(video / name, Path(name)) for name in names]
         elif video.exists():
             found = [(video, Path(video.name))]
         else:
             raise FileNotFoundError(f'no such video or folder: {video}')
-        pairs += [
-            (str(file), str(Path(out) / name.with_suffix(PROXY_SUFFIX))) for file, name in found
-        ]
-    if not pairs:
+        for file, name in found:
+            if is_proxy(file):
+                raise ValueError(f'{file} is a proxy itself; to check it use --verify')
+            path = str(Path(out) / name.with_suffix(PROXY_SUFFIX))
+            if owners.setdefault(path, str(file)) != str(file):
+                raise ValueError(
+                    f'{owners[path]} and {file} would have the same proxy {path}: rename one, or '
+                    'choose another folder for it'
+                )
+    if not owners:
         raise ValueError('no video is given')
-    already = [video for video, _ in pairs if is_proxy(video)]
-    if already:
-        raise ValueError(f'{already[0]} is a proxy itself; to check it use --verify')
-    owners: dict[str, str] = {}
-    for source, path in pairs:
-        if owners.setdefault(path, source) != source:
-            raise ValueError(
-                f'{owners[path]} and {source} would have the same proxy {path}: rename one, or '
-                'choose another folder for it'
-            )
-    return [(source, path) for path, source in owners.items()]
+    return [(video, path) for path, video in owners.items()]
 
 
 def verify_proxies(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
@@ -128,55 +115,54 @@ def verify_proxies(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
             try:
                 if hash_file(file) != read_manifest(file)['sha256']:
                     failed[file] = 'its bytes are not those that were written: make it again'
-            except (VideoError, OSError) as error:
+            except OSError as error:
                 failed[file] = str(error)
     return failed
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, timeout: float) -> list[Proxy | str]:
-    """Do all jobs, ``workers`` at a time; a proxy or why there is none for each, in order."""
-    sizes = [os.path.getsize(job.video) for job in jobs]
-    interval = SECONDS_BETWEEN_LOOKS if sys.stderr.isatty() else SECONDS_BETWEEN_LINES
+def run_jobs(make: Callable, pairs: Pairs, workers: int, timeout: float) -> list[Proxy | str]:
+    """Make all pairs, ``workers`` at a time; a proxy or why there is none for each, in order."""
+    sizes = [os.path.getsize(video) for video, _ in pairs]
+    interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds
     with tqdm(
         desc='proxies', total=sum(sizes), unit='B', unit_scale=True, mininterval=interval
     ) as bar:
 
         def show(shares: Sequence[float]) -> None:
-            done = sum(size * share for size, share in zip(sizes, shares, strict=True))
-            bar.update(int(done) - bar.n)
+            bar.update(int(np.dot(sizes, shares)) - bar.n)
 
         if workers == 1:
-            return _run_here(jobs, show)
-        return _run_in_pool(jobs, workers, timeout, show)
+            return _run_here(make, pairs, show)
+        return _run_in_pool(make, pairs, workers, timeout, show)
 
 
-def _run_here(jobs: Sequence[Job], show: Callable[[Sequence[float]], None]) -> list[Proxy | str]:
-    shares, results = [0.0] * len(jobs), []
-    for number, job in enumerate(jobs):
+def _run_here(make: Callable, pairs: Pairs, show: Show) -> list[Proxy | str]:
+    shares, results = [0.0] * len(pairs), []
+    for number, pair in enumerate(pairs):
 
         def tell(share: float, note: str, number: int = number) -> None:
             shares[number] = share
             show(shares)
 
-        results.append(_attempt(job, tell))
+        results.append(_attempt(make, pair, tell))
         tell(1.0, '')
     return results
 
 
 def _run_in_pool(
-    jobs: Sequence[Job], workers: int, timeout: float, show: Callable[[Sequence[float]], None]
+    make: Callable, pairs: Pairs, workers: int, timeout: float, show: Show
 ) -> list[Proxy | str]:
-    """The processes are not forked: this one has threads."""
-    context = multiprocessing.get_context('spawn')
-    shares = context.Array('d', len(jobs), lock=False)
+    context = multiprocessing.get_context('spawn')  # this process has threads: it cannot fork
+    shares = context.Array('d', len(pairs), lock=False)
     pool = ProcessPool(workers, initializer=_start_worker, initargs=(shares,), context=context)
     try:
         futures = [
-            pool.schedule(_work, (number, job), timeout=timeout) for number, job in enumerate(jobs)
+            pool.schedule(_work, (make, number, pair), timeout=timeout)
+            for number, pair in enumerate(pairs)
         ]
-        while wait(futures, SECONDS_BETWEEN_LOOKS).not_done:
+        while wait(futures, timeout=0.5).not_done:
             show([1.0 if f.done() else s for f, s in zip(futures, shares, strict=True)])
-        show([1.0] * len(jobs))
+        show([1.0] * len(pairs))
         return [_result_of(future, timeout) for future in futures]
     finally:
         pool.stop()
@@ -187,16 +173,13 @@ def _result_of(future: Future, timeout: float) -> Proxy | str:
     try:
         return future.result()
     except TimeoutError:
-        return (
-            f'it was not made within {timeout:.0f} s, so that its process was ended: its disk '
-            'stalls, the video hangs the decoder, or --timeout is too short'
-        )
+        return f'it was not made within {timeout:.0f} s (its disk or the decoder hangs?)'
     except ProcessExpired as error:
         why = ', as when memory is short' if error.exitcode == -9 else ''
         return f'the process died (exit code {error.exitcode}{why}); the same command tries again'
 
 
-_shares: Any = []  # of the jobs, in a worker's memory: how much is done
+_shares: Any = []  # of the pairs that are done, in a worker's memory
 
 
 def _start_worker(shares: Any) -> None:
@@ -204,7 +187,7 @@ def _start_worker(shares: Any) -> None:
     _shares = shares
 
 
-def _work(number: int, job: Job) -> Proxy | str:
+def _work(make: Callable, number: int, pair: tuple[str, str]) -> Proxy | str:
     """What a worker does; it ends with its parent."""
     parent = multiprocessing.parent_process()
 
@@ -213,12 +196,12 @@ def _work(number: int, job: Job) -> Proxy | str:
         if parent is not None and not parent.is_alive():
             os._exit(1)
 
-    return _attempt(job, tell)
+    return _attempt(make, pair, tell)
 
 
-def _attempt(job: Job, progress: Progress) -> Proxy | str:
+def _attempt(make: Callable, pair: tuple[str, str], progress: Progress) -> Proxy | str:
     """The proxy, or why there is none."""
     try:
-        return make_proxy(*job, progress)
+        return make(*pair, progress=progress)
     except (OSError, ValueError, MemoryError) as error:
         return str(error) or type(error).__name__

@@ -21,18 +21,15 @@ from mmvidssl.datasets.readers import (
     UndecodableVideoError,
     VideoError,
     VideoIndex,
-    VideoNotFoundError,
     is_proxy,
     manifest_path,
     read_manifest,
     stamp_of,
 )
-from mmvidssl.datasets.readers.base import check_video_file, nearest_frames
+from mmvidssl.datasets.readers.base import nearest_frames
 from mmvidssl.utils.atomic_file import atomic_path, replace_synced
 from mmvidssl.version import __version__
 
-CODECS = ('mjpeg', 'h264')
-PARTIAL_SUFFIX = '.part'
 SECONDS_TO_WAIT = 5.0  # for another process that makes the same proxy
 # MP4 counts the time between two frames in 32 bits.
 FINEST_CLOCK, USUAL_CLOCK = 1_000_000, 30_000
@@ -45,8 +42,8 @@ class ProxySettings(NamedTuple):
     Attributes:
         short_side: Pixels of the shorter side; smaller videos keep their size.
         fps: Frames a second; a video with fewer keeps all of its own.
-        codec: 'mjpeg', or 'h264' for little more than a third of the disk and three times the
-            time to read.
+        codec: 'mjpeg', or 'h264' for little more than a third of the disk and two to three times
+            the time to read.
         quality: Of JPEG, 1 to 100; 90 by default.
         crf: Of H.264, 0 (without loss) to 51; 25 by default.
     """
@@ -64,37 +61,28 @@ class ProxySettings(NamedTuple):
             ValueError: they are impossible.
         """
         if self.short_side < 1 or not 0 < self.fps < float('inf'):
-            raise ValueError(
-                f'short_side must be at least 1 pixel and fps positive, got {self.short_side} and '
-                f'{self.fps}'
-            )
-        if self.codec not in CODECS:
-            raise ValueError(
-                f'codec must be one of {CODECS}, got {self.codec!r}; in place of png and webp use '
-                'mjpeg with quality=100, or h264 with crf'
-            )
+            raise ValueError(f'short_side and (finite) fps must be positive, got {self}')
         if self.codec == 'mjpeg':
             settings = self._replace(quality=90 if self.quality is None else self.quality)
             is_possible = self.crf is None and settings.quality in range(1, 101)
         else:
             settings = self._replace(crf=25 if self.crf is None else self.crf)
             is_possible = self.quality is None and settings.crf in range(52)
-        if not is_possible:
+        if self.codec not in ('mjpeg', 'h264') or not is_possible:
             raise ValueError(
-                'mjpeg takes a quality of 1 to 100 and h264 a crf of 0 to 51, got '
-                f'quality={self.quality} and crf={self.crf} for {self.codec}'
+                f'codec must be mjpeg, with a quality of 1 to 100, or h264, with a crf of 0 to 51; '
+                f'got {self}. In place of png and webp use mjpeg with quality=100'
             )
         return settings._replace(fps=float(self.fps))
 
 
 class Proxy(NamedTuple):
-    """What :func:`make_proxy` leaves behind."""
+    """What :func:`make_proxy` leaves behind; it is not new if it was there already."""
 
     path: str
     num_frames: int
     num_bytes: int
     is_new: bool
-    """False if it was there already."""
 
 
 def make_proxy(
@@ -123,23 +111,21 @@ def make_proxy(
         VideoError: the video cannot be read, or another process makes this proxy.
         OSError: the disk is full.
     """
-    video, path = str(video), Path(path)
-    settings = (settings or ProxySettings()).checked()
+    path, settings = Path(path), (settings or ProxySettings()).checked()
     if not is_proxy(path):
         raise ValueError(f'the name of a proxy ends in {PROXY_SUFFIX}, got {path}')
-    check_video_file(video)
-    stamp = stamp_of(video)  # before anything is read: what is added from now on is noticed
-    reader = PyAVReader(video, num_threads)
+    reader = PyAVReader(str(video), num_threads)
+    stamp = stamp_of(reader.path)  # before anything is read: what is added from now on is noticed
     chosen = choose_frames(reader.timestamps, settings.fps)
     manifest = _describe(reader, settings, len(chosen))
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'{path.name}.part')
     with _only_this_process_makes(path):
         if not overwrite and _is_made(path, manifest):
             return Proxy(str(path), len(chosen), path.stat().st_size, is_new=False)
-        partial = path.with_name(path.name + PARTIAL_SUFFIX)
         try:
             _write(partial, reader, chosen, settings, progress)
-            if stamp_of(video) != stamp:
+            if stamp_of(reader.path) != stamp:
                 raise VideoError(f'{video} was changed while its proxy was made: begin again')
             manifest.update(bytes=partial.stat().st_size, sha256=hash_file(partial))
             replace_synced(partial, path)
@@ -152,14 +138,11 @@ def make_proxy(
 
 
 def choose_frames(times: np.ndarray, fps: float) -> np.ndarray:
-    """The frames of a proxy: nearest to the first frame's time + k / ``fps``, none twice.
+    """Numbers int64 of the frames nearest to the first one's time + k / ``fps``, none twice.
 
     Args:
         times: Seconds of the video's frames ``(num_frames,)``, increasing.
         fps: Frames of the proxy a second.
-
-    Returns:
-        Frame numbers int64, increasing.
     """
     num_steps = int((times[-1] - times[0]) * fps + 1e-6) + 1
     return np.unique(nearest_frames(times, times[0] + np.arange(num_steps) / fps))
@@ -192,9 +175,8 @@ def _describe(reader: PyAVReader, settings: ProxySettings, num_frames: int) -> d
 
 def _only_this_process_makes(path: Path) -> Any:
     """A context manager. Its lock file stays: removing it would let two in."""
-    lock = FileLock(path.with_name(f'.{path.name}.lock'))
     try:
-        return lock.acquire(timeout=SECONDS_TO_WAIT)
+        return FileLock(path.with_name(f'.{path.name}.lock')).acquire(timeout=SECONDS_TO_WAIT)
     except Timeout as error:
         raise VideoError(f'another process is making {path}: wait for it, or end it') from error
 
@@ -204,13 +186,13 @@ def _is_made(path: Path, manifest: dict) -> bool:
 
     Raises:
         ValueError: it is another one.
-        VideoError: it cannot be read, so that nobody knows.
+        OSError: it cannot be read, so that nobody knows.
     """
     try:
         found = read_manifest(path)
-    except (UndecodableVideoError, VideoNotFoundError):
-        return False
-    if not path.exists() or path.stat().st_size != found['bytes']:
+        if path.stat().st_size != found['bytes']:
+            return False
+    except (UndecodableVideoError, FileNotFoundError):
         return False
     same_source = found['source']['sha256'] == manifest['source']['sha256']
     if same_source and found['settings'] == manifest['settings']:
@@ -233,11 +215,10 @@ def _write(
     pts, time_base = _mp4_times(reader.index, chosen)
     # Where the first frame is not shown at 0, an edit list says so, in units of the movie's own.
     options = dict(movie_timescale=str(time_base.denominator))
-    frames = _equally_large(reader.iter_frames(chosen, settings.short_side), reader.path)
-    encode = _encode_jpeg if settings.codec == 'mjpeg' else _encode_h264
+    frames = reader.iter_frames(chosen, settings.short_side)
     try:
         with av.open(str(path), 'w', format='mp4', options=options) as container:
-            packets = encode(container, frames, pts.tolist(), time_base, settings)
+            packets = _encode(container, frames, pts.tolist(), time_base, settings)
             for number, packet in enumerate(packets, start=1):
                 container.mux(packet)
                 if progress:
@@ -263,70 +244,62 @@ def _mp4_times(index: VideoIndex, chosen: np.ndarray) -> tuple[np.ndarray, Fract
     return pts - min(0, int(pts[0])), Fraction(1, clock)
 
 
-def _equally_large(frames: Iterator[np.ndarray], video: str) -> Iterator[np.ndarray]:
-    shape = None
-    for frame in frames:
-        if frame.shape != (shape or frame.shape):
-            raise UndecodableVideoError(f'frames of {video} have several sizes; encode it anew')
-        shape = frame.shape
-        yield frame
-
-
-def _rate(fps: float) -> Fraction:
-    """What the file says of its rate. The last frame lasts as long: none of 0 ticks is shown."""
-    return Fraction(min(fps, 1000)).limit_denominator(1_000_000)
-
-
-def _encode_jpeg(
+def _encode(
     container: Any,
     frames: Iterator[np.ndarray],
     pts: list[int],
     time_base: Fraction,
     settings: ProxySettings,
 ) -> Iterator[Any]:
-    """Images as OpenCV makes them: FFmpeg's encoder shifts colours and has other qualities."""
-    stream = None
-    options: list[Any] = [cv2.IMWRITE_JPEG_QUALITY, settings.quality]
-    for time, frame in zip(pts, frames, strict=True):
-        height, width = frame.shape[:2]
-        if stream is None:
-            rate = _rate(settings.fps)
-            stream = container.add_mux_stream('mjpeg', rate=rate, width=width, height=height)
-            stream.time_base = time_base
-        try:
-            is_done, image = cv2.imencode('.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)
-        except cv2.error:
-            is_done = False
-        if not is_done:
-            raise VideoError(
-                f'frames of {width} x {height} pixels cannot be written as JPEG: choose a smaller '
-                'short_side'
-            )
-        packet = av.Packet(image.tobytes())
-        packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, True
-        packet.pts = packet.dts = time
-        yield packet
+    """Packets of RGB frames, all keyframes.
 
-
-def _encode_h264(
-    container: Any,
-    frames: Iterator[np.ndarray],
-    pts: list[int],
-    time_base: Fraction,
-    settings: ProxySettings,
-) -> Iterator[Any]:
-    """Keyframes only, so that each is decoded alone; odd sizes need colours of full width."""
-    stream = None
+    JPEG images are OpenCV's: FFmpeg's encoder shifts colours, and has other qualities.
+    """
+    stream, shape = None, (0, 0, 0)
     for time, pixels in zip(pts, frames, strict=True):
         if stream is None:
-            options = {'crf': str(settings.crf), 'x264-params': 'keyint=1:bframes=0'}
-            stream = container.add_stream('libx264', rate=_rate(settings.fps), options=options)
-            stream.height, stream.width = pixels.shape[:2]
-            is_odd = stream.height % 2 or stream.width % 2
-            stream.pix_fmt = 'yuv444p' if is_odd else 'yuv420p'
-            stream.codec_context.time_base = stream.time_base = time_base
-        frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
-        frame.pts, frame.time_base = time, time_base
-        yield from stream.encode(frame)
-    if stream is not None:
+            shape = pixels.shape
+            stream = _add_stream(container, shape, time_base, settings)
+        if pixels.shape != shape:
+            raise UndecodableVideoError('the frames have several sizes; encode the video anew')
+        if settings.codec == 'mjpeg':
+            packet = av.Packet(_encode_jpeg(pixels, settings.quality))
+            packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, True
+            packet.pts = packet.dts = time
+            yield packet
+        else:
+            frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
+            frame.pts, frame.time_base = time, time_base
+            yield from stream.encode(frame)
+    if stream is not None and settings.codec == 'h264':
         yield from stream.encode()
+
+
+def _add_stream(
+    container: Any, shape: tuple[int, ...], time_base: Fraction, settings: ProxySettings
+) -> Any:
+    # Players are told this rate, and the last frame lasts so long: of 0 ticks it would be hidden.
+    rate = Fraction(min(settings.fps, 1000)).limit_denominator(1_000_000)
+    height, width, _ = shape
+    if settings.codec == 'mjpeg':
+        stream = container.add_mux_stream('mjpeg', rate=rate, width=width, height=height)
+    else:
+        options = {'crf': str(settings.crf), 'x264-params': 'keyint=1:bframes=0'}
+        stream = container.add_stream('libx264', rate=rate, options=options)
+        stream.height, stream.width = height, width
+        stream.pix_fmt = 'yuv444p' if height % 2 or width % 2 else 'yuv420p'
+        stream.codec_context.time_base = time_base
+    stream.time_base = time_base
+    return stream
+
+
+def _encode_jpeg(pixels: np.ndarray, quality: int | None) -> bytes:
+    options: list[Any] = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    try:
+        is_done, image = cv2.imencode('.jpg', cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
+    except cv2.error:
+        is_done = False
+    if not is_done:
+        height, width = pixels.shape[:2]
+        raise VideoError(f'{width} x {height} pixels are too many for JPEG: lower short_side')
+    return image.tobytes()

@@ -13,13 +13,12 @@ from mmvidssl.registry import VIDEO_READERS
 from mmvidssl.utils.compat import open_video
 
 from .base import shrink_frame
-from .errors import UndecodableVideoError, VideoNotFoundError, class_of_system_error
+from .errors import UndecodableVideoError
 from .index_cache import load_index
 from .pyav_reader import OpenVideo, PyAVReader
 from .video_index import VideoIndex
 
 PROXY_SUFFIX = '.proxy.mp4'
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
 
 def is_proxy(path: str | os.PathLike) -> bool:
@@ -29,8 +28,7 @@ def is_proxy(path: str | os.PathLike) -> bool:
 
 def proxy_stem(path: str | os.PathLike) -> str:
     """File name of a video or a proxy, without what tells its kind."""
-    name = Path(path).name
-    return name[: -len(PROXY_SUFFIX)] if is_proxy(path) else Path(path).stem
+    return Path(path).name[: -len(PROXY_SUFFIX)] if is_proxy(path) else Path(path).stem
 
 
 def manifest_path(path: str | os.PathLike) -> Path:
@@ -44,15 +42,12 @@ def read_manifest(path: str | os.PathLike) -> dict:
     Its keys are ``source``, ``settings``, ``num_frames``, ``bytes``, ``sha256`` and ``versions``.
 
     Raises:
-        VideoError: the file beside the proxy is missing, unreadable, or no manifest.
+        OSError: it is missing, or unreadable.
+        UndecodableVideoError: it is no manifest.
     """
     file = manifest_path(path)
     try:
         manifest = json.loads(file.read_text(encoding='utf-8'))
-    except FileNotFoundError as error:
-        raise VideoNotFoundError(f'{path} has no manifest beside it: {file}') from error
-    except OSError as error:
-        raise class_of_system_error(error)(f'cannot read {file}: {error.strerror}') from error
     except ValueError as error:
         raise UndecodableVideoError(f'{file} is no manifest of a proxy: {error}') from error
     if not isinstance(manifest, dict) or not {'source', 'settings', 'sha256'} <= manifest.keys():
@@ -91,9 +86,8 @@ class ProxyReader(PyAVReader):
         for number, pts in zip(wanted.tolist(), self.index.pts[wanted].tolist(), strict=True):
             container.seek(pts, stream=stream, backward=True)
             packet = next(container.demux(stream))
-            data = bytes(packet)
-            image = None
-            if packet.pts == pts and data.startswith(JPEG_START) and data.endswith(JPEG_END):
+            data, image = bytes(packet), None
+            if packet.pts == pts and data[:2] == b'\xff\xd8' and data[-2:] == b'\xff\xd9':
                 image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             if image is None:
                 raise UndecodableVideoError(
@@ -105,7 +99,7 @@ class ProxyReader(PyAVReader):
 
 
 def _listed_index(path: str) -> VideoIndex | None:
-    """The index as the MP4's table says it.
+    """The index as the MP4's table says it, without reading all packets.
 
     None if that cannot do: frames that are no keyframes, hidden, or shown in another order; a file
     that is cut off, or no MP4.
@@ -113,31 +107,18 @@ def _listed_index(path: str) -> VideoIndex | None:
     try:
         with open_video(path) as container:
             stream = container.streams.video[0]
-            if stream.codec_context is None or 'mp4' not in container.format.name:
-                return None
             entries = list(stream.index_entries)
+            codec, kind = stream.codec_context.name, container.format.name
             pts = np.array([entry.timestamp for entry in entries], dtype=np.int64)
-            end = max(entry.pos + entry.size for entry in entries)
-            if (
-                end > os.path.getsize(path)
-                or not all(entry.is_keyframe and not entry.is_discard for entry in entries)
-                or not np.all(np.diff(pts) > 0)
-                or next(container.demux(stream)).pts != pts[0]
-            ):
-                return None
+            is_whole = max(e.pos + e.size for e in entries) <= os.path.getsize(path)
+            is_plain = all(e.is_keyframe and not e.is_discard for e in entries)
+            is_in_order = np.all(np.diff(pts) > 0) and next(container.demux(stream)).pts == pts[0]
             seconds = float((pts[-1] - pts[0]) * stream.time_base)
-            return VideoIndex(
-                pts=pts,
-                key_pts=pts,
-                key_dts=pts,
-                time_base=stream.time_base,
-                fps=(len(pts) - 1) / seconds if seconds else float(stream.average_rate or 1),
-                codec=stream.codec_context.name,
-                container=container.format.name,
-                has_b_frames=False,
-                has_false_keys=False,
-                packet_pts=np.empty(0, np.int64),
-                key_crcs=np.zeros(len(pts), np.int64),
-            )
-    except (av.FFmpegError, OSError, ValueError, IndexError):  # which load_index words better
+            fps = (len(pts) - 1) / seconds if seconds else float(stream.average_rate or 1)
+            time_base = stream.time_base
+    except (av.FFmpegError, AttributeError, OSError, ValueError, IndexError):
+        return None  # load_index says best what is wrong
+    if 'mp4' not in kind or not (is_whole and is_plain and is_in_order):
         return None
+    none = np.empty(0, np.int64)
+    return VideoIndex(pts, pts, pts, time_base, fps, codec, kind, False, False, none, 0 * pts)

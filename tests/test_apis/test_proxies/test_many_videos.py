@@ -1,14 +1,11 @@
 import shutil
-import time
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from mmvidssl.apis import ProxySettings, make_proxies, verify_proxies
 from mmvidssl.apis.proxies import many_videos
-from mmvidssl.apis.proxies.many_videos import Job, plan_proxies, run_jobs
+from mmvidssl.apis.proxies.many_videos import plan_proxies, run_jobs
 from tests.utils_broken_video import public_folder, run_as_nobody
 from tests.utils_video import write_video
 
@@ -63,20 +60,27 @@ def test_one_that_fails_does_not_stop_the_others(folder, tmp_path, workers):
     assert len(names(tmp_path / 'out')) == 2
 
 
-KILL = "__import__('os').kill(__import__('os').getpid(), 9)"
+# A process that is short of memory, and one whose disk is away, told by the name of the video.
+MAKE = """lambda video, path, progress: (
+    __import__('os').kill(__import__('os').getpid(), 9) if 'a.mp4' in video else
+    __import__('time').sleep(600) if 'b.mkv' in video else
+    __import__('mmvidssl.apis').apis.make_proxy(video, path)
+)"""
+
+
+class Make:
+    """Is sent to other processes, which cannot import this file, as text."""
+
+    def __reduce__(self):
+        return eval, (MAKE,)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    'action, word', [(partial(eval, KILL), 'exit code -9'), (partial(time.sleep, 600), '15 s')]
-)
-def test_a_process_that_dies_or_stalls_costs_one_video(video, tmp_path, action, word):
-    """As of a machine that is short of memory, and of a disk that is away."""
-    jobs = [Job(str(video), str(tmp_path / f'{i}.proxy.mp4'), SETTINGS, 1, False) for i in range(3)]
-    jobs[1] = jobs[1]._replace(settings=SimpleNamespace(checked=action))
-    first, lost, last = run_jobs(jobs, workers=2, timeout=15)
-    assert first.num_frames == last.num_frames == 12
-    assert word in lost
+def test_a_process_that_dies_or_stalls_costs_one_video(folder, video, tmp_path):
+    pairs = plan_proxies([folder, video], tmp_path)
+    killed, stalled, *made = run_jobs(Make(), pairs, workers=2, timeout=15)
+    assert 'exit code -9' in killed and '15 s' in stalled
+    assert [proxy.num_frames for proxy in made] == [12, 12]
 
 
 def test_what_cannot_be_read_is_verified_as_failed_and_not_made_again(folder):
@@ -125,6 +129,6 @@ def test_impossible_number_of_workers(video, tmp_path):
 
 
 def test_an_error_nobody_foresaw_is_raised(video, tmp_path, monkeypatch):
-    monkeypatch.setattr(many_videos, 'make_proxy', lambda *_: 1 / 0)
+    monkeypatch.setattr(many_videos, 'make_proxy', lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make_proxies([video], tmp_path, workers=1)

@@ -9,7 +9,6 @@ from mmvidssl.datasets.readers import (
     PyAVReader,
     ReaderCache,
     UndecodableVideoError,
-    VideoNotFoundError,
     build_reader,
     probe_video,
     proxy_reader,
@@ -121,7 +120,7 @@ def test_a_video_that_is_only_called_a_proxy(tmp_path):
     np.testing.assert_array_equal(reader.timestamps, usual.timestamps)
     inds = np.arange(reader.num_frames)
     np.testing.assert_array_equal(reader.get_frames(inds), usual.get_frames(inds))
-    with pytest.raises(VideoNotFoundError, match=r'a\.proxy\.json'):
+    with pytest.raises(FileNotFoundError, match=r'a\.proxy\.json'):
         read_manifest(path)
 
 
