@@ -23,10 +23,12 @@ MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 INSTALL_REQUIRES = [
     'av>=17',
     'decord>=0.6',
+    'filelock>=3.8',
     'matplotlib>=3.5',
     'mmengine>=0.10.3,<1.0',
     'numpy>=1.25',
     'packaging>=21',
+    'pebble>=5.0',
     'pillow>=9',
     'rich',
     'safetensors>=0.4',

@@ -7,10 +7,16 @@ from .converters.slowfast import convert_slowfast
 from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
 from .converters.torchscript import ExportedBackbone, export_backbone
 from .features import FeatureExtractor, FileFeatures, extract_features
-from .make_proxies import MadeProxies, make_proxies, verify_proxies
-from .make_proxy import Proxy, ProxySettings, make_proxy
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
+from .proxies import (
+    MadeProxies,
+    Proxy,
+    ProxySettings,
+    make_proxies,
+    make_proxy,
+    verify_proxies,
+)
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos

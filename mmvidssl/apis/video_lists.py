@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmvidssl.data_checks import CLASS_FILE
-from mmvidssl.datasets.list_files import RAW_VIDEO_SUFFIXES, find_files
+from mmvidssl.datasets.list_files import VIDEO_SUFFIXES, find_files
 from mmvidssl.utils.atomic_file import atomic_path
 
 NUM_SHOWN = 3
@@ -65,7 +65,7 @@ def list_videos(
 
 def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     """Sorted paths relative to ``folder`` for each of its sub-folders, sorted too."""
-    found = [file.path for file in find_files(folder, RAW_VIDEO_SUFFIXES)]
+    found = [file.path for file in find_files(folder, VIDEO_SUFFIXES)]
     outside = [path for path in found if '/' not in path]
     if outside:
         raise ValueError(
@@ -82,7 +82,7 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     if empty:
         raise ValueError(
             f'{len(empty)} sub-folders of {folder} hold no video ({_some(empty)}): remove them, or '
-            f'fill them with files that end in one of {RAW_VIDEO_SUFFIXES}'
+            f'fill them with files that end in one of {VIDEO_SUFFIXES}'
         )
     return videos
 

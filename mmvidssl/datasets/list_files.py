@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .readers import PROXY_SUFFIX, VideoError, is_proxy, open_pack
+from .readers import PROXY_SUFFIX, is_proxy, proxy_stem, read_manifest
 
-# What others can read too, and that with the proxies made of it
-RAW_VIDEO_SUFFIXES = (
+VIDEO_SUFFIXES = (
     '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
 )  # fmt: skip
-VIDEO_SUFFIXES = (*RAW_VIDEO_SUFFIXES, PROXY_SUFFIX)
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 # A path, which may hold spaces, and the numbers after it
@@ -90,11 +88,11 @@ def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
     """Refuse proxies with their videos, in whatever folders: each would count twice."""
     proxies: dict[str, list[str]] = {}
     for path in filter(is_proxy, found):
-        proxies.setdefault(Path(path).stem, []).append(path)
+        proxies.setdefault(proxy_stem(path), []).append(path)
     source_of = functools.cache(_source_of)
     for path in found if proxies else ():
-        for proxy in () if is_proxy(path) else proxies.get(Path(path).stem, ()):
-            is_beside = os.path.splitext(path)[0] == os.path.splitext(proxy)[0]
+        for proxy in () if is_proxy(path) else proxies.get(proxy_stem(path), ()):
+            is_beside = os.path.dirname(path) == os.path.dirname(proxy)
             name_and_size = os.path.basename(path), _size_of(os.path.join(folder, path))
             if is_beside or source_of(os.path.join(folder, proxy)) == name_and_size:
                 raise ValueError(
@@ -104,10 +102,10 @@ def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
 
 
 def _source_of(proxy: str) -> tuple[str, int] | None:
-    """Name and size of the video that a proxy is made of; None if it cannot be read."""
+    """Name and size of the video that a proxy is made of; None if nothing says it."""
     try:
-        source = open_pack(proxy).manifest['source']
-    except VideoError:
+        source = read_manifest(proxy)['source']
+    except OSError:
         return None
     return source['name'], source['bytes']
 

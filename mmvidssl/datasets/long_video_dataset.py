@@ -1,11 +1,16 @@
 """Clips of hours-long videos."""
 
 import copy
+import functools
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import force_full_init
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from torch.utils.data import get_worker_info
 
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.removed_options import removed_options
@@ -13,13 +18,16 @@ from mmvidssl.utils.removed_options import removed_options
 from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .list_files import read_file_list
-from .proxy_hint import advise_on_proxies
-from .readers import Readers, build_readers, probe_video
+from .readers import Readers, VideoInfo, build_readers, is_proxy, probe_video
 
 IN_PLACE_OF_GROUPS = (
     'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/proxies.md), where a clip '
     'costs no frames but its own'
 )
+
+# From here on decoding takes seconds a clip.
+SLOW_SHORT_SIDE = 1440
+PROXY_FPS = 4.0
 
 
 @DATASETS.register_module()
@@ -131,7 +139,7 @@ class LongVideoDataset(FaultTolerantDataset):
             videos = [self._load_video(path, readers) for path in self.list_videos()]
         finally:
             readers.close()
-        advise_on_proxies([video['info'] for video in videos], *self._timing)
+        _advise_on_proxies([video['info'] for video in videos], *self._timing)
         return videos
 
     def _load_video(self, path: str, readers: Readers) -> dict:
@@ -203,3 +211,40 @@ class LongVideoDataset(FaultTolerantDataset):
         )
 
     get_subset_ = get_subset
+
+
+def _advise_on_proxies(
+    videos: Sequence[VideoInfo], clip_len: int, frame_interval: float, interval_unit: str
+) -> None:
+    """Log how to make proxies of large videos, and how far apart frames counted in proxies are.
+
+    Each message once a process, and only in the main one.
+    """
+    if not is_main_process() or get_worker_info() is not None:
+        return
+    large = [video for video in videos if video.short_side >= SLOW_SHORT_SIDE]
+    large = [video for video in large if not is_proxy(video.path)]
+    if large:
+        seconds = frame_interval / (large[0].fps if interval_unit == 'frames' else 1)
+        files = ' '.join(shlex.quote(video.path) for video in large)
+        folder = Path(large[0].path).absolute().parent
+        _warn_once(
+            f'{large[0].path} has frames of {large[0].short_side} lines or columns, which take '
+            'seconds a clip to decode; from proxies, made once, it is milliseconds '
+            '(docs/en/proxies.md). Make them, and give them to the data set in place of the '
+            f'videos: python tools/datasets/make_proxy.py {files} --short-side 720 --fps '
+            f'{max(PROXY_FPS, 1 / seconds):g} --out {shlex.quote(f"{folder}_proxy")}'
+        )
+    proxy = next((video for video in videos if is_proxy(video.path)), None)
+    if proxy and interval_unit == 'frames' and clip_len > 1:
+        _warn_once(
+            f"interval_unit='frames' counts the frames of the proxy, and {proxy.path} has "
+            f"{proxy.fps:.3g} of them a second: a clip's frames are "
+            f"{frame_interval / proxy.fps:.3g} s apart. interval_unit='seconds' means the same "
+            'for videos and proxies.'
+        )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    MMLogger.get_current_instance().warning(message)

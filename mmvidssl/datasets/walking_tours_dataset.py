@@ -8,9 +8,9 @@ from typing import Any
 from mmvidssl.registry import DATASETS
 
 from .long_video_dataset import LongVideoDataset
-from .readers import PROXY_SUFFIX, VideoNotFoundError
+from .readers import VideoNotFoundError, proxy_stem
 
-SUFFIXES = ('.mp4', '.mkv', '.webm', PROXY_SUFFIX)
+SUFFIXES = ('.mp4', '.mkv', '.webm')
 
 
 @DATASETS.register_module()
@@ -18,8 +18,8 @@ class WalkingToursDataset(LongVideoDataset):
     """Clips of the ten Walking Tours videos (DoRA, Sec. 3): single takes in 4K at 60 fps.
 
     A video is the file of that name in ``data_root`` (and ``data_prefix['video']``) that ends in
-    .mp4, .mkv, .webm or .frames (a proxy); case, spaces, hyphens and underscores do not matter
-    (``Kuala_Lumpur.mp4``).
+    .mp4, .mkv or .webm; case, spaces, hyphens and underscores do not matter (``Kuala_Lumpur.mp4``,
+    or ``kuala-lumpur.proxy.mp4``, its proxy).
 
     Args:
         data_root: Folder of the videos.
@@ -55,7 +55,7 @@ class WalkingToursDataset(LongVideoDataset):
             raise VideoNotFoundError(f'no such folder of Walking Tours videos: {folder}')
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
         matches = {
-            city: [file for file in files if _plain(file.stem) == _plain(city)]
+            city: [file for file in files if _plain(proxy_stem(file)) == _plain(city)]
             for city in self.cities
         }
         missing = [city for city, found in matches.items() if not found]

@@ -215,7 +215,7 @@ def long_dataset(*videos, **kwargs):
     return LongVideoDataset(videos=[str(v) for v in videos], **settings)
 
 
-@pytest.mark.parametrize('suffix', ['.mp4', '.frames'])
+@pytest.mark.parametrize('suffix', ['.mp4', '.proxy.mp4'])
 @pytest.mark.parametrize('deleted', [True, False])
 def test_file_deleted_or_replaced_while_training(tmp_path, video, deleted, suffix):
     path, other = tmp_path / f'v{suffix}', tmp_path / f'other{suffix}'

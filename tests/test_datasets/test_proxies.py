@@ -9,8 +9,13 @@ import pytest
 from mmengine.logging import MMLogger
 
 from mmvidssl.apis import ProxySettings, make_proxy
-from mmvidssl.datasets import LongVideoDataset, VideoListDataset, WalkingToursDataset, proxy_hint
-from mmvidssl.datasets.proxy_hint import advise_on_proxies
+from mmvidssl.datasets import (
+    LongVideoDataset,
+    VideoListDataset,
+    WalkingToursDataset,
+    long_video_dataset,
+)
+from mmvidssl.datasets.long_video_dataset import _advise_on_proxies
 from mmvidssl.datasets.readers import UndecodableVideoError, VideoInfo
 from tests.utils_broken_video import run_as_nobody
 from tests.utils_video import read_frame_number
@@ -21,20 +26,20 @@ DECODE = [dict(type='DecodeClip')]
 @pytest.fixture(scope='module')
 def proxy(video, tmp_path_factory):
     """5 frames a second of the video of 10."""
-    path = tmp_path_factory.mktemp('proxies') / 'venice.frames'
+    path = tmp_path_factory.mktemp('proxies') / 'venice.proxy.mp4'
     make_proxy(video, path, ProxySettings(fps=5))
     return path
 
 
 @pytest.fixture
-def said(monkeypatch):
+def said():
     """What is logged."""
     messages = []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())
     logger = MMLogger.get_current_instance()
     logger.addHandler(handler)
-    proxy_hint._say_once.cache_clear()
+    long_video_dataset._warn_once.cache_clear()
     yield messages
     logger.removeHandler(handler)
 
@@ -69,23 +74,21 @@ def test_folder_of_proxies(proxy):
     assert np.diff(numbers).tolist() == [4, 4]
 
 
-def test_a_folder_with_videos_and_their_proxies_is_refused(proxy, tmp_path):
+def test_a_folder_with_videos_and_their_proxies_is_refused(tmp_path):
     """Each would count twice."""
-    for name in ('a/1.mp4', 'a/1.frames', 'b/2.frames', 'b/3.mp4'):
+    for name in ('a/1.mp4', 'a/1.proxy.mp4', 'b/2.proxy.mp4', 'b/3.mp4'):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=r"a/1\.mp4 and its proxy a/1\.frames.*'\.frames'"):
+    with pytest.raises(ValueError, match=r'a/1\.mp4 .* a/1\.proxy\.mp4'):
         len(VideoListDataset(data_root=str(tmp_path)))
-    assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.frames'])) == 2
-    assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.mp4'])) == 2
+    assert len(VideoListDataset(data_root=str(tmp_path), suffixes=['.proxy.mp4'])) == 2
 
 
 def test_a_proxy_in_another_folder_than_its_video_is_refused_too(video, tmp_path):
-    for name in ('a', 'proxies'):
-        (tmp_path / name).mkdir()
+    (tmp_path / 'a').mkdir()
     walk = Path(shutil.copy(video, tmp_path / 'walk.mp4'))
-    make_proxy(walk, tmp_path / 'proxies/walk.frames')
-    with pytest.raises(ValueError, match=r'walk\.mp4 and its proxy proxies/walk\.frames'):
+    make_proxy(walk, tmp_path / 'proxies/walk.proxy.mp4')
+    with pytest.raises(ValueError, match=r'walk\.mp4 .*/walk\.proxy\.mp4'):
         len(VideoListDataset(data_root=str(tmp_path)))
     walk.unlink()
     for other in ('a/walk.mp4', 'a/walk.mkv'):  # of that name, but other videos
@@ -100,15 +103,15 @@ def test_walking_tours(proxy):
 
 
 def test_a_damaged_proxy_is_named_before_training(proxy, tmp_path):
-    (tmp_path / 'a.frames').write_bytes(proxy.read_bytes()[:-100])
-    with pytest.raises(UndecodableVideoError, match=r'a\.frames is damaged.*make_proxy\.py'):
-        LongVideoDataset(videos=[str(tmp_path / 'a.frames')], clip_len=3)
+    (tmp_path / 'a.proxy.mp4').write_bytes(proxy.read_bytes()[:-100])
+    with pytest.raises(UndecodableVideoError, match=r'a\.proxy\.mp4'):
+        LongVideoDataset(videos=[str(tmp_path / 'a.proxy.mp4')], clip_len=3)
 
 
 def test_a_proxy_without_permission_is_replaced(proxy, public_path):
-    for name in ('a.frames', 'b.frames'):
+    for name in ('a.proxy.mp4', 'b.proxy.mp4'):
         (public_path / name).write_bytes(proxy.read_bytes())
-    (public_path / 'b.frames').chmod(0)
+    (public_path / 'b.proxy.mp4').chmod(0)
     pipeline = [dict(type='SampleClip', clip_len=2), dict(type='PackClipInputs')]
     code = (
         'from mmvidssl.datasets import ClipIndex, VideoListDataset\n'
@@ -118,8 +121,8 @@ def test_a_proxy_without_permission_is_replaced(proxy, public_path):
         'print(sample.video_path, sample.decode_failures)\n'
     )
     read, failures = run_as_nobody(code).splitlines()[-1].split(maxsplit=1)
-    assert read == str(public_path / 'a.frames')
-    assert f'VideoError: cannot read the proxy {public_path / "b.frames"}: Permission' in failures
+    assert read == str(public_path / 'a.proxy.mp4')
+    assert f'{public_path / "b.proxy.mp4"}' in failures and 'Permission' in failures
     assert "'replaced': True" in failures
 
 
@@ -127,14 +130,15 @@ def info(path, short_side, fps=60.0):
     return VideoInfo(path, fps, np.arange(600) / fps, short_side=short_side)
 
 
-def test_a_large_video_brings_up_proxies_once(said):
+def test_a_large_video_brings_up_proxies_once(said, monkeypatch):
+    monkeypatch.chdir('/tmp')
     videos = [info('data/my walk.mp4', 2160), info('data/b.mp4', 1080), info('data/c.mp4', 1440)]
-    advise_on_proxies(videos, 8, 1.0, 'seconds')
-    advise_on_proxies(videos, 8, 1.0, 'seconds')
+    for _ in range(2):
+        _advise_on_proxies(videos, 8, 1.0, 'seconds')
     (message,) = said
     assert message.endswith(
         "python tools/datasets/make_proxy.py 'data/my walk.mp4' data/c.mp4 --short-side 720 "
-        '--fps 4 --out data_proxy'
+        '--fps 4 --out /tmp/data_proxy'
     )
 
 
@@ -142,29 +146,14 @@ def test_a_large_video_brings_up_proxies_once(said):
     'frame_interval, unit, fps', [(0.1, 'seconds', 10), (6, 'frames', 10), (2.0, 'seconds', 4)]
 )
 def test_the_proxys_rate_is_not_below_the_clips(said, frame_interval, unit, fps):
-    advise_on_proxies([info('a.mp4', 2160)], 8, frame_interval, unit)
+    _advise_on_proxies([info('a.mp4', 2160)], 8, frame_interval, unit)
     assert f'--fps {fps} --out' in said[0]
 
 
-@pytest.mark.parametrize(
-    'path, folder', [('a/b/c.mp4', 'a/b_proxy'), ('c.mp4', 'x/y_proxy'), ('../c.mp4', 'x_proxy')]
-)
-def test_proposed_proxies_are_not_below_their_videos(said, monkeypatch, tmp_path, path, folder):
-    (tmp_path / 'x/y').mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / 'x/y')
-    advise_on_proxies([info(path, 2160)], 8, 1.0, 'seconds')
-    assert said[0].endswith(f'/{folder}' if path != 'a/b/c.mp4' else f'--out {folder}')
-
-
-@pytest.mark.parametrize('path, short_side', [('a.mp4', 1439), ('a.frames', 2160)])
-def test_nothing_is_said_of_small_videos_and_proxies(said, path, short_side):
-    advise_on_proxies([info(path, short_side)], 8, 1.0, 'seconds')
-    assert said == []
-
-
-def test_only_the_main_process_speaks(said, monkeypatch):
-    monkeypatch.setattr(proxy_hint, 'is_main_process', lambda: False)
-    advise_on_proxies([info('a.mp4', 2160)], 8, 1.0, 'seconds')
+def test_nothing_is_said_of_small_videos_and_proxies_or_by_other_processes(said, monkeypatch):
+    _advise_on_proxies([info('a.mp4', 1439), info('a.proxy.mp4', 2160)], 8, 1.0, 'seconds')
+    monkeypatch.setattr(long_video_dataset, 'is_main_process', lambda: False)
+    _advise_on_proxies([info('a.mp4', 2160)], 8, 1.0, 'seconds')
     assert said == []
 
 

@@ -7,7 +7,7 @@ your GPU without data, from a training log: time - data_time) waiting is measure
 
 examples:
   python tools/benchmarks/data.py configs/dora/CONFIG.py --step-seconds 0.9
-  python tools/benchmarks/data.py configs/dora/CONFIG.py --proxies data/proxies/venice.frames
+  python tools/benchmarks/data.py configs/dora/CONFIG.py --proxies data/proxies/venice.proxy.mp4
 """
 
 from measuring import READERS, installed_readers, make_parser

@@ -1,4 +1,4 @@
-"""Prepare videos for training: a few small frames a second, packed into one file per video."""
+"""Prepare videos for training: a few small frames a second, an MP4 of keyframes for each video."""
 
 import argparse
 import sys
@@ -8,10 +8,10 @@ from mmvidssl.apis import ProxySettings, make_proxies, verify_proxies
 EXAMPLES = """examples:
   python tools/datasets/make_proxy.py data/walking_tours/*.mp4 --out data/walking_tours_proxy
   python tools/datasets/make_proxy.py a.mp4 videos/ --short-side 360 --fps 8 --out proxies
-  python tools/datasets/make_proxy.py --verify proxies/*.frames
+  python tools/datasets/make_proxy.py --verify proxies
 
-An interrupted or killed run goes on where it was when the same command is given again. Data sets
-take the .frames files in place of the videos.
+Proxies that are finished are left alone when the same command is given again. Data sets, and other
+programs, take the .proxy.mp4 files in place of the videos.
 
 An hour of 4K video at 60 frames a second takes about 0.55 h on two cores, whatever the size of the
 proxy, and at 4 frames a second (JPEG of ffmpeg's -q:v 3; noisy synthetic video, so real ones are
@@ -31,28 +31,35 @@ def parse_args() -> argparse.Namespace:
     )
     add = parser.add_argument
     add('videos', nargs='+', metavar='VIDEO', help='videos, or folders searched with all below')
-    add('--out', help='folder of the proxies, NAME.frames for NAME.mp4')
+    add('--out', help='folder of the proxies, NAME.proxy.mp4 for NAME.mp4')
     add('--short-side', type=int, default=720, help='pixels of the shorter side (720)')
     add('--fps', type=float, default=4.0, help='frames a second (4)')
-    add('--format', default='jpeg', choices=['jpeg', 'webp', 'png'], help='of a frame (jpeg)')
-    add('--quality', type=int, help='1 to 100 (jpeg 90, webp 85)')
+    add('--codec', default='mjpeg', choices=['mjpeg', 'h264'], help='(mjpeg)')
+    add('--quality', type=int, help='of mjpeg, 1 to 100 (90)')
+    add('--crf', type=int, help='of h264, 0 (without loss) to 51 (25)')
+    add('--format', help=argparse.SUPPRESS)  # of an older version
     add('--workers', type=int, help='videos at a time (as many as there are cores)')
+    add('--timeout', type=float, default=24, help='hours until one of several is given up (24)')
     add('--overwrite', action='store_true', help='make proxies again that are there already')
-    add('--verify', action='store_true', help='VIDEO are proxies: only check every frame of them')
+    add('--verify', action='store_true', help='VIDEO are proxies: only compare their checksums')
     args = parser.parse_args()
     if not args.verify and args.out is None:
         parser.error('--out is needed')
+    if args.format is not None:
+        parser.error('in place of --format use --codec mjpeg --quality 100, or --codec h264 --crf')
     return args
 
 
 def main() -> int:
     args = parse_args()
-    settings = ProxySettings(args.short_side, args.fps, args.format, args.quality)
+    settings = ProxySettings(args.short_side, args.fps, args.codec, args.quality, args.crf)
     try:
         if args.verify:
             failed = verify_proxies(args.videos)
         else:
-            made = make_proxies(args.videos, args.out, settings, args.workers, args.overwrite)
+            made = make_proxies(
+                args.videos, args.out, settings, args.workers, args.overwrite, args.timeout * 3600
+            )
             failed = made.failed
             for proxy in made.proxies:
                 state = '' if proxy.is_new else ' (was there already)'
@@ -62,7 +69,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('interrupted: the same command goes on from here', file=sys.stderr)
+        print('interrupted: the same command goes on with what is missing', file=sys.stderr)
         return 130
     for name, reason in failed.items():
         print(f'failed: {name}: {reason}', file=sys.stderr)

@@ -16,9 +16,14 @@ from .errors import (
 from .guarded import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
 from .probe import VideoInfo, probe_video
-from .proxy_pack import PROXY_SUFFIX, is_proxy, open_pack, verify_pack
-from .proxy_reader import ProxyReader
-from .proxy_writer import PackWriter
+from .proxy_reader import (
+    PROXY_SUFFIX,
+    ProxyReader,
+    is_proxy,
+    manifest_path,
+    proxy_stem,
+    read_manifest,
+)
 from .pyav_reader import PyAVReader
 from .reader_cache import FileStamp, ReaderCache, build_reader, stamp_of
 from .torchcodec_reader import TorchCodecReader
@@ -35,7 +40,6 @@ __all__ = [
     'FileStamp',
     'GuardedReaders',
     'ImageError',
-    'PackWriter',
     'ProxyReader',
     'PyAVReader',
     'ReaderCache',
@@ -53,9 +57,10 @@ __all__ = [
     'build_readers',
     'is_proxy',
     'load_index',
-    'open_pack',
+    'manifest_path',
     'probe_video',
+    'proxy_stem',
     'read_image',
+    'read_manifest',
     'stamp_of',
-    'verify_pack',
 ]

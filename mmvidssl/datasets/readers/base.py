@@ -20,6 +20,8 @@ from .errors import (
 )
 from .video_index import VideoIndex, load_index
 
+OLD_PROXY_SUFFIX = '.frames'
+
 
 class VideoReader(Protocol):
     """One video file with random access to its frames.
@@ -74,8 +76,8 @@ def check_video_file(path: str) -> None:
     """Refuse a path that cannot be a video, without opening it.
 
     Raises:
-        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file, or it
-            cannot be looked at.
+        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file, it
+            cannot be looked at, or it is a proxy of an older version.
     """
     file = Path(path)
     try:
@@ -90,6 +92,11 @@ def check_video_file(path: str) -> None:
         raise VideoError(f'a video must be a file, but this is not one: {path}')
     if found.st_size == 0:
         raise EmptyVideoError(f'the video has 0 bytes, get it again: {path}')
+    if file.suffix == OLD_PROXY_SUFFIX:
+        raise UndecodableVideoError(
+            f'{path} is a proxy of an older mmvidssl, which this one does not read; make it anew: '
+            'python tools/datasets/make_proxy.py VIDEO --out FOLDER'
+        )
 
 
 def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndarray:

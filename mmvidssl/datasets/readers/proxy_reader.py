@@ -1,102 +1,121 @@
-"""Reading proxies."""
+"""Proxies: MP4 files in which every frame is a keyframe, with a JSON file beside each."""
 
-from typing import Any
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import check_frame_inds, check_video_file, nearest_frames, shrink_frame
-from .proxy_pack import Pack, damaged, open_pack, read_image_bytes
+from .base import shrink_frame
+from .errors import UndecodableVideoError
+from .pyav_reader import OpenVideo, PyAVReader
+from .video_index import VideoIndex, load_index, open_video
+
+PROXY_SUFFIX = '.proxy.mp4'
+
+
+def is_proxy(path: str | os.PathLike) -> bool:
+    """By the name."""
+    return os.fspath(path).lower().endswith(PROXY_SUFFIX)
+
+
+def proxy_stem(path: str | os.PathLike) -> str:
+    """File name of a video or a proxy, without what tells its kind."""
+    return Path(path).name[: -len(PROXY_SUFFIX)] if is_proxy(path) else Path(path).stem
+
+
+def manifest_path(path: str | os.PathLike) -> Path:
+    """The JSON file beside a proxy: ``venice.proxy.json`` of ``venice.proxy.mp4``."""
+    return Path(path).with_suffix('.json')
+
+
+def read_manifest(path: str | os.PathLike) -> dict:
+    """What a proxy was made from and how.
+
+    Its keys are ``source``, ``settings``, ``num_frames``, ``bytes``, ``sha256`` and ``versions``.
+
+    Raises:
+        OSError: it is missing, or unreadable.
+        UndecodableVideoError: it is no manifest.
+    """
+    file = manifest_path(path)
+    try:
+        manifest = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise UndecodableVideoError(f'{file} is no manifest of a proxy: {error}') from error
+    if not isinstance(manifest, dict) or not {'source', 'settings', 'sha256'} <= manifest.keys():
+        raise UndecodableVideoError(f'{file} is no manifest of a proxy')
+    return manifest
 
 
 @VIDEO_READERS.register_module()
-class ProxyReader:
+class ProxyReader(PyAVReader):
     """Frames that ``tools/datasets/make_proxy.py`` has prepared, each at the cost of an image.
 
-    Opening takes milliseconds whatever the length. The file is mapped into memory, which worker
-    processes share; a pickled reader opens it again. Each frame is compared with its checksum.
-
-    Args:
-        path: The proxy.
+    Opening reads the MP4's table of frames and none of them. JPEG images are decoded by OpenCV,
+    which wrote them: without the shift of colours (up to one level of 255) of FFmpeg's conversion.
+    Other readers, and other programs, read proxies as any video.
     """
-
-    def __init__(self, path: str) -> None:
-        check_video_file(path)
-        self.path = str(path)
-        self._pack: Pack | None = None
 
     @property
     def manifest(self) -> dict:
-        """What the proxy was made from and how."""
-        return self._open().manifest
+        """See :func:`read_manifest`."""
+        return read_manifest(self.path)
 
     @property
-    def num_frames(self) -> int:
-        """Number of frames."""
-        return len(self._open().frames)
+    def index(self) -> VideoIndex:
+        """The frames of the video."""
+        if self._index is None:
+            self._index = _listed_index(self.path) or load_index(self.path)
+        return self._index
 
-    @property
-    def fps(self) -> float:
-        """Average number of frames per second; what was asked for if there is but one."""
-        pack = self._open()
-        if len(pack.frames) == 1:
-            return float(pack.manifest['settings']['fps'])
-        first, last = pack.frames['time'][[0, -1]].tolist()  # not all of hours: it is often asked
-        return (len(pack.frames) - 1) / (last - first)
-
-    @property
-    def timestamps(self) -> np.ndarray:
-        """Seconds at which the video shows each frame, float64 ``(num_frames,)``."""
-        return self._open().frames['time'].astype(np.float64)
-
-    def get_frames(
-        self,
-        indices: np.ndarray | None = None,
-        short_side: int | None = None,
-        times: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Decode frames ``(T,)`` to uint8 RGB ``(T, H, W, 3)``, each distinct frame once.
-
-        Args:
-            indices: Frame numbers, in any order, repeats allowed.
-            short_side: Shrink frames whose shorter side is longer than this many pixels.
-            times: Seconds in place of ``indices``; the nearest frames are taken.
-        """
-        if (indices is None) == (times is None):
-            raise ValueError('get_frames needs either indices or times')
-        pack = self._open()
-        if indices is None:
-            indices = nearest_frames(pack.frames['time'], np.asarray(times, dtype=np.float64))
-        inds = check_frame_inds(indices, len(pack.frames), self.path)
-        wanted, where = np.unique(inds, return_inverse=True)
-        frames = [shrink_frame(_decode(pack, int(i)), short_side) for i in wanted]
-        clip = np.empty((len(inds), *frames[0].shape), np.uint8)
-        for place, i in enumerate(where):
-            cv2.cvtColor(frames[i], cv2.COLOR_BGR2RGB, dst=clip[place])
-        return clip
-
-    def close(self) -> None:
-        """Free the file."""
-        self._pack = None
-
-    def _open(self) -> Pack:
-        if self._pack is None:
-            self._pack = open_pack(self.path)
-        return self._pack
-
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__, _pack=None)
+    def _decode(
+        self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
+    ) -> Iterator[np.ndarray]:
+        container, stream, _ = decoder
+        if stream.codec_context.name != 'mjpeg':
+            yield from super()._decode(decoder, wanted, short_side)
+            return
+        for number, pts in zip(wanted.tolist(), self.index.pts[wanted].tolist(), strict=True):
+            container.seek(pts, stream=stream, backward=True)
+            packet = next(container.demux(stream))
+            data, image = bytes(packet), None
+            if packet.pts == pts and data[:2] == b'\xff\xd8' and data[-2:] == b'\xff\xd9':
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            if image is None:
+                raise UndecodableVideoError(
+                    f'cannot decode frame {number} of {self.path}: its data are damaged; make the '
+                    'proxy again with tools/datasets/make_proxy.py'
+                )
+            frame = shrink_frame(image, short_side)
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, dst=frame)
 
 
-def _decode(pack: Pack, number: int) -> np.ndarray:
-    """uint8 BGR ``(H, W, 3)``."""
-    image = cv2.imdecode(read_image_bytes(pack, number), cv2.IMREAD_COLOR)
-    if image is None:  # its checksum is right
-        raise damaged(
-            pack.path,
-            pack.manifest,
-            f'OpenCV cannot decode frame {number}, a {pack.manifest["settings"]["format"]} image',
-        )
-    return image
+def _listed_index(path: str) -> VideoIndex | None:
+    """The index as the MP4's table says it, without reading all packets.
+
+    None if that cannot do: frames that are no keyframes, hidden, or shown in another order; a file
+    that is cut off, or no MP4.
+    """
+    try:
+        with open_video(path) as container:
+            stream = container.streams.video[0]
+            entries = list(stream.index_entries)
+            codec, kind = stream.codec_context.name, container.format.name
+            pts = np.array([entry.timestamp for entry in entries], dtype=np.int64)
+            is_whole = max(e.pos + e.size for e in entries) <= os.path.getsize(path)
+            is_plain = all(e.is_keyframe and not e.is_discard for e in entries)
+            is_in_order = np.all(np.diff(pts) > 0) and next(container.demux(stream)).pts == pts[0]
+            seconds = float((pts[-1] - pts[0]) * stream.time_base)
+            fps = (len(pts) - 1) / seconds if seconds else float(stream.average_rate or 1)
+            time_base = stream.time_base
+    except (av.FFmpegError, AttributeError, OSError, ValueError, IndexError):
+        return None  # load_index says best what is wrong
+    if 'mp4' not in kind or not (is_whole and is_plain and is_in_order):
+        return None
+    return VideoIndex(pts, pts, pts, time_base, fps, codec, kind, False, False)

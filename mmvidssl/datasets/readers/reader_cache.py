@@ -10,8 +10,7 @@ from mmvidssl.registry import VIDEO_READERS
 
 from .base import VideoReader
 from .errors import VideoChangedError, VideoNotFoundError, class_of_system_error
-from .proxy_pack import is_proxy
-from .proxy_reader import ProxyReader
+from .proxy_reader import ProxyReader, is_proxy
 
 
 class FileStamp(NamedTuple):
