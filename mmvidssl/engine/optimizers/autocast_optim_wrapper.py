@@ -1,10 +1,10 @@
 """Mixed precision without loss scaling."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from mmengine.optim import OptimWrapper
-from torch import nn
+from torch import Tensor, nn
 
 from mmvidssl.registry import OPTIM_WRAPPERS
 
@@ -32,6 +32,11 @@ class AutocastOptimWrapper(OptimWrapper):
                 # plain products on a CPU (torch 2.14).
                 stack.enter_context(_plain_attention())
             yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """What is recomputed for it (``with_cp``) needs the attention of the forward pass."""
+        with _plain_attention() if loss.device.type == 'cpu' else nullcontext():
+            super().backward(loss, **kwargs)
 
 
 def _plain_attention():
