@@ -1,0 +1,31 @@
+"""Scripts of ``tools`` in the process of the tests, which has imported everything already."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load_tool(name: str) -> ModuleType:
+    """``tools/<name>.py`` as a module."""
+    path = ROOT / 'tools' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_tool(name: str, *arguments: object) -> int:
+    """Call its ``main`` as the command line does; returns the exit code."""
+    tool = load_tool(name)
+    argv = [f'{Path(name).name}.py', *map(str, arguments)]
+    with mock.patch.object(sys, 'argv', argv), mock.patch.dict('os.environ', LOCAL_RANK='0'):
+        try:
+            code = tool.main()
+        except SystemExit as end:
+            code = end.code
+    return code or 0
