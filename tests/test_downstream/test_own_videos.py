@@ -77,14 +77,14 @@ def test_own_videos(folder, monkeypatch, tmp_path):
 
 
 REFUSED = {
-    'sleeping,juggling': r'names the classes sleeping, juggling, but .*has juggling, sleeping. Set',
-    'juggling': r'names the classes juggling, but .*classes.txt.* has juggling, sleeping. Set',
-    'juggling,sleeping,eating': r'names the classes juggling, sleeping, eating, but .*classes.txt',
+    'sleeping,juggling': 'sleeping, juggling.*classes.txt',
+    'juggling': 'juggling.*classes.txt',
+    'juggling,sleeping,eating': 'eating.*classes.txt',
 }
 WITHOUT_FILE = {
-    'sleeping,juggling': r'the label 0 for videos in juggling/, 1 for .*the order sleeping, juggl',
-    'juggling': r'has the labels 1, but the 1 classes juggling are numbered 0 to 0',
-    'juggling,sleeping,eating': r'has no video of 1 of them: eating \(2\)',
+    'sleeping,juggling': '0 for videos in juggling/',
+    'juggling': 'has the labels 1',
+    'juggling,sleeping,eating': r'eating \(2\)',
 }
 
 
