@@ -58,7 +58,7 @@ class TestCheckVersions:
             check_versions((Requirement('numpy', '<1.0', optional=True),))
 
     def test_refuses_a_missing_package(self):
-        with pytest.raises(ImportError, match='needs no-such-package>=1, but .* is not installed'):
+        with pytest.raises(ImportError, match='no-such-package>=1.*installed'):
             check_versions((Requirement('no-such-package', '>=1'),))
 
     def test_lets_an_optional_package_be_missing(self):

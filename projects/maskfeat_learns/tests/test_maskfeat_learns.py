@@ -214,7 +214,7 @@ def test_command_on_pictures(tmp_path, capsys, scope):
     images = rng.integers(0, 256, (80, 32, 32, 3), np.uint8)
     np.savez(path, images=images, labels=np.arange(80) % 2)
     options = [option for option in TINY if not option.startswith(('sizes.unl', 'sizes.many'))]
-    options += ['batch_size=8', 'grid.lr=(1e-3,)', 'grid.layer_decay=(1.0,)']
+    options += ['batch_size=8', 'grid.lr=(1e-3,)']
     arguments = ('--images', path, '--seeds', 0, 1, '--work-dir', tmp_path)
     assert command(*arguments, '--cfg-options', *options) == 0
     assert len(json.loads((tmp_path / 'numbers.json').read_text())) == 2
