@@ -150,8 +150,6 @@ class Head(nn.Module):
     [
         ('ride walk', None),
         ('walk ride', '0 for videos in ride/'),
-        ('ride walk run', r'run \(2\)'),
-        ('ride', 'has the labels 1'),
     ],
 )
 def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
