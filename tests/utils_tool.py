@@ -9,21 +9,28 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load_tool(name: str) -> ModuleType:
-    """``tools/<name>.py`` as a module."""
+def load_tool(name: str | Path) -> ModuleType:
+    """``tools/<name>.py`` as a module; it finds those beside it, as on the command line."""
     path = ROOT / 'tools' / f'{name}.py'
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with mock.patch.object(sys, 'path', [str(path.parent), *sys.path]):
+        spec.loader.exec_module(module)
     return module
 
 
-def run_tool(name: str, *arguments: object) -> int:
+def run_tool(name: str | Path, *arguments: object) -> int:
     """Call its ``main`` as the command line does; returns the exit code."""
     tool = load_tool(name)
-    argv = [f'{Path(name).name}.py', *map(str, arguments)]
-    with mock.patch.object(sys, 'argv', argv), mock.patch.dict('os.environ', LOCAL_RANK='0'):
+    path = ROOT / 'tools' / f'{name}.py'
+    with (
+        mock.patch.object(sys, 'argv', [path.name, *map(str, arguments)]),
+        mock.patch.object(sys, 'path', [str(path.parent), *sys.path]),
+        mock.patch.dict('os.environ', LOCAL_RANK='0'),
+        # MMEngine's logger may still write to what an earlier test's output was captured with.
+        mock.patch('logging.raiseExceptions', False),
+    ):
         try:
             code = tool.main()
         except SystemExit as end:

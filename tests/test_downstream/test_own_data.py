@@ -99,7 +99,7 @@ def test_published_file(title, monkeypatch, tmp_path):
     page = Instructions(title)
     weights = publish_model(utils.write_vit_checkpoint(tmp_path / 'run.pth'), tmp_path / 'vit.pth')
     cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
-    with pytest.raises(ValueError, match="prefix='backbone.'"):
+    with pytest.raises(ValueError, match="Set model.backbone.init_cfg.prefix='backbone.'"):
         init_model(cfg)
     monkeypatch.setenv('PREFIX', 'backbone.')
     cfg = SHRINK[title](page.config(monkeypatch, tmp_path), page, weights, tmp_path)
@@ -114,9 +114,10 @@ def test_images_of_another_suffix(monkeypatch, tmp_path):
     for path in page.paths:
         utils_dense.write_image(tmp_path / path / '0.png', np.zeros((8, 8, 3), np.uint8))
     cfg = page.config(monkeypatch, tmp_path)
-    with pytest.raises(ValueError, match='images/train.*img_suffix'):
+    message = r'data_prefix.img_path: .*/images/train has no file .*img_suffix=.png'
+    with pytest.raises(ValueError, match=message):
         check_data_files(cfg)
-    with pytest.raises(ValueError, match='images/val.*img_suffix'):
+    with pytest.raises(ValueError, match=message.replace('train', 'val')):
         check_data_files(cfg, parts=['test'])
     init_default_scope('mmseg')
     with pytest.raises(ValueError, match='at least one array'):

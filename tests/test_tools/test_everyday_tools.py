@@ -1,5 +1,7 @@
 """The command lines of features and exports: what they write, and what they refuse."""
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,22 @@ from mmengine.config import Config
 
 from mmvidssl.apis import init_model
 from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
-from tests.utils_tool import run_tool
+
+TOOLS = Path(__file__).parents[2] / 'tools'
 
 
 @pytest.fixture
-def tool(capsys):
+def tool(monkeypatch, capsys):
     """Calls a tool's ``main`` in this process; returns exit code, stdout and stderr."""
 
     def run(name, *arguments):
-        return run_tool(name, *arguments), *capsys.readouterr()
+        path = TOOLS / f'{name}.py'
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+        code = module.main()
+        return code, *capsys.readouterr()
 
     return run
 

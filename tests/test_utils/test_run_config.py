@@ -74,7 +74,7 @@ def test_refuses_options_that_lead_nowhere(config):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match='config file .*none.py'):
+    with pytest.raises(FileNotFoundError, match='config file .*none.py does not exist'):
         load_run_config(parse(tmp_path / 'none.py'))
     with pytest.raises(FileNotFoundError, match='checkpoint .* does not exist'):
         existing_file(tmp_path, 'checkpoint')  # a folder

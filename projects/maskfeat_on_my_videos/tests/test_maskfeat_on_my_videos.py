@@ -149,7 +149,7 @@ class Head(nn.Module):
     'names, message',
     [
         ('ride walk', None),
-        ('walk ride', '0 for videos in ride/'),
+        ('walk ride', '0 for .* ride/'),
     ],
 )
 def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
