@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmvidssl.engine.optimizers import LayerDecayConstructor
+from mmvidssl.engine.optimizers import DecayGroupsConstructor
 
 
 class FineTuning(NamedTuple):
@@ -19,8 +19,7 @@ class FineTuning(NamedTuple):
 
     Attributes:
         epochs: Passes over the labelled clips.
-        lr: Peak learning rate of the classifier, and of the backbone's last layer.
-        layer_decay: Factor of the learning rate from each layer to the one before it; 1 for none.
+        lr: Peak learning rate.
         batch_size: Clips in a step.
         weight_decay: Of matrices.
         warmup: Share of the steps with a growing learning rate; a cosine to zero follows.
@@ -30,7 +29,6 @@ class FineTuning(NamedTuple):
 
     epochs: int = 50
     lr: float = 1e-3
-    layer_decay: float = 0.75
     batch_size: int = 32
     weight_decay: float = 0.05
     warmup: float = 0.1
@@ -109,10 +107,9 @@ def warmup_cosine(step: int, num_steps: int, warmup: float) -> float:
 
 
 def build_optim_wrapper(model: ClipClassifier, recipe: FineTuning) -> OptimWrapper:
-    """AdamW with the learning rate of each layer; vectors do not decay."""
+    """AdamW; vectors do not decay."""
     optimizer = dict(type='AdamW', lr=recipe.lr, weight_decay=recipe.weight_decay)
     wrapper = dict(
         type='OptimWrapper', optimizer=optimizer, clip_grad=dict(max_norm=recipe.max_norm)
     )
-    constructor = LayerDecayConstructor(wrapper, dict(layer_decay_rate=recipe.layer_decay))
-    return constructor(model)
+    return DecayGroupsConstructor(wrapper)(model)

@@ -30,7 +30,7 @@ def format_table(runs: Sequence[dict[str, float]], sizes: dict) -> str:
     for group, style, title in ROWS:
         lines.append(title.format(**sizes))
         for key in (key for key in summary if key.startswith(f'{group}/')):
-            is_setting = key.endswith((', lr', ', layer decay'))
+            is_setting = key.endswith(', lr')
             cells = [('{:g}' if is_setting else style).format(run[key]) for run in runs]
             mean, spread = (style.format(value) for value in summary[key])
             end = '' if is_setting else f'  mean {mean} +- {spread}'

@@ -20,6 +20,7 @@ from tests.test_downstream.utils_dense import (
     replace_numbers,
     write_coco,
 )
+from tests.utils_config import changes
 
 PATHS = configs_of('coco')
 EACH = pytest.mark.parametrize('name', PATHS)
@@ -122,7 +123,7 @@ def test_full_size(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [name for name in PATHS if not name.endswith('own-data')])
+@pytest.mark.parametrize('name', [n for n in PATHS if not n.endswith('own-data') and n != IBOT_3X])
 def test_trains_and_evaluates(name, coco, pretrained, tmp_path):
     """That for data of one's own is trained where its page is followed, in test_own_data.py."""
     cfg = Config.fromfile(PATHS[name])
@@ -135,6 +136,17 @@ def test_trains_and_evaluates(name, coco, pretrained, tmp_path):
     learnt = {n for n, p in runner.model.named_parameters() if not torch.equal(p, start[n])}
     # A rate that begins at a thousandth of the real one moves little in two steps.
     assert {name.split('.')[0] for name in learnt} >= {'backbone', 'neck', 'rpn_head', 'roi_head'}
+
+
+def test_the_long_schedule_differs_in_the_schedule_alone():
+    """So that it is enough to train the short one."""
+    assert changes(Config.fromfile(PATHS[IBOT_1X]), Config.fromfile(PATHS[IBOT_3X])).keys() == {
+        'optim_wrapper.paramwise_cfg.layer_decay_rate',
+        'param_scheduler.1.end',
+        'param_scheduler.1.milestones.0',
+        'param_scheduler.1.milestones.1',
+        'train_cfg.max_epochs',
+    }
 
 
 @pytest.mark.parametrize(

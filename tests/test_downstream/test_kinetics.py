@@ -1,6 +1,7 @@
 """Configs of Kinetics, run with mmaction2."""
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -21,13 +22,17 @@ from tests.test_downstream.utils_action import (
     write_videos,
 )
 from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of
+from tests.utils_config import changes
 
 PATHS = configs_of('kinetics')
 EACH = pytest.mark.parametrize('name', PATHS)
 SMALL = 'mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400'
 LARGE = 'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400'
+LONG = 'mvit-large_maskfeat-k400-pre_32xb2-amp-40x3x1-312px-30e_k400'
 VIT = 'vit-small-p16_dora-wt-pre_8xb32-amp-1x1x8-50e_k400'
 NUM_CLASSES = dict(k400=400, k600=600, k700=700)
+COPIES = [name for name in PATHS if re.search('k[67]00', name)]
+ORIGINALS = [name for name in PATHS if name not in COPIES and 'own-data' not in name]
 
 
 @EACH
@@ -49,9 +54,39 @@ def test_configs_say_what_they_are(name):
         assert ('train' in ann_file) == (part == 'train')
 
 
-@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
+@pytest.mark.parametrize('name', [*ORIGINALS, *COPIES])
 def test_file_names_state_batch_and_schedule(name):
     check_name(PATHS[name])
+
+
+@pytest.mark.parametrize('name', COPIES)
+def test_kinetics_600_and_700_differ_in_classes_and_paths_alone(name):
+    """So that it is enough to build and to train those of Kinetics-400."""
+    cfg, number = Config.fromfile(PATHS[name]), re.search('k([67]00)$', name)[1]
+    assert pretraining_config(cfg).stem.endswith(f'_k{number}')
+    original = Config.fromfile(PATHS[re.sub('k[67]00', 'k400', name)])
+    assert original.model.backbone.init_cfg.checkpoint == original.pretrained
+    changed = changes(original, cfg)
+    assert all(number in str(value) for value in changed.values())
+    assert {key.split('.')[-1] for key in changed if key.startswith('model')} == {
+        'checkpoint',
+        'num_classes',
+    }
+    data = {'train': 2, 'val': 2, 'test': 2}  # lists and folders
+    for part, count in data.items():
+        keys = [key for key in changed if key.startswith(f'{part}_dataloader')]
+        assert sum('pipeline' not in key for key in keys) == len(keys) == count
+    assert not any(key.startswith(('optim', 'param', 'train_cfg')) for key in changed)
+
+
+def test_vit_base_differs_in_size_alone():
+    small, base = (Config.fromfile(PATHS[VIT.replace('small', size)]) for size in ('small', 'base'))
+    assert changes(small, base).keys() == {
+        'pretrained',
+        'model.backbone.arch',
+        'model.backbone.init_cfg.checkpoint',
+        'model.cls_head.in_channels',
+    }
 
 
 @EACH
@@ -118,9 +153,7 @@ def test_erasing_is_cut_off_noise():
     assert abs(noise.mean()) < 0.02 and noise.std() == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize(
-    'name', [name for name in PATHS if 'own-data' not in name and 'vit-base' not in name]
-)
+@pytest.mark.parametrize('name', [name for name in ORIGINALS if 'vit-base' not in name])
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     """All tensors but those of another place in the file, at full size."""
     cfg = Config.fromfile(PATHS[name])
@@ -162,26 +195,23 @@ def test_pooled_is_the_norm_of_the_mean():
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Kinetics-400, 600 and 700 at the configs' paths."""
+    """Kinetics-400 at the configs' paths."""
     folder = tmp_path_factory.mktemp('kinetics')
-    for name in ('kinetics400', 'kinetics600', 'kinetics700'):
-        data = folder / 'data' / name
-        write_videos(data / 'videos_train', data / f'{name}_train_list_videos.txt', 4)
-        write_videos(data / 'videos_val', data / f'{name}_val_list_videos.txt', 2)
+    data = folder / 'data/kinetics400'
+    write_videos(data / 'videos_train', data / 'kinetics400_train_list_videos.txt', 4)
+    write_videos(data / 'videos_val', data / 'kinetics400_val_list_videos.txt', 2)
     return folder
 
 
-@pytest.mark.parametrize('name', [name for name in PATHS if 'own-data' not in name])
-def test_trains_and_tests(name, folder, pretrained, monkeypatch, tmp_path):
-    """From a training checkpoint (400) or a published backbone (600, 700, ViT-B)."""
+@pytest.mark.parametrize(('name', 'published'), [(SMALL, False), (LONG, True), (VIT, False)])
+def test_trains_and_tests(name, published, folder, pretrained, monkeypatch, tmp_path):
+    """From a training checkpoint or a published backbone."""
     monkeypatch.chdir(folder)
-    published = 'vit-base' in name or not name.endswith('k400')
     runner = check_run(PATHS[name], pretrained, tmp_path, published)
     samples = 2 if 'mvit-small' in name else 1
     batch = next(iter(runner.train_dataloader))
     assert len(batch['inputs']) == 2 * samples
-    head = runner.model.cls_head
-    assert head.fc_cls.out_features == NUM_CLASSES[name.split('_')[-1]]
+    assert runner.model.cls_head.fc_cls.out_features == 400
     depths = {group['depth'] for group in runner.optim_wrapper.optimizer.param_groups}
     assert depths == set(range(8 if name.startswith('mvit') else 14))
 

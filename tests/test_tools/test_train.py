@@ -1,16 +1,13 @@
 """``tools/train.py`` from the command line."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.config import Config
 
 from tests.utils_run import TINY_CONFIG
+from tests.utils_tool import load_tool, run_tool
 
-ROOT = Path(__file__).parents[2]
+set_resume = load_tool('train').set_resume
 
 
 @pytest.fixture
@@ -37,20 +34,12 @@ def test_trains_and_resumes(shell, config, tmp_path):
     state = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(0.064 * 2 / 256)
 
-    resumed = shell(*command, '--resume')
-    assert resumed.returncode == 0, resumed.stderr
-    output = resumed.stdout + resumed.stderr
+    assert run_tool('train', *command[2:], '--resume') == 0
+    log = max((tmp_path / 'run').glob('*/*.log'))
+    output = log.read_text()
     assert 'Epoch(train) [2][4/4]' in output and 'Epoch(train) [1]' not in output
     state = torch.load(tmp_path / 'run' / 'epoch_2.pth', weights_only=True)
     assert state['state_dict']['tracker.num_draws'] == 8
-
-
-@pytest.fixture(scope='module')
-def train_tool():
-    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools' / 'train.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -66,22 +55,15 @@ def train_tool():
         (['--amp', '--cfg-options', 'optim_wrapper.type=Mine'], 'mixed precision would replace'),
     ],
 )
-def test_mistakes_end_with_a_sentence(train_tool, config, monkeypatch, capsys, arguments, message):
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *arguments])
-    with pytest.raises(SystemExit) as error:
-        train_tool.main()
-    assert error.value.code == 2
+def test_mistakes_end_with_a_sentence(config, capsys, arguments, message):
+    assert run_tool('train', config, *arguments) == 2
     last_line = capsys.readouterr().err.splitlines()[-1]
     assert 'error: ' in last_line and message in last_line
 
 
-def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
+def test_misspelt_key_of_the_config(config, capsys):
     config.write_text(config.read_text() + 'optim_wraper = dict()\n')
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config)])
-    with pytest.raises(SystemExit):
-        train_tool.main()
+    assert run_tool('train', config) == 2
     error = capsys.readouterr().err
     assert "unknown config key 'optim_wraper'" in error and "mean 'optim_wrapper'" in error
 
@@ -99,37 +81,32 @@ def test_misspelt_key_of_the_config(train_tool, config, monkeypatch, capsys):
         ),
     ],
 )
-def test_files_that_are_not_there(train_tool, config, monkeypatch, capsys, addition, message):
+def test_files_that_are_not_there(config, capsys, addition, message):
     """Before data are read and a model is built."""
     config.write_text(config.read_text() + addition + '\n')
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(config)])
-    with pytest.raises(SystemExit) as error:
-        train_tool.main()
-    assert error.value.code == 2 and message in capsys.readouterr().err
+    assert run_tool('train', config) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_missing_config(shell, tmp_path):
-    result = shell('python', 'tools/train.py', tmp_path / 'none.py')
-    assert result.returncode == 2
-    assert 'none.py does not exist' in result.stderr
-    assert 'Traceback' not in result.stderr
+def test_missing_config(tmp_path, capsys):
+    assert run_tool('train', tmp_path / 'none.py') == 2
+    assert 'none.py does not exist' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     'resume, expected',
     [(None, (False, None)), ('auto', (True, None)), (__file__, (True, __file__))],
 )
-def test_resume(train_tool, resume, expected):
+def test_resume(resume, expected):
     cfg = Config.fromfile(TINY_CONFIG)
-    train_tool.set_resume(cfg, resume)
+    set_resume(cfg, resume)
     assert (cfg.resume, cfg.load_from) == expected
 
 
-def test_auto_resume_keeps_load_from_until_there_is_something_to_resume(train_tool, tmp_path):
+def test_auto_resume_keeps_load_from_until_there_is_something_to_resume(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path), load_from='weights.pth', resume=False))
-    train_tool.set_resume(cfg, 'auto')
+    set_resume(cfg, 'auto')
     assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
     (tmp_path / 'epoch_1.pth').touch()
-    train_tool.set_resume(cfg, 'auto')
+    set_resume(cfg, 'auto')
     assert (cfg.resume, cfg.load_from) == (True, None)

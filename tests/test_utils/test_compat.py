@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ class TestCheckVersions:
             check_versions((Requirement('numpy', '<1.0', optional=True),))
 
     def test_refuses_a_missing_package(self):
-        with pytest.raises(ImportError, match='needs no-such-package>=1, but .* is not installed'):
+        with pytest.raises(ImportError, match='no-such-package>=1.*installed'):
             check_versions((Requirement('no-such-package', '>=1'),))
 
     def test_lets_an_optional_package_be_missing(self):
@@ -96,16 +98,15 @@ class TestRegisterPackage:
 
 class TestMissingDRN:
     def test_mmaction_models_imports_and_drn_refuses_to_be_built(self):
-        result = run_python(
-            'import mmvidssl, mmaction.models as models\nprint("imported")\nmodels.DRN()'
-        )
-        assert result.stdout == 'imported\n', result.stderr
-        assert 'install mmaction2 from source to use DRN' in result.stderr
+        models = import_module('mmaction.models')
+        with pytest.raises(ImportError, match='mmaction2 from source'):
+            models.DRN()
 
     def test_workaround_is_still_needed(self):
         """When this fails, the wheel is whole again and the finder can go."""
-        result = run_python('import mmaction.models')
-        assert "No module named 'mmaction.models.localizers.drn'" in result.stderr
+        folder = Path(find_spec('mmaction').origin).parent / 'models/localizers'
+        assert 'drn' in (folder / '__init__.py').read_text()
+        assert not (folder / 'drn').exists()
 
     def test_real_module_comes_first(self, tmp_path):
         """The finder stands last in sys.meta_path: it is asked only for what nobody else finds."""

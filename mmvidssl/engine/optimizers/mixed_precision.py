@@ -1,10 +1,10 @@
 """Mixed precision: the wrapper that works on a CPU, and configs that ask for it."""
 
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from mmengine.optim import OptimWrapper
-from torch import nn
+from torch import Tensor, nn
 
 from mmvidssl.registry import OPTIM_WRAPPERS
 
@@ -34,15 +34,28 @@ class AutocastOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module):
         """Enter autocast for the forward pass."""
         device_type = next(model.parameters()).device.type
-        attention = getattr(torch.nn, 'attention', None)  # absent in torch 2.1 and 2.2
-        with ExitStack() as stack:
-            stack.enter_context(super().optim_context(model))
-            stack.enter_context(torch.autocast(device_type, torch.bfloat16))
-            if device_type == 'cpu' and attention is not None:
-                # The fused kernel's backward pass in bfloat16 is about three times slower than
-                # plain products on a CPU (torch 2.14).
-                stack.enter_context(attention.sdpa_kernel(attention.SDPBackend.MATH))
+        with (
+            super().optim_context(model),
+            torch.autocast(device_type, torch.bfloat16),
+            _plain_attention(device_type),
+        ):
             yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """What is recomputed for it (``with_cp``) needs the attention of the forward pass."""
+        with _plain_attention(loss.device.type):
+            super().backward(loss, **kwargs)
+
+
+def _plain_attention(device_type: str) -> AbstractContextManager:
+    """On a CPU, attention by plain products.
+
+    The fused kernel's backward pass in bfloat16 is about three times slower there (torch 2.14).
+    """
+    attention = getattr(torch.nn, 'attention', None)  # absent in torch 2.1 and 2.2
+    if device_type != 'cpu' or attention is None:
+        return nullcontext()
+    return attention.sdpa_kernel(attention.SDPBackend.MATH)
 
 
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:

@@ -60,4 +60,4 @@ train_pipeline = [
 finetuning = dict(epochs=60, batch_size=32, label_smoothing=0.0)
 finetuning_backbone = dict(drop_path_rate=0.1)
 finetuning_pipeline = [dict(type='ClipRandomFlip', prob=0.5)]
-grid = dict(lr=(1e-2, 3e-2, 1e-1), layer_decay=(1.0,))
+grid = dict(lr=(1e-2, 3e-2, 1e-1))

@@ -62,4 +62,4 @@ finetuning_pipeline = [
     dict(type='ClipRandomResizedCrop', size=32, scale=(0.4, 1.0)),
     dict(type='ClipRandomFlip', prob=0.5),
 ]
-grid = dict(lr=(3e-3, 1e-2), layer_decay=(1.0,))
+grid = dict(lr=(3e-3, 1e-2))

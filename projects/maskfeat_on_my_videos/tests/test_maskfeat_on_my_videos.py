@@ -1,16 +1,14 @@
 """The five commands of the README, one after the other, on small videos."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmaction.models import MViT
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, HOOKS, DefaultScope, init_default_scope
@@ -18,16 +16,23 @@ from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmvidssl.apis import list_videos
+from mmvidssl.models.backbones.maskfeat_mvit import PRETRAINING_ARCHS
+from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
 PROJECT = Path(__file__).parents[1]
 ROOT = PROJECT.parents[1]
 
-# Clips of 4 frames of 64 pixels, one epoch, and no other process; the rest is as printed.
+# A narrow MViTv2-S, clips of 4 frames of 64 pixels, one epoch, and no other process; the rest is as
+# printed.
+NARROW = dict(embed_dims=16, num_layers=6, num_heads=1)
+PRETRAINED = dict(NARROW, downscale_indices=[1, 2], dim_mul_indices=[1, 2, 4])
+FINE_TUNED = dict(NARROW, downscale_indices=[1, 2, 4])
 HERE = ['num_workers=0', 'persistent_workers=False']
 OPTIONS = {
     'configs/pretrain.py': [
         '--cfg-options',
+        'model.neck.in_channels=128',
         'train_dataloader.batch_size=4',
         'train_cfg.max_epochs=1',
         'train_dataloader.dataset.pipeline.0.clip_len=4',
@@ -40,6 +45,7 @@ OPTIONS = {
     ],
     'configs/finetune.py': [
         '--cfg-options',
+        'model.cls_head.in_channels=128',
         'train_dataloader.batch_size=2',
         'train_cfg.max_epochs=1',
         'train_dataloader.dataset.pipeline.1.clip_len=4',
@@ -83,35 +89,37 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(words, folder):
+def run(words):
     """One command, its numbers of epochs replaced by the one epoch that is run."""
     assert words[0] == 'python'
     words = [re.sub(r'epoch_\d+\.pth', 'epoch_1.pth', word) for word in words]
     options = [o for name, o in OPTIONS.items() if any(word.endswith(name) for word in words)]
-    options = sum(options, [])
-    path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-    done = subprocess.run(
-        [sys.executable, *words[1:], *options],
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
+    tool = str(Path(words[1]).relative_to('tools').with_suffix(''))
+    assert run_tool(tool, *words[2:], *sum(options, [])) == 0
 
 
 @pytest.mark.slow
-def test_five_commands_lead_from_videos_to_a_tested_classifier(folder):
-    listed, pretrained, finetuned, tested, published = (run(c, folder) for c in commands())
-    assert '2 classes, 4 videos for training and 2 for validation' in listed
-    assert 'explained:' in pretrained
-    assert 'acc/top1' in finetuned and 'acc/top1' in tested
+def test_five_commands_lead_from_videos_to_a_tested_classifier(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setitem(PRETRAINING_ARCHS, 'small', PRETRAINED)
+    monkeypatch.setitem(MViT.arch_zoo, 'small', FINE_TUNED)
+    for words in commands():
+        run(words)
+    printed = capsys.readouterr().out
+    assert '2 classes, 4 videos for training and 2 for validation' in printed
+    assert 'explained:' in logged('pretrain')
+    finetuned = logged('finetune')
+    assert re.search(r'Epoch\(val\).*acc/top1', finetuned)
+    assert re.search(r'Epoch\(test\).*acc/top1', finetuned)
     for complaint in ('do not match', 'unexpected key', 'missing keys', 'size mismatch'):
         assert complaint not in finetuned
     (backbone,) = (folder / 'work_dirs').glob('backbone-*.pth')
-    assert backbone.name in published
+    assert backbone.name in printed
     _check_that_the_classifier_began_with_the_backbone(folder, backbone)
+
+
+def logged(run):
+    return '\n'.join(path.read_text() for path in Path('work_dirs', run).glob('*/*.log'))
 
 
 def _check_that_the_classifier_began_with_the_backbone(folder, backbone):
@@ -141,9 +149,7 @@ class Head(nn.Module):
     'names, message',
     [
         ('ride walk', None),
-        ('walk ride', '0 for .* ride/, 1 for .* walk/'),
-        ('ride walk run', r'run \(2\)'),
-        ('ride', 'labels go from 0 to 1'),
+        ('walk ride', '0 for .* ride/'),
     ],
 )
 def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):

@@ -1,0 +1,38 @@
+"""Scripts of ``tools`` in the process of the tests, which has imported everything already."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def load_tool(name: str | Path) -> ModuleType:
+    """``tools/<name>.py`` as a module; it finds those beside it, as on the command line."""
+    path = ROOT / 'tools' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch.object(sys, 'path', [str(path.parent), *sys.path]):
+        spec.loader.exec_module(module)
+    return module
+
+
+def run_tool(name: str | Path, *arguments: object) -> int:
+    """Call its ``main`` as the command line does; returns the exit code."""
+    tool = load_tool(name)
+    path = ROOT / 'tools' / f'{name}.py'
+    with (
+        mock.patch.object(sys, 'argv', [path.name, *map(str, arguments)]),
+        mock.patch.object(sys, 'path', [str(path.parent), *sys.path]),
+        mock.patch.dict('os.environ', LOCAL_RANK='0'),
+        # MMEngine's logger may still write to what an earlier test's output was captured with.
+        mock.patch('logging.raiseExceptions', False),
+    ):
+        try:
+            code = tool.main()
+        except SystemExit as end:
+            code = end.code
+    return code or 0
