@@ -15,8 +15,7 @@ from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmvidssl.data_checks import check_dataset, leaves
-from mmvidssl.data_checks.class_numbers import class_numbers
-from mmvidssl.data_checks.dataset import spread
+from mmvidssl.data_checks.dataset import class_numbers, spread
 from mmvidssl.data_checks.segmentation import read_mask
 from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS

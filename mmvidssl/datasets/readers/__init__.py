@@ -1,6 +1,6 @@
 """Reading frames: a protocol, one file a backend, and a guard against files that stall or crash."""
 
-from .base import VideoReader
+from .base import PROXY_SUFFIX, VideoReader, is_proxy
 from .decord_reader import DecordReader
 from .errors import (
     MAY_PASS,
@@ -16,14 +16,7 @@ from .errors import (
 from .guarded import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
 from .probe import VideoInfo, probe_video
-from .proxy_reader import (
-    PROXY_SUFFIX,
-    ProxyReader,
-    is_proxy,
-    manifest_path,
-    proxy_stem,
-    read_manifest,
-)
+from .proxy_reader import ProxyReader, manifest_path, proxy_stem, read_manifest
 from .pyav_reader import PyAVReader
 from .reader_cache import FileStamp, ReaderCache, build_reader, stamp_of
 from .torchcodec_reader import TorchCodecReader

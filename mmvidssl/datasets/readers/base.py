@@ -1,5 +1,6 @@
 """The protocol of a video reader, and what is common to all."""
 
+import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from .errors import (
 )
 from .video_index import VideoIndex, load_index
 
+PROXY_SUFFIX = '.proxy.mp4'
 OLD_PROXY_SUFFIX = '.frames'
 
 
@@ -70,6 +72,11 @@ class VideoReader(Protocol):
     def close(self) -> None:
         """Free the file and the decoder; the next request opens them again."""
         ...
+
+
+def is_proxy(path: str | os.PathLike) -> bool:
+    """Whether a file is a proxy, by its name."""
+    return os.fspath(path).lower().endswith(PROXY_SUFFIX)
 
 
 def check_video_file(path: str) -> None:

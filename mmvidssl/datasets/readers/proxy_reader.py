@@ -11,17 +11,10 @@ import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import shrink_frame
+from .base import PROXY_SUFFIX, is_proxy, shrink_frame
 from .errors import UndecodableVideoError
 from .pyav_reader import OpenVideo, PyAVReader
 from .video_index import VideoIndex, load_index, open_video
-
-PROXY_SUFFIX = '.proxy.mp4'
-
-
-def is_proxy(path: str | os.PathLike) -> bool:
-    """By the name."""
-    return os.fspath(path).lower().endswith(PROXY_SUFFIX)
 
 
 def proxy_stem(path: str | os.PathLike) -> str:

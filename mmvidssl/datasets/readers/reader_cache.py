@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from mmvidssl.registry import VIDEO_READERS
 
-from .base import VideoReader
+from .base import VideoReader, is_proxy
 from .errors import VideoChangedError, VideoNotFoundError, class_of_system_error
-from .proxy_reader import ProxyReader, is_proxy
+from .proxy_reader import ProxyReader
 
 
 class FileStamp(NamedTuple):

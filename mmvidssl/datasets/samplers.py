@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 
 from mmvidssl.registry import DATA_SAMPLERS
 
-from ..clips import ClipIndex
+from .clips import ClipIndex
 
 ORDERS = ('shuffled', 'sequential', 'streams')
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
-from ..utils import FrameTokens, TrackResult, counted_generator, sinkhorn_knopp
+from .utils import FrameTokens, TrackResult, counted_generator, sinkhorn_knopp
 
 MASK_TYPES = ('hard', 'soft')
 THRESHOLDS = ('map', 'batch')

@@ -1,8 +1,7 @@
 import pytest
 
-from mmvidssl.datasets import ClipIndex
-from mmvidssl.datasets.samplers import clip_sampler
-from mmvidssl.datasets.samplers.clip_sampler import ClipSampler
+from mmvidssl.datasets import ClipIndex, samplers
+from mmvidssl.datasets.samplers import ClipSampler
 
 
 def epoch_of(sampler, epoch):
@@ -13,7 +12,7 @@ def epoch_of(sampler, epoch):
 def ranks(monkeypatch, world_size, length, **kwargs):
     samplers = []
     for rank in range(world_size):
-        monkeypatch.setattr(clip_sampler, 'get_dist_info', lambda rank=rank: (rank, world_size))
+        monkeypatch.setattr(samplers, 'get_dist_info', lambda rank=rank: (rank, world_size))
         samplers.append(ClipSampler(range(length), **kwargs))
     return samplers
 
@@ -43,7 +42,7 @@ def test_without_shuffling():
 
 
 def test_without_a_seed_ranks_share_one(monkeypatch):
-    monkeypatch.setattr(clip_sampler, 'sync_random_seed', lambda: 7)
+    monkeypatch.setattr(samplers, 'sync_random_seed', lambda: 7)
     assert list(ClipSampler(range(50))) == list(ClipSampler(range(50), seed=7))
 
 
