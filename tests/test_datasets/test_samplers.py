@@ -1,6 +1,7 @@
 import pytest
 
-from mmvidssl.datasets import ClipIndex, samplers
+from mmvidssl.datasets import ClipIndex
+from mmvidssl.datasets import samplers as samplers_module
 from mmvidssl.datasets.samplers import ClipSampler
 
 
@@ -12,7 +13,7 @@ def epoch_of(sampler, epoch):
 def ranks(monkeypatch, world_size, length, **kwargs):
     samplers = []
     for rank in range(world_size):
-        monkeypatch.setattr(samplers, 'get_dist_info', lambda rank=rank: (rank, world_size))
+        monkeypatch.setattr(samplers_module, 'get_dist_info', lambda rank=rank: (rank, world_size))
         samplers.append(ClipSampler(range(length), **kwargs))
     return samplers
 
@@ -42,7 +43,7 @@ def test_without_shuffling():
 
 
 def test_without_a_seed_ranks_share_one(monkeypatch):
-    monkeypatch.setattr(samplers, 'sync_random_seed', lambda: 7)
+    monkeypatch.setattr(samplers_module, 'sync_random_seed', lambda: 7)
     assert list(ClipSampler(range(50))) == list(ClipSampler(range(50), seed=7))
 
 
