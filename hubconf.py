@@ -10,7 +10,8 @@ input.
 """
 
 dependencies = [
-    *('torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'decord', 'rich', 'safetensors', 'tqdm')
+    *('torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'decord', 'safetensors', 'tqdm'),
+    *('filelock', 'pebble'),
 ]
 
 

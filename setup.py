@@ -30,7 +30,6 @@ INSTALL_REQUIRES = [
     'packaging>=21',
     'pebble>=5.0',
     'pillow>=9',
-    'rich',
     'safetensors>=0.4',
     'scikit-learn>=1.5',
     'setuptools<82',

@@ -1,4 +1,4 @@
-"""What a script or a notebook calls: models, features, object masks, files for others."""
+"""The Python interface: models, features, object masks, files for others."""
 
 from .converters.dino import convert_checkpoint
 from .converters.files import Conversion

@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to a model, or a backbone alone, that is ready to use."""
+"""Models, and backbones alone, built from a config and loaded from a checkpoint."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Can these data teach this model? A file for each kind of data.
+"""Checks whether data can teach a model, a file for each kind of data.
 
 :func:`check_config` looks at what a config names before anything is built, :func:`check_dataset` at
 a built data set and the model it is for; both refuse, naming the file and what to change.

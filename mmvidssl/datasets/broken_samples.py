@@ -1,4 +1,4 @@
-"""What is common to the data sets: one sample an index and draw, another one where it is broken."""
+"""Base of the data sets: a sample for each index and draw, and another where it is broken."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which sample to take, and which frames make a clip.
+"""Clips: their timing in a video, and their index in a data set.
 
 The functions are pure, of a video's timestamps (seconds, ``(num_frames,)``).
 """

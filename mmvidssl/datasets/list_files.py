@@ -1,4 +1,4 @@
-"""Which files a data set consists of: listed in a text file, or found in a folder."""
+"""Lists of the files of a data set: read from a text file, or found in a folder."""
 
 import functools
 import os

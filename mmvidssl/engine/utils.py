@@ -1,4 +1,4 @@
-"""What hooks and optimizers ask of the model, the gradients and the loop."""
+"""Helpers of hooks and optimizers: the model without wrappers, gradients, epochs of a loop."""
 
 import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper

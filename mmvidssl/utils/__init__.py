@@ -1,4 +1,4 @@
-"""What every pillar may use."""
+"""Helpers that every pillar may use."""
 
 from .setup_env import register_all_modules
 

@@ -1,4 +1,4 @@
-"""What an ``init_cfg`` of MMEngine says: a dict, or a list of them."""
+"""Entries of MMEngine's ``init_cfg``, which is a dict or a list of them."""
 
 from collections.abc import Sequence
 

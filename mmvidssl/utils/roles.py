@@ -1,4 +1,4 @@
-"""Whose weights are whose, by their names in a checkpoint."""
+"""Roles of weights in a checkpoint, student or teacher, by their names."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What the command lines of ``tools/train.py`` and ``tools/test.py`` share."""
+"""Command lines of ``tools/train.py`` and ``tools/test.py``: their common options."""
 
 import argparse
 import os

@@ -22,3 +22,15 @@ def test_names_the_replacement(kind):
     with pytest.raises(TypeError, match=f"{kind.__name__} .*'old'.* set new"):
         kind(old=2)
     assert list(inspect.signature(Base).parameters) == ['new']
+
+
+@removed_options(dict(old=False), old='set new')
+class Tolerant(Base):
+    pass
+
+
+def test_a_value_that_changes_nothing_is_let_pass():
+    """Configs in checkpoints of earlier versions may state it."""
+    assert Tolerant(new=2, old=False).new == 2
+    with pytest.raises(TypeError, match='set new'):
+        Tolerant(old=True)

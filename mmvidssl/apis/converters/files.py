@@ -1,4 +1,4 @@
-"""What all converters share: reading a released checkpoint, and writing a new file."""
+"""Files of converters: a released checkpoint is read, a new one written."""
 
 import hashlib
 import io

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, TimeoutError, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +82,10 @@ def plan_proxies(videos: Sequence[str | os.PathLike], out: str | os.PathLike) ->
     owners: dict[str, str] = {}
     for video in map(Path, videos):
         if video.is_dir():
+            if Path(out).resolve().is_relative_to(video.resolve()):
+                raise ValueError(
+                    f'{out} lies in {video}, where videos are searched: choose another'
+                )
             names = [file.path for file in find_files(video, VIDEO_SUFFIXES)]
             found = [(video / name, Path(name)) for name in names]
         elif video.exists():
@@ -122,7 +127,7 @@ def verify_proxies(paths: Sequence[str | os.PathLike]) -> dict[str, str]:
 
 def run_jobs(make: Callable, pairs: Pairs, workers: int, timeout: float) -> list[Proxy | str]:
     """Make all pairs, ``workers`` at a time; a proxy or why there is none for each, in order."""
-    sizes = [os.path.getsize(video) for video, _ in pairs]
+    sizes = [os.path.getsize(video) if os.path.exists(video) else 0 for video, _ in pairs]
     interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds
     with tqdm(
         desc='proxies', total=sum(sizes), unit='B', unit_scale=True, mininterval=interval
@@ -140,12 +145,12 @@ def _run_here(make: Callable, pairs: Pairs, show: Show) -> list[Proxy | str]:
     shares, results = [0.0] * len(pairs), []
     for number, pair in enumerate(pairs):
 
-        def tell(share: float, note: str, number: int = number) -> None:
+        def tell(share: float, number: int = number) -> None:
             shares[number] = share
             show(shares)
 
         results.append(_attempt(make, pair, tell))
-        tell(1.0, '')
+        tell(1.0)
     return results
 
 
@@ -177,6 +182,8 @@ def _result_of(future: Future, timeout: float) -> Proxy | str:
     except ProcessExpired as error:
         why = ', as when memory is short' if error.exitcode == -9 else ''
         return f'the process died (exit code {error.exitcode}{why}); the same command tries again'
+    except BrokenProcessPool as error:
+        return f'its process could not be started: {error}; the same command tries again'
 
 
 _shares: Any = []  # of the pairs that are done, in a worker's memory
@@ -191,7 +198,7 @@ def _work(make: Callable, number: int, pair: tuple[str, str]) -> Proxy | str:
     """What a worker does; it ends with its parent."""
     parent = multiprocessing.parent_process()
 
-    def tell(share: float, note: str) -> None:
+    def tell(share: float) -> None:
         _shares[number] = share
         if parent is not None and not parent.is_alive():
             os._exit(1)

@@ -1,9 +1,11 @@
 """One video's proxy: an MP4 of JPEG images, or of H.264 in which every frame is a keyframe."""
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +35,8 @@ from mmvidssl.version import __version__
 SECONDS_TO_WAIT = 5.0  # for another process that makes the same proxy
 # MP4 counts the time between two frames in 32 bits.
 FINEST_CLOCK, USUAL_CLOCK = 1_000_000, 30_000
-Progress = Callable[[float, str], None]
+Progress = Callable[[float], None]
+CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # of some disks
 
 
 class ProxySettings(NamedTuple):
@@ -104,7 +107,7 @@ def make_proxy(
         settings: What it is to be like.
         num_threads: Threads of the decoder; 0 takes as many as there are cores.
         overwrite: Whether to make it again if there is one already.
-        progress: Told the share that is done, and in words what of it.
+        progress: Told the share that is done.
 
     Raises:
         ValueError: impossible settings, or a finished proxy of another video or other settings.
@@ -179,6 +182,14 @@ def _only_this_process_makes(path: Path) -> Any:
         return FileLock(path.with_name(f'.{path.name}.lock')).acquire(timeout=SECONDS_TO_WAIT)
     except Timeout as error:
         raise VideoError(f'another process is making {path}: wait for it, or end it') from error
+    except OSError as error:
+        if error.errno not in CANNOT_LOCK:
+            raise
+        warnings.warn(
+            f'{path.parent} cannot lock files: see that one process alone makes {path}',
+            stacklevel=3,
+        )
+        return contextlib.nullcontext()
 
 
 def _is_made(path: Path, manifest: dict) -> bool:
@@ -222,7 +233,7 @@ def _write(
             for number, packet in enumerate(packets, start=1):
                 container.mux(packet)
                 if progress:
-                    progress(number / len(pts), f'{number} of {len(pts)} frames')
+                    progress(number / len(pts))
     except av.FFmpegError as error:  # of the reader come VideoErrors
         code = error.errno if error.errno in errno.errorcode else errno.EIO
         raise OSError(code, f'cannot write: {error.strerror}', str(path)) from error

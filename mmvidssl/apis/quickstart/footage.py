@@ -59,7 +59,7 @@ def prepare_footage(video: str | os.PathLike, folder: Path, seconds: float) -> P
             beginning if is_longer else video,
             proxy,
             SETTINGS,
-            progress=lambda share, note: bar.update(100 * share - bar.n),
+            progress=lambda share: bar.update(100 * share - bar.n),
         )
     beginning.unlink(missing_ok=True)
     (folder / ANN_FILE).write_text(f'{proxy.name}\n')

@@ -1,4 +1,4 @@
-"""What the quickstart leaves behind: pictures, numbers, and words about them."""
+"""The report of the quickstart: pictures, numbers, and words about them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How well features tell the parts of a video apart: a check that needs no labels but the clock.
+"""k-NN accuracy of telling the parts of a video apart: a check without labels but the clock.
 
 A video is cut into ``NUM_PARTS`` parts of one length. Random crops with changed colours from the
 first 40 % of each fill a bank; those held out come from its last 40 %. Measured is the share of

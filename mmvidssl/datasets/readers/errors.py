@@ -1,4 +1,4 @@
-"""What can be wrong with a video file. Every message names the file."""
+"""Errors of video files. Every message names the file."""
 
 import errno
 import os

@@ -16,6 +16,8 @@ from .errors import UndecodableVideoError
 from .pyav_reader import OpenVideo, PyAVReader
 from .video_index import VideoIndex, load_index, open_video
 
+MANIFEST_KEYS = {'source', 'settings', 'num_frames', 'bytes', 'sha256', 'versions'}
+
 
 def proxy_stem(path: str | os.PathLike) -> str:
     """File name of a video or a proxy, without what tells its kind."""
@@ -41,7 +43,7 @@ def read_manifest(path: str | os.PathLike) -> dict:
         manifest = json.loads(file.read_text(encoding='utf-8'))
     except ValueError as error:
         raise UndecodableVideoError(f'{file} is no manifest of a proxy: {error}') from error
-    if not isinstance(manifest, dict) or not {'source', 'settings', 'sha256'} <= manifest.keys():
+    if not isinstance(manifest, dict) or not manifest.keys() >= MANIFEST_KEYS:
         raise UndecodableVideoError(f'{file} is no manifest of a proxy')
     return manifest
 

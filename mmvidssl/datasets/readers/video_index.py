@@ -1,4 +1,4 @@
-"""Which frames a video has, when each is shown, and from where it can be decoded."""
+"""Index of a video: its frames, their times, and the keyframes to decode them from."""
 
 import hashlib
 import json

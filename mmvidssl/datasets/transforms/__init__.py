@@ -1,4 +1,4 @@
-"""What happens to a clip between the disk and the batch."""
+"""Transforms of clips, between the disk and the batch."""
 
 from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip

@@ -1,4 +1,4 @@
-"""What the clip transforms share.
+"""Base of the clip transforms, and checks of their options.
 
 In the pipeline a clip is ``results['clip']``, uint8 RGB ``(T, H, W, 3)``, C-contiguous, as the
 readers give it: OpenCV works on its frames and torch's antialiased uint8 resize on the whole, both

@@ -1,4 +1,4 @@
-"""From a path and frame numbers to pixels."""
+"""Decoding: pixels of a path and frame numbers."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform

@@ -1,4 +1,4 @@
-"""From a pipeline's results to what the data loader batches."""
+"""Packing: inputs and data sample, of the results of a pipeline."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which cells of a clip the model must predict.
+"""Masks of the cells of a clip that the model must predict.
 
 Every transform here **requires** the key ``rng`` and **adds** ``mask``, np.bool_ ``(t, h, w)`` on
 the *mask window*, True = masked. The window is a coarse grid laid over the clip: the model resizes

@@ -1,4 +1,4 @@
-"""Which of a module's tensors a file of weights covers, found out without loading them."""
+"""Coverage: a module's tensors against those of a file of weights, without loading them."""
 
 import copy
 import warnings

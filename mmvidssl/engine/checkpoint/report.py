@@ -1,4 +1,4 @@
-"""What a module loads from a file, in words."""
+"""The report of what a module loads from a file."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping

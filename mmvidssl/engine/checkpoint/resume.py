@@ -1,4 +1,4 @@
-"""What it takes to go on with a run: its checkpoint, schedules and unfinished gradients."""
+"""Resuming: the latest checkpoint, schedules, gradients of an unfinished accumulation."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,10 @@
-"""Are these the samples that a position was counted in?"""
+"""Fingerprint of the samples that a position in an epoch is counted in."""
 
 from torch.utils.data import DataLoader, Sampler
 
 MAX_SHOWN = 3
+# Proxies of earlier versions, and what they are called when made anew.
+OLD_PROXY_SUFFIX, PROXY_SUFFIX = '.frames', '.proxy.mp4'
 
 
 def data_fingerprint(dataloader: DataLoader, sampler: Sampler) -> dict:
@@ -35,6 +37,12 @@ def has_same_order(then: dict, now: dict) -> bool:
 
 def describe_differences(then: dict, now: dict) -> list[str]:
     """A phrase for each entry that both fingerprints have and that differs, but for the order."""
+    then = dict(then)
+    if isinstance(then.get('videos'), list):  # each a file's name and its number of frames
+        then['videos'] = [
+            [name.replace(OLD_PROXY_SUFFIX, PROXY_SUFFIX), *frames]
+            for name, *frames in then['videos']
+        ]
     ignored = {'order_kind'}
     if then.get('clips_per_seek', 1) > 1:
         ignored.add('num_samples_per_epoch')  # counted in groups of clips

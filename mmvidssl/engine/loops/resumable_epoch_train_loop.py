@@ -166,6 +166,12 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
                 'train_cfg.from_next_epoch=True; to start from the weights alone: load_from '
                 'without resume.'
             )
+        if epoch + 1 >= self._max_epochs:
+            raise ValueError(
+                f'epoch {epoch} (from 0), which cannot be resumed exactly, is the last one: there '
+                'is no next epoch to go on with. The checkpoint serves as it is, or with a larger '
+                'train_cfg.max_epochs (max_iters).'
+            )
         MMLogger.get_current_instance().warning(
             f'epoch {epoch} (from 0) is left at sample {num_samples}: the order of its data is '
             'that of another version. Training goes on with the next epoch.'

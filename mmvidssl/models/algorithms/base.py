@@ -1,4 +1,4 @@
-"""What all algorithms share: measuring, guarding, MMEngine's entry point, and checks of parts."""
+"""Base of the algorithms: health, guards, MMEngine's entry point, checks of parts."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the DoRA paper says and what its released code does, as options of our parts."""
+"""Presets of DoRA: options as in the paper, and as in its released code."""
 
 # Only what the source fixes. The axes of the paper's ablation (number of objects, Sinkhorn on or
 # off, masking, frames) stay free under either preset.

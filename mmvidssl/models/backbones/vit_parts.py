@@ -1,4 +1,4 @@
-"""What the backbones share: frozen stages, patches and their positions."""
+"""Parts of the ViT backbones: frozen stages, patches and their positions."""
 
 from collections.abc import Callable
 

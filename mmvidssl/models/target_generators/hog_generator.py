@@ -33,7 +33,8 @@ CHUNK_PIXELS = {'cpu': 2**19, 'other': 2**24}
 
 @MODELS.register_module()
 @removed_options(
-    interpolate_bins='every gradient votes for one bin, as with interpolate_bins=False'
+    dict(interpolate_bins=False),
+    interpolate_bins='every gradient votes for one bin, as with interpolate_bins=False',
 )
 class HOGGenerator(PatchTargetGenerator):
     """Histogram of oriented gradients of each patch of the target frames, in float32.

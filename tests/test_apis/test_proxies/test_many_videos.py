@@ -123,6 +123,20 @@ def test_plan(folder):
         plan_proxies([folder / 'x.proxy.mp4'], 'out')
 
 
+def test_proxies_are_not_made_where_videos_are_searched(folder):
+    """Given again, the command would find them beside their videos."""
+    with pytest.raises(ValueError, match='proxies lies in'):
+        plan_proxies([folder], folder / 'proxies')
+
+
+def test_a_link_to_nothing_fails_alone(video, tmp_path):
+    (tmp_path / 'folder').mkdir()
+    gone = tmp_path / 'folder/gone.mp4'
+    gone.symlink_to(tmp_path / 'nowhere.mp4')
+    made = make_proxies([video, gone.parent], tmp_path / 'out', SETTINGS, workers=1)
+    assert len(made.proxies) == 1 and list(made.failed) == [str(gone)]
+
+
 def test_impossible_number_of_workers(video, tmp_path):
     with pytest.raises(ValueError, match='workers .* got 0'):
         make_proxies([video], tmp_path, workers=0)

@@ -1,5 +1,6 @@
 """A proxy holds the right frames, at the video's own times, as the images that OpenCV makes."""
 
+import errno
 import json
 import os
 import shutil
@@ -58,7 +59,7 @@ def jpegs_of(video, numbers, short_side=720, quality=90):
 
 def test_frames_times_and_images(video, path):
     told = []
-    made = make_proxy(video, path, SETTINGS, progress=lambda *args: told.append(args))
+    made = make_proxy(video, path, SETTINGS, progress=told.append)
     assert made == (str(path), 20, path.stat().st_size, True)
     numbers = np.arange(0, 40, 2)
     times, frames, packets = decode(path)
@@ -67,7 +68,7 @@ def test_frames_times_and_images(video, path):
     assert [read_frame_number(frame) for frame in frames] == numbers.tolist()
     others = decode_with_opencv(path)
     np.testing.assert_allclose(np.array(others, float), frames, atol=2)
-    assert told[-1] == (1.0, '20 of 20 frames')
+    assert told[-1] == 1.0
     names = ['.v.proxy.mp4.lock', 'v.proxy.json', 'v.proxy.mp4']
     assert sorted(os.listdir(path.parent)) == names
 
@@ -211,6 +212,16 @@ def test_another_process_makes_it(video, path, monkeypatch):
     ):
         make_proxy(video, path, SETTINGS)
     assert make_proxy(video, path, SETTINGS).is_new
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks(video, path, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('fcntl.flock', flock)
+    with pytest.warns(UserWarning, match='cannot lock'):
+        assert make_proxy(video, path, SETTINGS).is_new
 
 
 def test_frames_too_large_for_jpeg(tmp_path, path):

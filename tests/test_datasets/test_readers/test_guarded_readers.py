@@ -24,6 +24,7 @@ from mmvidssl.datasets.readers import (
     VideoNotFoundError,
     build_readers,
 )
+from mmvidssl.datasets.readers.guarded.server import known_error
 from mmvidssl.registry import VIDEO_READERS
 from tests.utils_broken_video import READERS, MisbehavingReader
 from tests.utils_video import write_video
@@ -31,6 +32,7 @@ from tests.utils_video import write_video
 DECORD = dict(type='DecordReader')
 ODD = dict(type='MisbehavingReader')
 SOON = 1.0  # seconds
+SLEEP = MisbehavingReader.SLEEP
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +136,19 @@ def test_what_only_a_decoder_raises_is_the_files_fault(readers, what, message):
     with pytest.raises(VideoError, match=message) as caught:
         ask(readers, getattr(MisbehavingReader, what), path='film')
     assert type(caught.value) is VideoError and 'film' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'error, kind',
+    [
+        (UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'bad title'), VideoError),
+        (OverflowError('size'), VideoError),
+        (ValueError('mistake', lambda: 0), ValueError),  # cannot be pickled as it is
+    ],
+)
+def test_a_files_fault_and_a_mistake(error, kind):
+    known = pickle.loads(pickle.dumps(known_error(error, 'film')))
+    assert type(known) is kind and str(error) in str(known)
 
 
 def test_a_stall_ends_at_the_deadline_and_the_next_request_is_served():
@@ -290,6 +305,31 @@ def test_threads_share_it(readers):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_threads_that_share_a_decoder_that_fails():
+    """Each meets an error of a video, or its frames: never a half closed pipe."""
+    readers, met = GuardedReaders(timeout=0.3), []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def use(what):
+        try:
+            ask(readers, what)
+        except Exception as error:
+            met.append(error)
+
+    try:
+        for _ in range(5):
+            threads = [threading.Thread(target=use, args=(what,)) for what in (SLEEP, 1, 2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        readers.close()
+    assert met and all(isinstance(error, VideoError) for error in met)
 
 
 PARENT = """

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop
 
+from mmvidssl.engine.loops.data_fingerprint import describe_differences
 from tests.utils_run import ITERS_PER_EPOCH, NUM_EPOCHS, tiny_cfg, train
 
 NUM_ITERS = ITERS_PER_EPOCH * NUM_EPOCHS
@@ -188,6 +189,21 @@ def test_an_order_of_an_earlier_version_is_left(
     assert watch.clips == stopped[1].clips[8:]
     assert watch.groups == stopped[1].groups[4:]  # schedules are those of the iteration
     assert any('epoch 0 (from 0) is left' in message for message in messages)
+
+
+def test_no_epoch_is_left_to_go_on_with(video, tmp_path, stopped):
+    old = of_earlier_version(stopped[0], tmp_path / 'old.pth')
+    cfg = tiny_cfg(video, tmp_path / 'resumed', resume=True, load_from=old)
+    cfg.train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=1, from_next_epoch=True)
+    with pytest.raises(ValueError, match='max_epochs'):
+        train(cfg, Watch())
+
+
+def test_proxies_made_anew_are_those_of_earlier_versions():
+    then, now = dict(videos=[['venice.frames', 9]]), dict(videos=[['venice.proxy.mp4', 9]])
+    assert not describe_differences(then, now)
+    (difference,) = describe_differences(then, dict(videos=[['rome.proxy.mp4', 9]]))
+    assert 'venice' in difference
 
 
 @pytest.mark.parametrize('clips_per_seek', [1, 2])

@@ -168,24 +168,25 @@ class Decoder:
             DecoderDiedError: it died.
             Exception: what was raised there; see :func:`known_error`.
         """
-        try:
-            with self.lock:
+        with self.lock:  # to the end: another thread must not find it half closed
+            try:
                 answer = self._exchange(request, time.monotonic() + timeout)
-        except TimeoutError as error:
-            self.end()
-            raise DecodeTimeoutError(
-                f'{request.path} gave no answer to {request.what} within timeout={timeout:g} s, so '
-                'its decoder was killed. Either the file or its disk stalls, or the machine is too '
-                'busy: then raise timeout (of DecodeClip, SampleClip or LongVideoDataset).'
-            ) from error
-        except (EOFError, ConnectionError) as error:
-            raise DecoderDiedError(
-                f'the process that decoded {request.path} {self.end() or "is gone"}, at '
-                f'{request.what}'
-            ) from error
-        except BaseException:  # a keyboard interrupt, say: its answer would be taken for the next
-            self.end()
-            raise
+            except TimeoutError as error:
+                self.end()
+                raise DecodeTimeoutError(
+                    f'{request.path} gave no answer to {request.what} within timeout={timeout:g} '
+                    's, so its decoder was killed. Either the file or its disk stalls, or the '
+                    'machine is too busy: then raise timeout (of DecodeClip, SampleClip or '
+                    'LongVideoDataset).'
+                ) from error
+            except (EOFError, ConnectionError) as error:
+                raise DecoderDiedError(
+                    f'the process that decoded {request.path} {self.end() or "is gone"}, at '
+                    f'{request.what}'
+                ) from error
+            except BaseException:  # a keyboard interrupt, say: the next would take its answer
+                self.end()
+                raise
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -193,7 +194,7 @@ class Decoder:
     def _exchange(self, request: Request, deadline: float) -> Any:
         if self.connection.closed:  # by another thread, whose request failed
             raise EOFError
-        self.connection.send(request)
+        self.connection.send(request)  # small: it and an answer but for arrays go in one piece
         self._wait_for_bytes(deadline)
         answer = self.connection.recv()
         if isinstance(answer, ArrayAhead):

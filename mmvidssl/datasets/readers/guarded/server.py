@@ -1,4 +1,4 @@
-"""What a process does that decodes for another."""
+"""The process that decodes for another one."""
 
 import ctypes
 import gc
@@ -20,6 +20,22 @@ from ..errors import VideoError, class_of_system_error
 from ..reader_cache import FileStamp, ReaderCache, stamp_of
 
 PR_SET_PDEATHSIG = 1
+# What a reader raises for a wrong argument, or out of a mistake in its code: never a file's fault.
+MISTAKES = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    KeyError,
+    ModuleNotFoundError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    ZeroDivisionError,
+)
 
 
 class Request(NamedTuple):
@@ -73,22 +89,24 @@ def _answer(readers: ReaderCache, request: Request) -> Any:
             return video.get_frames(**request.kwargs)
         return getattr(video, request.what)
     except Exception as error:
-        return ExceptionWithTraceback(known_error(error, request.path), error.__traceback__)
+        known = known_error(error, request.path)
+        known.__cause__ = error.__cause__  # for the traceback, which travels as text
+        return ExceptionWithTraceback(known, error.__traceback__)
 
 
 def known_error(error: Exception, path: str) -> Exception:
-    """The error, of a class that every process knows.
+    """The error, of a class that every process knows, with its text alone.
 
-    Those of :mod:`errors` stay what they are, and Python's own too: a wrong argument, or a mistake
-    in a reader's code. Others (a decoding library's, an ``OSError``, a ``MemoryError`` over a size
-    that a damaged file claims) become a :class:`VideoError` that names the file.
+    Those of :mod:`errors` and :data:`MISTAKES` stay what they are. All others (a decoding
+    library's, an ``OSError``, a ``MemoryError`` over a size that a damaged file claims) become a
+    :class:`VideoError` that names the file.
     """
     if isinstance(error, VideoError):
         known = next(base for base in type(error).__mro__ if base.__module__ == errors.__name__)
         return known(str(error))
-    is_files_fault = isinstance(error, (OSError, MemoryError))
-    if type(error).__module__ == 'builtins' and not is_files_fault:
-        return error
+    if type(error) in MISTAKES:
+        is_text = len(error.args) == 1 and isinstance(error.args[0], str)
+        return type(error)(error.args[0] if is_text else str(error))
     message = f'cannot read {path}: {type(error).__name__}: {error}'
     return class_of_system_error(error)(message)
 
