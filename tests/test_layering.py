@@ -33,10 +33,6 @@ BROKEN = {
         'models/backbones/a.py': 'from mmdet.models import FPN',
         'apis/a.py': 'import projects.example_project',
     },
-    'evaluation': {
-        'evaluation/functional/a.py': 'from ..metrics import a',
-        'evaluation/metrics.py': '',
-    },
     'data-checks': {'models/heads/a.py': 'import mmvidssl.data_checks'},
     'light': {'registry.py': 'import torch'},
     'adapters': {'models/heads/a.py': 'import mmpretrain.models'},
