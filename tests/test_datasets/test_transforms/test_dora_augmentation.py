@@ -71,7 +71,7 @@ def test_views_are_distributed_as_the_official_ones(figures, view):
 def test_the_comparison_can_tell(figures):
     """Local views differ from global ones, by far."""
     views = (figures['theirs'][view].T for view in ('global', 'local'))
-    assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(*views)) < 1e-6
+    assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(*views, strict=True)) < 1e-6
 
 
 def test_values_of_the_released_code():
