@@ -18,15 +18,7 @@ model = dict(
 
 # Unlike the small model, each video is seen once an epoch.
 train_dataloader = dict(
-    batch_size=8,
-    collate_fn=dict(_delete_=True, type='pseudo_collate'),
-    dataset=dict(
-        _delete_=True,
-        type='VideoDataset',
-        ann_file=_base_.ann_file_train,
-        data_prefix=dict(video=_base_.data_root),
-        pipeline=_base_.train_pipeline,
-    ),
+    batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *_base_.augment])
 )
 # mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
 val_dataloader = dict(batch_size=1)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
@@ -22,7 +24,9 @@ class RepeatAugment(BaseTransform):
     ``batch_size * num_repeats`` samples, those of one video side by side. MMEngine scales learning
     rates by ``batch_size`` alone: divide ``auto_scale_lr.base_batch_size`` by ``num_repeats``.
 
-    **Required Keys:** rng, and what the transforms require
+    In another library's pipeline, where there is no ``rng``, one is seeded by torch's generator.
+
+    **Required Keys:** what the transforms require
 
     Args:
         transforms: What is done for each repeat, up to :class:`PackClipInputs`.
@@ -38,7 +42,8 @@ class RepeatAugment(BaseTransform):
     def transform(self, results: dict) -> list[dict]:  # type: ignore[override]
         """The samples."""
         samples: list[dict] = []
-        for rng in results['rng'].spawn(self.num_repeats):
+        rng = results.get('rng') or np.random.default_rng(int(torch.randint(2**62, ())))
+        for rng in rng.spawn(self.num_repeats):
             sample = dict(results, rng=rng)
             if samples:
                 sample = without_counts(sample)
