@@ -1,4 +1,4 @@
-"""MaskFeat's fine-tuning and testing against PySlowFast's configs/masked_ssl and slowfast/datasets."""
+"""MaskFeat's fine-tuning and testing against PySlowFast's configs and data."""
 
 from types import SimpleNamespace
 
@@ -89,7 +89,6 @@ def augmentation(cfg):
         assert cfg.train_dataloader.collate_fn.type == 'mmvidssl.flat_collate'
         return [*steps, *last.transforms], last.num_repeats
     return [*steps, last], 1
-
 
 
 def common_values(cfg, steps):
@@ -200,7 +199,10 @@ def test_frames_of_tests(name, seconds, fps):
     """Of 10 clips (5 from scratch) and of the one of validation, whatever the video's rate."""
     cfg, num_frames = Config.fromfile(KINETICS[name]), round(seconds * fps)
     video = dict(total_frames=num_frames, avg_fps=fps, start_index=0)
-    for loader, number in ((cfg.test_dataloader, 10 - 5 * (name == SCRATCH)), (cfg.val_dataloader, 1)):
+    for loader, number in (
+        (cfg.test_dataloader, 10 - 5 * (name == SCRATCH)),
+        (cfg.val_dataloader, 1),
+    ):
         found = sampler_of(loader).transform(dict(video))['frame_inds'].reshape(number, 16)
         expected = [released_frames(num_frames, fps, clip, number) for clip in range(number)]
         np.testing.assert_array_equal(found, expected)
@@ -331,7 +333,6 @@ def test_the_last_norm(fresh, pretrained, tmp_path):
     again = MODELS.build(cfg)
     again.init_weights()
     assert torch.equal(again.norm3.bias, model.norm3.bias)
-
 
 
 def test_from_scratch_trains(monkeypatch, tmp_path):

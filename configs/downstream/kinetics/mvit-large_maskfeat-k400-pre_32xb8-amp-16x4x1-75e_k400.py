@@ -17,9 +17,7 @@ model = dict(
 )
 
 # Unlike the small model, each video is seen once an epoch.
-train_dataloader = dict(
-    batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *_base_.augment])
-)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *_base_.augment]))
 # mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
 val_dataloader = dict(batch_size=1)
 

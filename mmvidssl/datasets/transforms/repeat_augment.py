@@ -43,8 +43,8 @@ class RepeatAugment(BaseTransform):
         """The samples."""
         samples: list[dict] = []
         rng = results.get('rng') or np.random.default_rng(int(torch.randint(2**62, ())))
-        for rng in rng.spawn(self.num_repeats):
-            sample = dict(results, rng=rng)
+        for own in rng.spawn(self.num_repeats):
+            sample = dict(results, rng=own)
             if samples:
                 sample = without_counts(sample)
             for transform in self.transforms:

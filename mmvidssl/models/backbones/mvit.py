@@ -204,9 +204,7 @@ class PooledMViT(MViT):
     # For mmvidssl.apis.FeatureExtractor: which of the two its mean is.
     norms_mean = True
 
-    def __init__(
-        self, arch: str | dict = 'small', fresh_norm: bool = False, **kwargs
-    ) -> None:
+    def __init__(self, arch: str | dict = 'small', fresh_norm: bool = False, **kwargs) -> None:
         super().__init__(arch, output_cls_token=False, **kwargs)
         self.has_fresh_norm = fresh_norm
         if fresh_norm:
