@@ -194,7 +194,7 @@ def sampler_of(loader):
 
 @RATES
 @pytest.mark.parametrize('seconds', [3, 10])
-@pytest.mark.parametrize('name', [SMALL, LARGE, SCRATCH])
+@pytest.mark.parametrize('name', [SMALL, SCRATCH])
 def test_frames_of_tests(name, seconds, fps):
     """Of 10 clips (5 from scratch) and of the one of validation, whatever the video's rate."""
     cfg, num_frames = Config.fromfile(KINETICS[name]), round(seconds * fps)
@@ -206,6 +206,15 @@ def test_frames_of_tests(name, seconds, fps):
         found = sampler_of(loader).transform(dict(video))['frame_inds'].reshape(number, 16)
         expected = [released_frames(num_frames, fps, clip, number) for clip in range(number)]
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize('name', [name for name in KINETICS if name.startswith('mvit')])
+def test_all_mvits_sample_at_30_a_second(name):
+    cfg = Config.fromfile(KINETICS[name])
+    for part in ('train', 'val', 'test'):
+        pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
+        (step,) = (step for step in pipeline if step.type == 'SampleFrames')
+        assert (step.target_fps, step.out_of_bound_opt) == (30, 'repeat_last')
 
 
 @RATES

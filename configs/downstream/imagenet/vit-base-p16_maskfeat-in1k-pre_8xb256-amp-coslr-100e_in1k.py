@@ -7,6 +7,7 @@
 #           configs/downstream/imagenet/vit-base-p16_maskfeat-in1k-pre_8xb256-amp-coslr-100e_in1k.py 8 \
 #           --cfg-options model.backbone.init_cfg.checkpoint=CHECKPOINT
 #
+# Recipe:   PySlowFast's masked_ssl/in1k_VIT_B_MaskFeat_FT.
 # Inherited: ImageNet-1k; crops, RandAugment (magnitude 9) and random erasing; mixup and cutmix.
 _base_ = 'mmpretrain::maskfeat/benchmarks/vit-base-p16_8xb256-coslr-100e_in1k.py'
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
