@@ -113,7 +113,9 @@ def test_values_of_clips(name):
     steps = {step.type: step for step in listed if 'keep_ratio' not in step}
     tests = {step.type: step for step in cfg.test_dataloader.dataset.pipeline}
     augment, head, frames = (steps['mmvidssl.ClipRandAugment'], cfg.model.cls_head, 'SampleFrames')
-    mixup, cutmix = cfg.model.data_preprocessor.blending.augments
+    blending = cfg.model.data_preprocessor.blending
+    assert blending.type == 'RandomBatchAugment' and 'probs' not in blending  # SWITCH_PROB: 0.5
+    mixup, cutmix = blending.augments
     assert (mixup.type, cutmix.type) == ('MixupBlending', 'CutmixBlending')
     assert steps['RandomResizedCrop'].get('aspect_ratio_range', (3 / 4, 4 / 3)) == (3 / 4, 4 / 3)
     for step in (steps[frames], tests[frames]):
