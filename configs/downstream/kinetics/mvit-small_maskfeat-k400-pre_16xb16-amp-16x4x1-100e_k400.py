@@ -57,8 +57,7 @@ model = dict(
     ),
 )
 
-# As in the released code, a clip spans 64 frames at 30 a second, whatever the video's rate.
-# target_fps=None counts the video's own frames.
+# What each show of a video has of its own.
 augment = [
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
@@ -77,6 +76,8 @@ augment = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
+# As in the released code, a clip spans 64 frames at 30 a second, whatever the video's rate.
+# target_fps=None counts the video's own frames.
 sampling = dict(
     type='SampleFrames',
     clip_len=16,
