@@ -36,6 +36,8 @@ AS_MVIT: dict = dict(
     renamed={'norm2.': 'norm3.'},
     interpolated=dict.fromkeys(('rel_pos_t', 'rel_pos_h', 'rel_pos_w'), linear),
 )
+# The same where the last norm is new.
+WITH_FRESH_NORM = dict(AS_MVIT, renamed={}, new=['norm3.'], left_over=['mask_token', 'norm2.'])
 
 
 def write_videos(videos: Path, ann_file: Path, number: int) -> None:
@@ -47,14 +49,16 @@ def write_videos(videos: Path, ann_file: Path, number: int) -> None:
     ann_file.write_text('\n'.join(f'{name} {index % 2}' for index, name in enumerate(names)))
 
 
-def check_common(cfg: Config, allow_new: Sequence[str] = ()) -> None:
-    """What all configs state for themselves."""
+def check_common(cfg: Config, allow_new: Sequence[str] | None = ()) -> None:
+    """What all configs state for themselves; ``allow_new`` is None for one from scratch."""
     assert 'mmvidssl' in cfg.custom_imports.imports
     assert cfg.default_hooks.checkpoint.type == 'mmvidssl.PlainCheckpointHook'
-    report, data = cfg.custom_hooks
-    assert report.type == 'mmvidssl.PretrainedReportHook'
-    assert list(report.get('allow_new', ())) == list(allow_new)
+    *reports, data = cfg.custom_hooks
     assert data == dict(type='mmvidssl.DataCheckHook')
+    for report in reports:
+        assert report.type == 'mmvidssl.PretrainedReportHook'
+        assert list(report.get('allow_new', ())) == list(allow_new)
+    assert len(reports) == (allow_new is not None)
     *warmup, cosine = cfg.param_scheduler
     assert cosine.begin == (warmup[0].end if warmup else 0)
     assert cosine.begin + cosine.T_max == cosine.end == cfg.train_cfg.max_epochs
@@ -165,7 +169,8 @@ def check_trained(
         assert {'acc/top1', 'acc/top5'} <= metrics.keys()
         assert all(0 <= value <= 1 for value in metrics.values())
     if is_mvit:
-        utils.assert_backbone_loaded(start, checkpoint, **AS_MVIT)
+        fresh = runner.cfg.model.backbone.get('fresh_norm')
+        utils.assert_backbone_loaded(start, checkpoint, **(WITH_FRESH_NORM if fresh else AS_MVIT))
     else:
         prefix = utils.STUDENT if published else utils.TEACHER
         utils.assert_backbone_loaded(start, checkpoint, prefix)

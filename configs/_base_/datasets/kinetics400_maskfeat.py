@@ -2,10 +2,9 @@
 # Kinetics-400, one clip of 16 x 4 frames a video and epoch; a crop of 224 px and a flip, no colour
 # changes; cubes of an 8 x 7 x 7 window masked, 157 of 392 cells. No label is used.
 #
-# As in the official code: shorter side of 256 px before the crop, bilinear resizing, the mask's
-# block sizes (a fifth of 7 x 7 to all of it). Not as there: resizing is antialiased, and frames are
-# counted at the video's own rate; `interval_unit='seconds', frame_interval=4 / 30` counts at 30 a
-# second, as PySlowFast does.
+# As in the official code: frames at 30 a second, whatever the video's rate; shorter side of 256 px
+# before the crop, bilinear resizing, the mask's block sizes (a fifth of 7 x 7 to all of it). Not as
+# there: resizing is antialiased.
 #
 # Files lie and are listed as mmaction2 has them. PySlowFast's train.csv works too: give its path as
 # ann_file.
@@ -18,6 +17,7 @@ train_pipeline = [
         clip_len=16,
         frame_interval=4,
         interval_unit='frames',
+        target_fps=30,  # PySlowFast's DATA.TARGET_FPS; None counts the video's own frames
         position='random',
         short_side=256,
     ),

@@ -1,11 +1,13 @@
 # ImageNet-1k from a ViT-L/16 that MaskFeat pretrained there; 50 epochs.
 #
-# Paper:    85.7 top-1 after 1600 epochs of pretraining.
+# Paper:    85.7 top-1 after 1600 epochs of pretraining (PySlowFast's table).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \
 #           configs/downstream/imagenet/vit-large-p16_maskfeat-in1k-pre_8xb128-amp-coslr-50e_in1k.py 8 \
 #           --cfg-options model.backbone.init_cfg.checkpoint=CHECKPOINT
+#
+# Recipe:   PySlowFast's masked_ssl/in1k_VIT_L_MaskFeat_FT.
 _base_ = './vit-base-p16_maskfeat-in1k-pre_8xb256-amp-coslr-100e_in1k.py'
 
 pretrained = 'work_dirs/maskfeat_vit-large-p16_8xb256-amp-coslr-1600e_in1k/epoch_1600.pth'

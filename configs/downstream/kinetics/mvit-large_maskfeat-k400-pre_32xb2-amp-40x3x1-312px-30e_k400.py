@@ -16,9 +16,16 @@ model = dict(
     test_cfg=dict(max_testing_views=1),
 )
 
+sampling = dict(
+    type='SampleFrames',
+    clip_len=40,
+    frame_interval=3,
+    target_fps=30,
+    out_of_bound_opt='repeat_last',
+)
 train_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=1),
+    dict(**sampling, num_clips=1),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 356)),
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
@@ -37,7 +44,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=1, test_mode=True),
+    dict(**sampling, num_clips=1, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 312)),
     dict(type='CenterCrop', crop_size=312),
@@ -46,7 +53,7 @@ val_pipeline = [
 ]
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=40, frame_interval=3, num_clips=4, test_mode=True),
+    dict(**sampling, num_clips=4, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 312)),
     dict(type='ThreeCrop', crop_size=312),

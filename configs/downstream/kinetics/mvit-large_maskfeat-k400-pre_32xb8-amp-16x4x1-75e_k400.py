@@ -1,11 +1,14 @@
 # Kinetics-400 from an MViTv2-L that MaskFeat pretrained there; 75 epochs.
 #
-# Paper:    84.3 top-1 (10 clips x 1 crop) after 800 epochs of pretraining, 1.2 less after 300.
+# Paper:    84.3 top-1 (10 clips x 1 crop) after 800 epochs of pretraining, 1.2 less after 300
+#           (PySlowFast's table; the paper).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \
 #           configs/downstream/kinetics/mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400.py \
 #           WORK_DIR --cfg-options model.backbone.init_cfg.checkpoint=CHECKPOINT
+#
+# Recipe:   PySlowFast's masked_ssl/k400_MVITv2_L_16x4_FT.
 _base_ = './mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400.py'
 
 pretrained = 'work_dirs/maskfeat_mvit-large_8xb32-amp-coslr-800e_k400/epoch_800.pth'
@@ -17,17 +20,7 @@ model = dict(
 )
 
 # Unlike the small model, each video is seen once an epoch.
-train_dataloader = dict(
-    batch_size=8,
-    collate_fn=dict(_delete_=True, type='pseudo_collate'),
-    dataset=dict(
-        _delete_=True,
-        type='VideoDataset',
-        ann_file=_base_.ann_file_train,
-        data_prefix=dict(video=_base_.data_root),
-        pipeline=_base_.train_pipeline,
-    ),
-)
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *_base_.augment]))
 # mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
 val_dataloader = dict(batch_size=1)
 

@@ -69,10 +69,8 @@ class SampleClip(BaseTransform):
     every frame from which it fits into the video, each as likely. In a video too short for it, the
     clip is the whole video and then its last frame again and again, as in PySlowFast.
 
-    Differs from the reference: PySlowFast spreads ``clip_len`` frames evenly over ``clip_len *
-    frame_interval`` frames at 30 a second, 4.2 apart for 16 x 4, from a start between two frames;
-    mmaction2 leaves ``frame_interval - 1`` frames of room after the clip, and repeats a short video
-    from its start.
+    Differs from the reference: PySlowFast draws starts between two frames; mmaction2 leaves
+    ``frame_interval - 1`` frames of room after the clip, and repeats a short video from its start.
 
     **Required Keys:** video_path, reader; rng for ``position='random'``
 
@@ -86,6 +84,10 @@ class SampleClip(BaseTransform):
         short_side: Shrink frames whose shorter side is longer than this many pixels by area
             averaging; ``None`` keeps them as they are.
         timeout: As in :class:`DecodeClip`.
+        target_fps: Spread the clip evenly over ``clip_len * frame_interval`` frames at this rate,
+            whatever the video's: 4.2 apart for 16 x 4, and 8.5 in a video of twice the rate. So do
+            PySlowFast (``DATA.TARGET_FPS``, 30) and mmaction2's ``SampleFrames(target_fps=...)``.
+            Default: intervals as they are.
     """
 
     def __init__(
@@ -96,10 +98,17 @@ class SampleClip(BaseTransform):
         position: str = 'random',
         short_side: int | None = None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        target_fps: float | None = None,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if position not in POSITIONS:
             raise ValueError(f'position must be one of {POSITIONS}, got {position!r}')
+        if target_fps is not None and (target_fps <= 0 or interval_unit != 'frames'):
+            raise ValueError(
+                "target_fps must be positive, and its frame_interval in 'frames', got "
+                f'target_fps={target_fps} and interval_unit={interval_unit!r}'
+            )
+        self.target_fps = target_fps
         self.timing = (clip_len, frame_interval, interval_unit)
         self.position = position
         self.short_side = _check_short_side(short_side)
@@ -114,19 +123,27 @@ class SampleClip(BaseTransform):
         return results
 
     def _choose_frames(self, reader: VideoReader, rng: np.random.Generator | None) -> np.ndarray:
+        if self.target_fps is not None:
+            clip_len, frame_interval, _ = self.timing
+            span = max(1.0, clip_len * frame_interval * reader.fps / self.target_fps)
+            start = self._choose_start(int(reader.num_frames - span) + 1, rng)
+            frame_inds = start + np.linspace(0, span - 1, clip_len).astype(np.int64)
+            return np.minimum(frame_inds, reader.num_frames - 1)
         if self.timing[-1] == 'seconds':
             timestamps = reader.timestamps
         else:
             timestamps = np.arange(reader.num_frames)  # only counted
-        num_starts = max(1, count_clip_starts(timestamps, *self.timing))
-        if self.position == 'center':
-            start = (num_starts - 1) // 2
-        elif rng is not None:
-            start = int(rng.integers(num_starts))
-        else:
-            raise KeyError("SampleClip(position='random') needs results['rng']")
+        start = self._choose_start(count_clip_starts(timestamps, *self.timing), rng)
         frame_inds = clip_frame_inds(timestamps, start, *self.timing)
         return np.minimum(frame_inds, len(timestamps) - 1)
+
+    def _choose_start(self, num_starts: int, rng: np.random.Generator | None) -> int:
+        num_starts = max(1, num_starts)
+        if self.position == 'center':
+            return (num_starts - 1) // 2
+        if rng is None:
+            raise KeyError("SampleClip(position='random') needs results['rng']")
+        return int(rng.integers(num_starts))
 
 
 @TRANSFORMS.register_module()

@@ -96,7 +96,7 @@ class RepeatAugment(BaseTransform):
     ``batch_size * num_repeats`` samples, those of one video side by side. MMEngine scales learning
     rates by ``batch_size`` alone: divide ``auto_scale_lr.base_batch_size`` by ``num_repeats``.
 
-    **Required Keys:** rng, and what the transforms require
+    **Required Keys:** what the transforms require
 
     Args:
         transforms: What is done for each repeat, up to :class:`PackClipInputs`.
@@ -112,7 +112,7 @@ class RepeatAugment(BaseTransform):
     def transform(self, results: dict) -> list[dict]:  # type: ignore[override]
         """The samples."""
         samples = []
-        for rng in results['rng'].spawn(self.num_repeats):
+        for rng in generator_of(results).spawn(self.num_repeats):
             sample = dict(results, rng=rng)
             for transform in self.transforms:
                 sample = transform(sample)

@@ -27,14 +27,14 @@ class MViT(FrozenStages, _MViT):
 
     - interpolates relative positions of another length, linearly;
     - takes the last norm of the pretrained model, ``norm2`` for the models of the paper, for the
-      last norm here, ``norm3``;
+      last norm here, ``norm3`` (but see :class:`PooledMViT`);
     - drops the mask token.
 
     So ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` leaves nothing
     unloaded.
 
     Differs from the reference: PySlowFast starts the norm before the classifier afresh when it
-    fine-tunes.
+    fine-tunes, as ``PooledMViT(fresh_norm=True)`` does.
 
     Args:
         arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, or a dict with ``embed_dims``,
@@ -60,6 +60,7 @@ class MViT(FrozenStages, _MViT):
 
     # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
     interpolated_on_load = ('rel_pos_t', 'rel_pos_h', 'rel_pos_w')
+    has_fresh_norm = False
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class MViT(FrozenStages, _MViT):
         saved = [int(match[1]) for match in map(pattern.fullmatch, state_dict) if match]
         last = self.num_scales - 1
         norm = getattr(self, f'norm{last}', None)
-        if norm is None or not saved or last in saved:
+        if norm is None or not saved or last in saved or self.has_fresh_norm:
             return
         old, new = (f'{prefix}norm{scale}.' for scale in (max(saved), last))
         if state_dict[f'{old}weight'].shape == norm.weight.shape:
@@ -190,8 +191,12 @@ class PooledMViT(MViT):
     For mmaction2's ``MViTHead(with_cls_token=False)``, whose own mean then is over one place. The
     rest, names of weights and loading among it, is :class:`MViT`.
 
-    Differs from the reference: the last norm continues with that of the pretrained model, as in
-    :class:`MViT`.
+    Args:
+        arch: As for :class:`MViT`.
+        fresh_norm: Start the last norm afresh where the file is of pretraining, as PySlowFast does
+            (one and 0.02); ``PretrainedReportHook`` must then be told, ``allow_new=['norm3.*']``.
+            Default: go on with that of pretraining. That of a fine-tuned model is loaded anyway.
+        **kwargs: As for :class:`MViT`.
 
     Source: PySlowFast's ``MVIT.USE_MEAN_POOLING``, with which MaskFeat is fine-tuned.
     """
@@ -199,8 +204,15 @@ class PooledMViT(MViT):
     # For mmvidssl.apis.FeatureExtractor: which of the two its mean is.
     norms_mean = True
 
-    def __init__(self, arch: str | dict = 'small', **kwargs) -> None:
+    def __init__(self, arch: str | dict = 'small', fresh_norm: bool = False, **kwargs) -> None:
         super().__init__(arch, output_cls_token=False, **kwargs)
+        self.has_fresh_norm = fresh_norm
+        if fresh_norm:
+            nn.init.constant_(self._last_norm.bias, 0.02)
+
+    @property
+    def _last_norm(self) -> nn.LayerNorm:
+        return getattr(self, f'norm{self.num_scales - 1}')
 
     def forward(self, clip: Tensor) -> tuple[Tensor]:
         """``(B, C, T, H, W)``, normalised, to one ``(B, D, 1, 1, 1)``."""
@@ -209,7 +221,7 @@ class PooledMViT(MViT):
         for block in self.blocks:
             tokens, grid = block(tokens, grid)
         pooled = tokens[:, int(self.with_cls_token) :].mean(dim=1)
-        pooled = getattr(self, f'norm{self.num_scales - 1}')(pooled)
+        pooled = self._last_norm(pooled)
         return (pooled[..., None, None, None],)
 
 
