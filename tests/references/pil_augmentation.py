@@ -1,13 +1,14 @@
-"""DoRA's augmentation composed of torchvision's transforms on PIL images, a frame at a time.
+"""DoRA's augmentation composed of torchvision's transforms, a frame at a time.
 
-As the official code does it: see configs/_base_/datasets/walking_tours_dora.py for the settings.
+Written from the values of the released code: clips are cropped as float tensors (bilinear, not
+antialiased), colours, blur and local crops are PIL's; blur with probability 0.1 on the global and
+0.5 on local views; local views are not flipped.
 """
 
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
 from torchvision import transforms as T
-from torchvision.transforms import functional as TF
 
 BICUBIC = T.InterpolationMode.BICUBIC
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,11 +41,11 @@ class PerFrame:
             T.RandomGrayscale(p=0.2),
         ]
         finish = [T.ToTensor(), T.Normalize(MEAN, STD)] if normalize else [T.PILToTensor()]
-        self.global_frame = T.Compose([*colors, PILBlur(1.0), *finish])
+        self.global_frame = T.Compose([T.ToPILImage(), *colors, PILBlur(0.1), *finish])
         self.local_frame = T.Compose(
             [
+                T.ToPILImage(),
                 T.RandomResizedCrop(112, scale=(0.05, 0.4), interpolation=BICUBIC),
-                T.RandomHorizontalFlip(0.5),
                 *colors,
                 PILBlur(0.5),
                 *finish,
@@ -54,17 +55,19 @@ class PerFrame:
     def __call__(self, clip: np.ndarray, seed: int) -> list[torch.Tensor]:
         """Views ``(3, T, h, w)``, the global one first."""
         torch.manual_seed(seed)
-        frames = self._crop([Image.fromarray(frame) for frame in clip], 300, (0.2, 1.0))
+        frames = torch.from_numpy(clip).permute(0, 3, 1, 2).float() / 255
+        frames = self._crop(frames, 300, (0.2, 1.0))
         chosen = self._crop(frames, 224, (0.4, 1.0))
         if torch.rand(()) < 0.5:
-            chosen = [TF.hflip(frame) for frame in chosen]
+            chosen = chosen.flip(-1)
         views = [torch.stack([self.global_frame(frame) for frame in chosen], dim=1)]
         for _ in range(NUM_LOCAL_VIEWS):
             views.append(torch.stack([self.local_frame(frame) for frame in frames], dim=1))
         return views
 
     @staticmethod
-    def _crop(frames: list, size: int, scale: tuple[float, float]) -> list:
-        """The same random part of all frames."""
-        box = T.RandomResizedCrop.get_params(frames[0], scale, (3 / 4, 4 / 3))
-        return [TF.resized_crop(frame, *box, (size, size), BICUBIC) for frame in frames]
+    def _crop(frames: torch.Tensor, size: int, scale: tuple[float, float]) -> torch.Tensor:
+        """The same random part of all frames, bilinear without antialiasing."""
+        top, left, height, width = T.RandomResizedCrop.get_params(frames, scale, (3 / 4, 4 / 3))
+        part = frames[..., top : top + height, left : left + width]
+        return torch.nn.functional.interpolate(part, (size, size), mode='bilinear')

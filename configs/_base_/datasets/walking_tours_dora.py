@@ -1,14 +1,16 @@
 # DoRA's pre-training data (Venkataramanan et al., ICLR 2024): Walking Tours, clips of 8 frames 1 s
 # apart; one global view of 224 px, six local views of 112 px.
 #
-# As in the official code: a crop of 300 px shared by all views; the global crop and flip are the
-# same in all frames of a clip, while local crops and all colour changes are drawn per frame; no
-# solarisation, no second global view.
-# From DINO, because the paper's appendix was not at hand: the strength of the colour changes and
-# the probabilities of blur (1.0 on the global view, 0.5 on the local ones).
+# Everything below follows the released code (class DataAugmentationDINO of its main.py), each value
+# with its place there. The paper's appendix was not at hand: where it says otherwise is not known.
+#
+# Time: the released code takes frames 60 apart (README: --step_between_clips 60), which in its 60
+# frames/s videos is the paper's 1 s. Here the distance is 1 s in any video: in one of 30 frames/s,
+# 60 frames would be 2 s.
 dataset_type = 'WalkingToursDataset'
 data_root = 'data/walking_tours'
 
+# flip_and_color_jitter, whose flip is commented out; of each frame by itself, in all views.
 color_transforms = [
     dict(
         type='ClipColorJitter',
@@ -23,13 +25,24 @@ color_transforms = [
 ]
 
 global_transforms = [
-    dict(type='ClipRandomResizedCrop', size=224, scale=(0.4, 1.0), interpolation='bicubic'),
+    # vid_crop: RandomResizedCropVideo(224, (0.4, 1)) and RandomHorizontalFlipVideo(0.5), of all
+    # frames alike; that crop is bilinear and not antialiased.
+    dict(
+        type='ClipRandomResizedCrop',
+        size=224,
+        scale=(0.4, 1.0),
+        interpolation='bilinear',
+        antialias=False,
+    ),
     dict(type='ClipRandomFlip', prob=0.5),
     *color_transforms,
-    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=1.0, per_frame=True, kernel='pil'),
+    # global_transfo1: utils.GaussianBlur(0.1), a probability (DINO's first global view has 1.0).
+    dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=0.1, per_frame=True, kernel='pil'),
 ]
 
 local_transforms = [
+    # local_transfo: RandomResizedCrop(112, (0.05, 0.4), BICUBIC) on PIL images, which antialias;
+    # of each frame by itself, and not flipped.
     dict(
         type='ClipRandomResizedCrop',
         size=112,
@@ -37,19 +50,25 @@ local_transforms = [
         interpolation='bicubic',
         per_frame=True,
     ),
-    dict(type='ClipRandomFlip', prob=0.5, per_frame=True),
     *color_transforms,
     dict(type='ClipGaussianBlur', sigma=(0.1, 2.0), prob=0.5, per_frame=True, kernel='pil'),
 ]
 
 train_pipeline = [
     dict(type='DecodeClip', short_side=None, max_open=4),
-    dict(type='ClipRandomResizedCrop', size=300, scale=(0.2, 1.0), interpolation='bicubic'),
+    # init_aug: RandomResizedCropVideo(300, (0.2, 1)), of all frames alike and shared by all views.
+    dict(
+        type='ClipRandomResizedCrop',
+        size=300,
+        scale=(0.2, 1.0),
+        interpolation='bilinear',
+        antialias=False,
+    ),
     dict(
         type='ClipMultiCrop',
         global_transforms=global_transforms,
         local_transforms=local_transforms,
-        num_global_views=1,
+        num_global_views=1,  # the second one is commented out, and solarisation with it
         num_local_views=6,
     ),
     dict(type='PackClipInputs'),

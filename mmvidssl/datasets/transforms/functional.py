@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-INTERPOLATIONS = ('bilinear', 'bicubic')
+INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC}
 GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
 # From colours (and 1) to: themselves, the gray of each pixel in three channels, a constant.
 SAME, GRAY, CONSTANT = np.zeros((3, 3, 4))
@@ -15,8 +15,16 @@ GRAY[:, :3] = GRAY_WEIGHTS
 CONSTANT[:, 3] = 1
 
 
-def resize_clip(clip: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    """Antialiased resize of ``(T, H, W, 3)`` to ``size`` (height, width)."""
+def resize_clip(
+    clip: np.ndarray, size: tuple[int, int], interpolation: str, antialias: bool = True
+) -> np.ndarray:
+    """Resize ``(T, H, W, 3)`` to ``size`` (height, width), as torch's ``interpolate`` does.
+
+    Without ``antialias``, pixels between those that an output pixel falls on do not count.
+    """
+    if not antialias:  # OpenCV reads the few pixels that count, and copies nothing else
+        flag, (height, width) = INTERPOLATIONS[interpolation], size
+        return np.stack([cv2.resize(f, (width, height), interpolation=flag) for f in clip])
     # A crop is no contiguous array: NumPy copies rows, where torch would copy byte by byte.
     frames = torch.from_numpy(np.ascontiguousarray(clip)).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(frames, size, mode=interpolation, antialias=True)

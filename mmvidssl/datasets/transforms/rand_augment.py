@@ -15,7 +15,6 @@ from .checks import check_prob
 
 MAX_LEVEL = 10.0
 BOXES = ('gt_bboxes', 'proposals')
-INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC}
 VALUES = np.arange(256)
 
 # From (frame, strength in [0, 1], sign) to the changed frame, uint8 RGB (H, W, 3).
@@ -68,15 +67,15 @@ class ClipRandAugment(BaseTransform):
             raise ValueError(
                 f'magnitude_std and num_ops must be at least 0, got {magnitude_std} and {num_ops}'
             )
-        if interpolation not in INTERPOLATIONS:
+        if interpolation not in F.INTERPOLATIONS:
             raise ValueError(
-                f'interpolation must be one of {list(INTERPOLATIONS)}, got {interpolation!r}'
+                f'interpolation must be one of {list(F.INTERPOLATIONS)}, got {interpolation!r}'
             )
         self.magnitude = magnitude
         self.magnitude_std = magnitude_std
         self.num_ops = num_ops
         self.prob = check_prob('prob', prob)
-        self.ops = make_ops(INTERPOLATIONS[interpolation], tuple(fill))
+        self.ops = make_ops(F.INTERPOLATIONS[interpolation], tuple(fill))
 
     def transform(self, results: dict) -> dict:
         """Augment ``results['imgs']``.

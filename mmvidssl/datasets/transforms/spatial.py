@@ -15,13 +15,15 @@ from .functional import INTERPOLATIONS, draw_crop, resize_clip, short_side_size
 
 def _check_interpolation(interpolation: str) -> str:
     if interpolation not in INTERPOLATIONS:
-        raise ValueError(f'interpolation must be one of {INTERPOLATIONS}, got {interpolation!r}')
+        raise ValueError(
+            f'interpolation must be one of {list(INTERPOLATIONS)}, got {interpolation!r}'
+        )
     return interpolation
 
 
 @TRANSFORMS.register_module()
 class ClipRandomResizedCrop(BaseTransform):
-    """Cut out a random part and resize it, antialiased.
+    """Cut out a random part and resize it.
 
     **Required Keys:** clip, rng
 
@@ -33,6 +35,8 @@ class ClipRandomResizedCrop(BaseTransform):
         ratio: Range of the part's width / height.
         interpolation: 'bicubic' or 'bilinear'.
         per_frame: Whether each frame draws its own part; otherwise all frames share one.
+        antialias: Whether every pixel of the part counts, as in PIL; without, a part that shrinks
+            is sampled (what torchvision's transforms of videos do).
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class ClipRandomResizedCrop(BaseTransform):
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         interpolation: str = 'bicubic',
         per_frame: bool = False,
+        antialias: bool = True,
     ) -> None:
         self.size = check_size('size', size)
         self.scale = check_range('scale', scale)
@@ -50,6 +55,7 @@ class ClipRandomResizedCrop(BaseTransform):
         self.ratio = check_range('ratio', ratio)
         self.interpolation = _check_interpolation(interpolation)
         self.per_frame = per_frame
+        self.antialias = antialias
 
     def transform(self, results: dict) -> dict:
         """Crop ``results['clip']``, uint8 ``(T, H, W, 3)``."""
@@ -65,7 +71,7 @@ class ClipRandomResizedCrop(BaseTransform):
         _, full_height, full_width, _ = clip.shape
         top, left, height, width = draw_crop(full_height, full_width, self.scale, self.ratio, rng)
         part = clip[:, top : top + height, left : left + width]
-        return resize_clip(part, self.size, self.interpolation)
+        return resize_clip(part, self.size, self.interpolation, self.antialias)
 
 
 @TRANSFORMS.register_module()

@@ -43,6 +43,14 @@ class TestRandomResizedCrop:
         floats = TF.resized_crop(to_tv(clip).float(), *box, [16, 16], mode, antialias=True)
         assert np.abs(out - from_tv(floats.clamp(0, 255).round())).max() <= 1
 
+    @pytest.mark.parametrize('interpolation', ['bilinear', 'bicubic'])
+    def test_without_antialias_it_samples_as_torch_does(self, clip, interpolation):
+        crop = ClipRandomResizedCrop(8, (0.8, 1.0), interpolation=interpolation, antialias=False)
+        top, left, height, width = draw_crop(48, 64, (0.8, 1.0), RATIO, np.random.default_rng(5))
+        part = to_tv(clip)[..., top : top + height, left : left + width].float()
+        floats = torch.nn.functional.interpolate(part, (8, 8), mode=interpolation)
+        assert np.abs(run(crop, clip, seed=5) - from_tv(floats.clamp(0, 255).round())).max() <= 1
+
     def test_same_part_in_all_frames(self, clip):
         still = np.repeat(clip[:1], 4, axis=0)
         out = run(ClipRandomResizedCrop(16), still)
