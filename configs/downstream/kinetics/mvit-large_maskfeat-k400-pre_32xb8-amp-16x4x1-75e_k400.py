@@ -1,6 +1,7 @@
 # Kinetics-400 from an MViTv2-L that MaskFeat pretrained there; 75 epochs.
 #
-# Paper:    84.3 top-1 (10 clips x 1 crop) after 800 epochs of pretraining, 1.2 less after 300.
+# Paper:    84.3 top-1 (10 clips x 1 crop) after 800 epochs of pretraining, 1.2 less after 300
+#           (PySlowFast's table; the paper).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \
