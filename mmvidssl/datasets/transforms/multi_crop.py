@@ -7,7 +7,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import build_transforms
+from .base import build_transforms, generator_of
 
 
 @TRANSFORMS.register_module()
@@ -59,7 +59,7 @@ class ClipMultiCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace ``clip`` by the views."""
         clip = results.pop('clip')
-        rngs = iter(results['rng'].spawn(self.num_global_views + self.num_local_views))
+        rngs = iter(generator_of(results).spawn(self.num_global_views + self.num_local_views))
         results['global_clip'] = self._view(results, clip, next(rngs), self.global_transforms)
         if self.num_global_views == 2:
             extra = self._view(results, clip, next(rngs), self.extra_global_transforms)

@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import build_transforms, without_counts
+from .base import build_transforms, generator_of, without_counts
 
 
 @TRANSFORMS.register_module()
@@ -38,7 +38,7 @@ class RepeatAugment(BaseTransform):
     def transform(self, results: dict) -> list[dict]:  # type: ignore[override]
         """The samples."""
         samples: list[dict] = []
-        for rng in results['rng'].spawn(self.num_repeats):
+        for rng in generator_of(results).spawn(self.num_repeats):
             sample = dict(results, rng=rng)
             if samples:
                 sample = without_counts(sample)

@@ -55,7 +55,7 @@ train_pipeline = [
 train_dataloader = dict(
     batch_size=4,  # videos; each is shown twice
     num_workers=4,
-    collate_fn=dict(_delete_=True, type='repeat_pseudo_collate'),
+    collate_fn=dict(_delete_=True, type='mmvidssl.flat_collate'),
     dataset=dict(
         ann_file=f'{data_root}/train.txt',
         data_prefix=dict(video=data_root),
