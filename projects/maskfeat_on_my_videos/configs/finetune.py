@@ -1,6 +1,6 @@
 # A classifier on the backbone that pretrain.py made: MViTv2-S, mmaction2's recipe for MaskFeat.
 #
-# Paper:    none for your videos; on Kinetics-400, 82.2 top-1 after pretraining on Kinetics-400.
+# Paper:    none.
 # Measured: not measured by us.
 # Run:      see README.md
 _base_ = (

@@ -1,12 +1,17 @@
 """Our transforms in pipelines of other data sets, which hand over no generator."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import FUNCTIONS
 
 from mmvidssl.datasets.transforms import build_transforms
 
+ROOT = Path(__file__).parents[3]
 CROP = dict(type='ClipRandomResizedCrop', size=16)
 TRANSFORMS = [
     CROP,
@@ -46,3 +51,17 @@ def test_masks_in_mmaction2s_data_set(tmp_path):
     pipeline = build_transforms([dict(type='CubeMask')])
     (sample,) = mmaction.VideoDataset(str(tmp_path / 'list.txt'), pipeline=pipeline)
     assert sample['mask'].shape == (8, 7, 7)
+
+
+def test_folders_of_frames_are_collated_as_videos_are(tmp_path, monkeypatch):
+    """Samples of RawframeDataset take the place of RepeatAugDataset's lists of them."""
+    mmaction = pytest.importorskip('mmaction.datasets')
+    (tmp_path / 'list.txt').write_text('a 5 0\nb 5 1\n')
+    dataset = mmaction.RawframeDataset(str(tmp_path / 'list.txt'), pipeline=[])
+    (tmp_path / 'data/my_videos').mkdir(parents=True)
+    (tmp_path / 'data/my_videos/classes.txt').write_text('one\ntwo')
+    monkeypatch.chdir(tmp_path)
+    cfg = Config.fromfile(ROOT / 'projects/maskfeat_on_my_videos/configs/finetune.py')
+    collate = FUNCTIONS.get(cfg.train_dataloader.collate_fn.type)
+    assert collate(list(dataset))['label'] == [0, 1]
+    assert collate([list(dataset)])['label'] == [0, 1]
