@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import FUNCTIONS, DefaultScope
 from mmpretrain.models import VisionTransformer
@@ -19,7 +19,7 @@ from torch import nn
 from mmvidssl import registry
 from mmvidssl.engine.optimizers import use_mixed_precision
 from mmvidssl.utils import register_all_modules
-from mmvidssl.utils.checks import check_top_level
+from mmvidssl.utils.checks import check_overrides, check_top_level
 from tests.utils_config import changes
 
 ROOT = Path(__file__).parents[1]
@@ -141,8 +141,9 @@ def test_name_agrees_with_values(path):
     check_data(cfg.train_dataloader.dataset, name['data'])
     assert bool(name['variant']) is ('ablation' in path.parts)
     if name['variant']:
-        check_variant(cfg, name['variant'])
-        check_ablation(cfg, path)
+        check_variant(cfg, name['method'], name['variant'])
+        if name['method'] == 'maskfeat':
+            check_ablation(cfg, path)
 
 
 def check_backbone(backbone, name):
@@ -153,9 +154,12 @@ def check_backbone(backbone, name):
         assert 'embed_dims' in backbone.arch
     elif name['method'] == 'maskfeat':
         assert backbone.arch == name['size']
-    else:
+    elif isinstance(backbone.arch, str):
         assert backbone.arch in VisionTransformer.arch_zoo
         assert backbone.arch == f'deit-{name["size"]}'
+    else:  # with another number of heads
+        known = VisionTransformer.arch_zoo[f'deit-{name["size"]}']
+        assert dict(backbone.arch, num_heads=known['num_heads']) == known
 
 
 def check_data(dataset, data):
@@ -176,8 +180,30 @@ def mask_of(cfg):
     return mask
 
 
-def check_variant(cfg, variant):
-    """An ablation differs from the default in what its name says."""
+def check_variant(cfg, method, variant):
+    """An ablation differs from the default in what its name says, and in nothing else."""
+    if method == 'maskfeat':
+        check_maskfeat_variant(cfg, variant)
+    elif method == 'dino':
+        assert variant == 'one-view'
+    elif variant == 'videos':
+        assert cfg.train_dataloader.dataset.type == 'LongVideoDataset'
+    else:
+        num_objects = int(variant.removeprefix('k'))
+        assert cfg.model.backbone.arch.num_heads == cfg.model.tracker.num_objects == num_objects
+
+
+def num_global_views(cfg):
+    (views,) = (t for t in cfg.train_dataloader.dataset.pipeline if t.type == 'ClipMultiCrop')
+    return views.num_global_views
+
+
+@each('dino')
+def test_dino_compares_global_views_unless_its_name_says_one(path):
+    assert num_global_views(load(path)) == (1 if 'one-view' in path.stem else 2)
+
+
+def check_maskfeat_variant(cfg, variant):
     mask, target = mask_of(cfg), cfg.model.target_generator.type
     kinds = {
         'pixels': 'PixelGenerator',
@@ -191,9 +217,10 @@ def check_variant(cfg, variant):
     assert variant in {*kinds, *masks} or ratio
     assert target == kinds.get(variant, 'HOGGenerator')
     assert cfg.model.target_generator.get('ema', False) is (variant == 'ema-features')
-    assert mask.type == masks.get(variant, 'CubeMask')
+    is_image = cfg.train_dataloader.dataset.type == 'ImageListDataset'
+    assert mask.type == masks.get(variant, 'BlockMask' if is_image else 'CubeMask')
     assert mask.mask_ratio == (int(ratio[1]) / 100 if ratio else 0.4)
-    assert list(mask.mask_window) == [8, 7, 7]
+    assert list(mask.mask_window) == ([14, 14] if is_image else [8, 7, 7])
 
 
 def check_ablation(cfg, path):
@@ -249,6 +276,27 @@ def test_a_proxy_is_trained_on_for_as_many_iterations():
     assert {'train_cfg.max_epochs', 'custom_hooks.2.num_epochs'} <= changed.keys()
     for key, value in changes(proxy, video).items():
         assert key not in changed or changed[key] == 15 * value, key
+
+
+def test_dino_takes_as_many_steps_of_as_many_frames_as_dora():
+    """Where each frame is one sample, an epoch has an eighth of the steps."""
+    dino, dora = (
+        load(ROOT / f'configs/{name}_wt-venice.py')
+        for name in (
+            'dino/dino_vit-small-p16_8xb128-amp-coslr-800e',
+            'dora/dora_vit-small-p16_8xb16-amp-coslr-100e',
+        )
+    )
+    frames = [
+        c.train_dataloader.dataset.clip_len * c.train_dataloader.batch_size for c in (dino, dora)
+    ]
+    assert frames == [128, 128]
+    assert dino.train_cfg.max_epochs == 8 * dora.train_cfg.max_epochs
+    for ours, theirs in zip(dino.param_scheduler, dora.param_scheduler, strict=True):
+        for key in {'begin', 'end', 'T_max'} & set(ours):
+            assert ours[key] == 8 * theirs[key]
+    freeze = [cfg.custom_hooks[2].num_epochs for cfg in (dino, dora)]
+    assert freeze == [8, 1]
 
 
 def released_rate(epoch, length, is_image, nodes):
@@ -353,6 +401,39 @@ def test_dora_presets_can_be_chosen_on_the_command_line(path, preset):
     assert model.tracker.threshold == dict(paper='map', official='batch')[preset]
 
 
+def rows_of(page):
+    """Rows of the tables of ablations: a config, and what is put after ``--cfg-options``."""
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in line.split('|')]
+        link = re.search(r'\]\((.+\.py)\)', line)
+        if link and len(cells) == 7:
+            yield (page.parent / link[1]).resolve(), cells[4].strip('`').split()
+
+
+@pytest.mark.parametrize('path, options', [*rows_of(ROOT / 'docs/en/ablations.md')])
+def test_a_row_of_the_ablations_is_a_run(path, options):
+    """What ``tools/train.py`` does with the options, and the parts that they are for."""
+    cfg = load(path)
+    pairs = (option.split('=') for option in options)
+    values = {key: DictAction._parse_iterable(value) for key, value in pairs}
+    check_overrides(cfg, values)
+    before = copy.deepcopy(cfg)
+    cfg.merge_from_dict(values)
+    assert bool(options) is (cfg.to_dict() != before.to_dict())
+    has_numbers = 'classifier' in cfg.model.target_generator
+    (registry.MODELS.build if has_numbers else build_without_memory)(cfg.model)
+    for transform in cfg.train_dataloader.dataset.pipeline:
+        registry.TRANSFORMS.build(transform)
+
+
+def test_every_ablation_is_a_row():
+    rows = {path for path, _ in rows_of(ROOT / 'docs/en/ablations.md')}
+    ours = {'random-mask', 'ema-features'}  # which the papers do not have
+    assert {p for p in CONFIGS if 'ablation' in p.parts} - rows == {
+        p for p in CONFIGS if any(f'maskfeat-{name}_' in p.name for name in ours)
+    }
+
+
 def paper_result(config: Path) -> str:
     """What the header of a config says that the paper has."""
     lines = config.read_text().splitlines()
@@ -363,6 +444,32 @@ def paper_result(config: Path) -> str:
             break
         text.append(line.removeprefix('#'))
     return ' '.join(' '.join(text).split())
+
+
+# Of exactly that recipe; each header names its source. PooDLe: Wang et al., ICLR 2025, ADE20K.
+NUMBERS = {
+    'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice': '35.2',
+    'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-all': '38.3',
+    'maskfeat_mvit-small_8xb32-amp-coslr-300e_k400': '82.2',
+    'maskfeat_mvit-large_8xb32-amp-coslr-800e_k400': '84.3',
+    'maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k': '83.6',
+    'maskfeat_vit-base-p16_8xb256-amp-coslr-1600e_in1k': '84.0',
+    'maskfeat_vit-large-p16_8xb256-amp-coslr-1600e_in1k': '85.7',
+    'maskfeat-tube-mask_mvit-small_8xb32-amp-coslr-300e_k400': '81.9',
+    'maskfeat-frame-mask_mvit-small_8xb32-amp-coslr-300e_k400': '81.0',
+    'upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512': '35.2 38.3',
+    'vit-base-p16_maskfeat-in1k-pre_8xb256-amp-coslr-100e_in1k': '84.0',
+    'vit-large-p16_maskfeat-in1k-pre_8xb128-amp-coslr-50e_in1k': '85.7',
+    'mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400': '82.2',
+    'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400': '84.3',
+}
+
+
+def test_headers_quote_the_numbers_of_their_recipe_alone():
+    for path in (ROOT / 'configs').rglob('*.py'):
+        if '_base_' not in path.parts:
+            quoted = re.findall(r'\d\d\.\d', paper_result(path))
+            assert ' '.join(quoted) == NUMBERS.get(path.stem, ''), path
 
 
 @pytest.mark.parametrize('metafile', sorted((ROOT / 'configs').rglob('metafile.yml')), ids=str)

@@ -31,8 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--frame-interval', type=int, default=default.frame_interval, help='within a clip'
     )
-    parser.add_argument('--short-side', type=int, default=default.short_side)
-    parser.add_argument('--crop-size', type=int, default=default.crop_size)
+    parser.add_argument('--short-side', type=int, help='default: 8/7 of the crop (256 for 224)')
+    parser.add_argument('--crop-size', type=int, help='default: what the model was built for')
     parser.add_argument('--batch-size', type=int, help='default: samples of 64 frames in all')
     parser.add_argument('--workers', type=int, default=0, help='processes that read files')
     parser.add_argument('--device', default='cpu')

@@ -1,8 +1,7 @@
 # DoRA, ViT-S/16, 100 epochs on the Walking Tours video of Venice, with one GPU: steps of 128 clips
 # as with eight, gathered in eight passes.
 #
-# Paper:    ADE20K UperNet 35.4 mIoU with eight GPUs (implied by its abstract's "+1.5 mIoU" over
-#           DINO's 33.9).
+# Paper:    number not found: the paper trains on several GPUs.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      python tools/train.py \

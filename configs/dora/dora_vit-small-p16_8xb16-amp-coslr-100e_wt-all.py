@@ -1,6 +1,6 @@
 # DoRA, ViT-S/16, 100 epochs on all ten Walking Tours videos.
 #
-# Paper:    ADE20K UperNet 38.3 mIoU (as PooDLe's table quotes it; the paper's own was not found).
+# Paper:    ADE20K UperNet 38.3 mIoU (PooDLe's table; the paper's own was not found).
 # Cost:     not measured by us; about ten times that of one video.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

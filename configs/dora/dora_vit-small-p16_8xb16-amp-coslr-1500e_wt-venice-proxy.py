@@ -2,8 +2,7 @@
 # are a fifteenth of the video's, which has 60 frames a second and not 4: 1500 of them are as many
 # iterations as the 100 of dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py.
 #
-# Paper:    ADE20K UperNet 35.4 mIoU from the video itself (implied by its abstract's "+1.5 mIoU"
-#           over DINO's 33.9).
+# Paper:    none: the paper trains on the video itself.
 # Cost:     not measured by us; decoding a clip takes 0.04 s of a core instead of 4.7 s or more.
 # Measured: not measured by us.
 # Run:      python tools/datasets/make_proxy.py data/walking_tours/venice.mp4 --short-side 720 \

@@ -59,7 +59,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='ClipSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='mmvidssl.flat_collate'),
     dataset=dict(
         type='LongVideoDataset',
         data_root='work_dirs/quickstart/video',

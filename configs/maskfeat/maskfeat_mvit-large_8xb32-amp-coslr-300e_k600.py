@@ -1,6 +1,6 @@
 # MaskFeat, MViTv2-L, 300 epochs on Kinetics-600.
 #
-# Paper:    K600 88.3 top-1 after fine-tuning (best setting; its number of epochs was not found).
+# Paper:    number not found: of the abstract's best result on this data, the recipe was not.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -111,7 +111,8 @@ def extract_features(
         samples = _cut(to_clip(images_or_video), extractor.clip_len)
         batches, total = samples.split(batch_size), len(samples)
     else:
-        media = MediaSamples(images_or_video, extractor.clip_len, sampling or Sampling())
+        sampling = (sampling or Sampling()).for_frames_of(extractor.frame_size)
+        media = MediaSamples(images_or_video, extractor.clip_len, sampling)
         batches = DataLoader(media, batch_size=batch_size, num_workers=num_workers)
         total = len(media)
     show = media is not None if show_progress is None else show_progress
@@ -235,6 +236,13 @@ class FeatureExtractor(nn.Module):
         if not isinstance(projection, nn.Conv3d) or _takes_images(self.backbone):
             return None
         return self.backbone.patch_resolution[0] * projection.stride[0]
+
+    @property
+    def frame_size(self) -> int:
+        """Pixels of the (shorter) side of the frames that the backbone was built for."""
+        strides = self.backbone.patch_embed.projection.stride[-2:]
+        grid = self.backbone.patch_resolution[-2:]
+        return min(tokens * stride for tokens, stride in zip(grid, strides, strict=True))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features.

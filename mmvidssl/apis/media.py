@@ -24,14 +24,22 @@ class Sampling(NamedTuple):
     Attributes:
         every: Seconds from one sample of a video to the next.
         frame_interval: Frames of the video from one frame of a clip to the next.
-        short_side: Pixels of the shorter side after resizing (bicubic, antialiased).
-        crop_size: Pixels of the sides of the square cut out of the middle.
+        short_side: Pixels of the shorter side after resizing (bicubic, antialiased); None: 8 / 7 of
+            ``crop_size``, as in 256 and 224.
+        crop_size: Pixels of the sides of the square cut out of the middle; None: of the frames that
+            the model was built for.
     """
 
     every: float = 1.0
     frame_interval: int = 4
-    short_side: int = 256
-    crop_size: int = 224
+    short_side: int | None = None
+    crop_size: int | None = None
+
+    def for_frames_of(self, size: int) -> 'Sampling':
+        """With numbers in place of None, for a model of frames of ``size`` pixels."""
+        crop_size = size if self.crop_size is None else self.crop_size
+        short_side = round(crop_size * 8 / 7) if self.short_side is None else self.short_side
+        return self._replace(crop_size=crop_size, short_side=short_side)
 
 
 class Sample(NamedTuple):
@@ -55,7 +63,7 @@ class MediaSamples(Dataset):
     Args:
         sources: A file, a folder (searched with all below it), or several of them.
         clip_len: Frames of a sample of a video; None for single frames, as images are.
-        sampling: How files become samples.
+        sampling: How files become samples, with numbers in place of None.
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
@@ -65,10 +73,10 @@ class MediaSamples(Dataset):
     """
 
     def __init__(self, sources: Paths, clip_len: int | None, sampling: Sampling) -> None:
-        _check(sampling)
+        short_side, crop_size = _check(sampling)
         self.clip_len, self.sampling = clip_len, sampling
-        self.resize = ClipResize(short_side=sampling.short_side)
-        self.crop = ClipCenterCrop(sampling.crop_size)
+        self.resize = ClipResize(short_side=short_side)
+        self.crop = ClipCenterCrop(crop_size)
         self.readers = build_readers()
         found = find_media(sources)
         images = [path for path, _ in found if is_image(path)]
@@ -160,14 +168,16 @@ def to_clip(frames: np.ndarray | torch.Tensor) -> torch.Tensor:
     return frames
 
 
-def _check(sampling: Sampling) -> None:
+def _check(sampling: Sampling) -> tuple[int, int]:
+    """``short_side`` and ``crop_size``."""
     if sampling.every <= 0 or sampling.frame_interval < 1:
         raise ValueError(
             f'every must be positive seconds and frame_interval at least 1 frame, got '
             f'every={sampling.every}, frame_interval={sampling.frame_interval}'
         )
-    if not 1 <= sampling.crop_size <= sampling.short_side:
+    short_side, crop_size = sampling.short_side, sampling.crop_size
+    if short_side is None or crop_size is None or not 1 <= crop_size <= short_side:
         raise ValueError(
-            f'crop_size must be between 1 and short_side={sampling.short_side}, '
-            f'got {sampling.crop_size}'
+            f'crop_size must be between 1 and short_side={short_side}, got {crop_size}'
         )
+    return short_side, crop_size

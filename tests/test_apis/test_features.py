@@ -170,6 +170,18 @@ def test_files_keep_names_and_times(dora, folder, tmp_path):
         found.save('f.parquet')
 
 
+@pytest.mark.parametrize('cfg', [dora_cfg, maskfeat_cfg])
+def test_frames_are_of_the_size_that_the_model_was_built_for(cfg, folder):
+    model, video = build(cfg()), folder / 'c.mp4'
+    found = extract_features(model, video, show_progress=False).features
+    by_hand = Sampling(short_side=37, crop_size=32)  # 256 and 224 for 224
+    torch.testing.assert_close(
+        found, extract_features(model, video, sampling=by_hand, show_progress=False).features
+    )
+    assert Sampling().for_frames_of(224)[2:] == (256, 224)
+    assert Sampling(crop_size=112).for_frames_of(224)[2:] == (128, 112)
+
+
 def test_workers_and_progress_change_nothing(dora, folder, capsys):
     alone = extract_features(dora, folder, sampling=SMALL, show_progress=False)
     assert not any(capsys.readouterr())
@@ -214,8 +226,8 @@ def test_files_that_do_not_serve_are_named(dora, maskfeat, folder, tmp_path):
             extract_features(dora, source, show_progress=False)
     with pytest.raises(ValueError, match='a.png is an image'):
         extract_features(maskfeat, folder, show_progress=False)
-    with pytest.raises(ValueError, match='crop_size .*got 300'):
-        extract_features(dora, folder, sampling=Sampling(crop_size=300))
+    with pytest.raises(ValueError, match='short_side=256, got 300'):
+        extract_features(dora, folder, sampling=Sampling(short_side=256, crop_size=300))
     with pytest.raises(ValueError, match='every=0'):
         extract_features(dora, folder, sampling=Sampling(every=0))
 

@@ -146,9 +146,7 @@ def test_erasing_is_cut_off_noise():
     assert abs(noise.mean()) < 0.02 and noise.std() == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize(
-    'name', [n for n in ORIGINALS if 'vit-base' not in n and n != SCRATCH]
-)
+@pytest.mark.parametrize('name', [n for n in ORIGINALS if 'vit-base' not in n and n != SCRATCH])
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     """All tensors but those of another place in the file, at full size."""
     cfg = Config.fromfile(PATHS[name])

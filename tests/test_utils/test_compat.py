@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import FUNCTIONS
+from mmengine.runner import Runner
 from packaging.specifiers import SpecifierSet
 
 from mmvidssl.utils.compat import (
@@ -138,9 +137,21 @@ class TestFunctionScopes:
 
     def test_functions_are_called_without_scope(self, cfg):
         strip_function_scopes(cfg)
-        assert dict(cfg.train_dataloader.collate_fn) == dict(type='pseudo_collate')
-        assert FUNCTIONS.get(cfg.train_dataloader.collate_fn.type) is pseudo_collate
+        assert dict(cfg.train_dataloader.collate_fn) == dict(type='mmvidssl.flat_collate')
         assert cfg.train_dataloader.sampler._scope_ == 'mmvidssl'  # classes need theirs
+
+    @pytest.mark.parametrize(
+        'base', [BASE, 'mmvidssl::maskfeat/maskfeat_mvit-nano_1xb8-coslr-200i_folder.py']
+    )
+    def test_a_batch_is_loaded_in_python_too(self, tmp_path, base):
+        """Where nobody has stripped anything: from_cfg builds data loaders so."""
+        path = tmp_path / 'mine.py'
+        path.write_text(f'_base_ = {base!r}\n')
+        loader = Config.fromfile(path).train_dataloader
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False, pin_memory=False)
+        loader.dataset = [dict(inputs=i) for i in range(2)]
+        loader.sampler = dict(type='DefaultSampler', shuffle=False)
+        assert list(Runner.build_dataloader(loader)) == [dict(inputs=[0, 1])]
 
     def test_own_functions_stay(self):
         cfg = Config(dict(val_dataloader=dict(collate_fn=dict(type='default_collate'))))

@@ -81,7 +81,8 @@ train_dataloader = dict(
     pin_memory=True,
     drop_last=True,
     sampler=dict(type='ClipSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
+    # pseudo_collate, and the lists of samples of clips_per_seek
+    collate_fn=dict(type='mmvidssl.flat_collate'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

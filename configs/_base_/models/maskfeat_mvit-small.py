@@ -31,6 +31,7 @@ model = dict(
         cell_size=8,
         patch_size=16,
         temporal_stride=2,
+        frames='center',
         gaussian_window=0,
         signed=False,
         channels='rgb',

@@ -1,7 +1,7 @@
 # AVA 2.2, actions of people in boxes, from an MViTv2-L of MaskFeat; long, large clips; 20 epochs.
 #
-# Paper:    38.8 mAP with Kinetics-600 (39.8 in arXiv's second version), 37.5 with Kinetics-400. Its
-#           recipe was not found; see the config of MViTv2-S. Nothing was tuned.
+# Paper:    none: of the paper's result with this model, the recipe was not found; see the config of
+#           MViTv2-S. Nothing was tuned.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \

@@ -1,7 +1,7 @@
 # Linear probe of a ViT-S/16 of DoRA or DINO on ImageNet-1k; 100 epochs.
 #
-# Paper:    45 top-1, about, after pretraining on Walking Tours (a reviewer's rounding). The protocol
-#           is DINO's: the normalised class tokens of the last four blocks.
+# Paper:    none: a reviewer's rounded number does not say of which videos. The protocol is DINO's:
+#           the normalised class tokens of the last four blocks.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -1,7 +1,7 @@
 # Kinetics-600 from an MViTv2-L that MaskFeat pretrained there, on long and large clips; 30 epochs.
 #
-# Paper:    88.3 top-1 in its abstract; the size of clips behind it was not found. No recipe was
-#           released for this data set or this size; it is the one written for Kinetics-400.
+# Paper:    none: of the abstract's best result on this data, the recipe was not found. This is the
+#           one written for Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \

@@ -1,7 +1,7 @@
 # Kinetics-700 from an MViTv2-L that MaskFeat pretrained there; 75 epochs.
 #
-# Paper:    80.4 top-1, probably with larger and longer clips. No recipe was released for
-#           this data set; it is that of Kinetics-400.
+# Paper:    none: of the abstract's best result on this data, the recipe was not found. This is that
+#           of Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \

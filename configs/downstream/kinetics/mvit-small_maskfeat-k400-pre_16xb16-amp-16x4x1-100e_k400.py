@@ -1,8 +1,7 @@
 # Kinetics-400 from an MViTv2-S that MaskFeat pretrained there; 100 epochs.
 #
 # Paper:    82.2 top-1 (10 clips x 1 crop; PySlowFast's table). The recipe is that of the released
-#           code (masked_ssl); the paper itself says 200 epochs with a warm-up of 5 (here each video
-#           is seen twice an epoch).
+#           code (masked_ssl/k400_MVITv2_S_16x4_FT); that of the paper is ...-paper-200e_k400.py.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=16 bash tools/slurm_train.sh PARTITION JOB_NAME \

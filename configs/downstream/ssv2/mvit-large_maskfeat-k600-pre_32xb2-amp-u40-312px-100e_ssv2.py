@@ -1,9 +1,9 @@
 # Something-Something v2 from an MViTv2-L that MaskFeat pretrained on Kinetics-600; 100 epochs.
 #
-# Paper:    75.0 top-1 with an MViTv2-L, 312 pixels and Kinetics-600. Its recipe was not found: this
-#           is that of mmaction2's supervised MViTv2-L there (mixup and cutmix with the right number
-#           of classes), with layer decay and clipping as MaskFeat has them for Kinetics. Nothing
-#           was tuned.
+# Paper:    none: of the paper's result with this model, the recipe was not found. This is that of
+#           mmaction2's supervised MViTv2-L there (mixup and cutmix with the right number of
+#           classes), with layer decay and clipping as MaskFeat has them for Kinetics. Nothing was
+#           tuned.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \

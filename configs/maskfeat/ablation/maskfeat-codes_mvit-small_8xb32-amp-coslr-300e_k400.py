@@ -1,6 +1,6 @@
 # MaskFeat that predicts the codes of DALL-E's dVAE, MViTv2-S, 300 epochs on Kinetics-400.
 #
-# Paper:    number not found; HOG has 82.2.
+# Paper:    number not found.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

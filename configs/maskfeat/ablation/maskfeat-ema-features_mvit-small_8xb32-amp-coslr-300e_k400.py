@@ -1,6 +1,6 @@
 # MaskFeat that predicts features of its own moving average, MViTv2-S, 300 epochs on Kinetics-400.
 #
-# Paper:    no such row; HOG has 82.2.
+# Paper:    no such row.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

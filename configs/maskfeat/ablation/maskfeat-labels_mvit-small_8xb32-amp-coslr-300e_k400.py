@@ -1,6 +1,6 @@
 # MaskFeat that predicts what a classifier says of each patch, MViTv2-S, 300 epochs on Kinetics-400.
 #
-# Paper:    number not found; HOG has 82.2. The paper takes token labels of an NF-Net.
+# Paper:    number not found. The paper takes token labels of an NF-Net.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

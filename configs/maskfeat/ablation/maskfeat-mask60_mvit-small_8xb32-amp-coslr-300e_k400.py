@@ -1,6 +1,6 @@
 # MaskFeat with 60 % of the cells masked, MViTv2-S, 300 epochs on Kinetics-400.
 #
-# Paper:    K400 about as with 40 % (82.2).
+# Paper:    K400 about as after fine-tuning with 40 %.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

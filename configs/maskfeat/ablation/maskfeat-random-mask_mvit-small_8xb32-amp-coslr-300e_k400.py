@@ -1,6 +1,6 @@
 # MaskFeat with a mask of single cells, MViTv2-S, 300 epochs on Kinetics-400.
 #
-# Paper:    no such row; the default, a cube mask of 40 %, has 82.2.
+# Paper:    no such row.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -3,7 +3,7 @@
 In the pipeline a clip is ``results['clip']``, uint8 RGB ``(T, H, W, 3)``, C-contiguous, as the
 readers give it: OpenCV works on its frames and torch's antialiased uint8 resize on the whole, both
 without a copy. A transform never writes into the clip it is given (views share their source) and
-draws only from ``results['rng']``.
+draws only from :func:`generator_of` them.
 """
 
 from abc import abstractmethod
@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+import torch
 from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
@@ -20,6 +21,14 @@ from mmvidssl.registry import TRANSFORMS
 def build_transforms(transforms: Sequence[dict | Callable]) -> list[Callable]:
     """Build the configs among ``transforms``; a bare type name is looked up in this package."""
     return [TRANSFORMS.build(t) if isinstance(t, dict) else t for t in transforms]
+
+
+def generator_of(results: dict) -> np.random.Generator:
+    """``results['rng']``, as our data sets give it, or one that torch's generator seeds.
+
+    The latter is for pipelines of other data sets; it is another in each worker and at each call.
+    """
+    return results.get('rng') or np.random.default_rng(int(torch.randint(2**62, ())))
 
 
 class FrameTransform(BaseTransform):
@@ -47,7 +56,7 @@ class FrameTransform(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change ``results['clip']``, uint8 ``(T, H, W, 3)``."""
-        clip, rng = results['clip'], results['rng']
+        clip, rng = results['clip'], generator_of(results)
         chosen = rng.random(len(clip) if self.per_frame else 1) < self.prob
         if chosen.any():
             draws = [(flag, self.draw_params(rng) if flag else None) for flag in chosen]

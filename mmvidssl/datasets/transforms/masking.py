@@ -1,8 +1,8 @@
 """Masks of the cells of a clip that the model must predict.
 
-Every transform here **requires** the key ``rng`` and **adds** ``mask``, np.bool_ ``(t, h, w)`` on
-the *mask window*, True = masked. The window is a coarse grid laid over the clip: the model resizes
-the mask to its own tokens.
+Every transform here **adds** ``mask``, np.bool_ ``(t, h, w)`` on the *mask window*, True = masked,
+and needs no key (:func:`generator_of`). The window is a coarse grid laid over the clip: the model
+resizes the mask to its own tokens.
 """
 
 import math
@@ -14,6 +14,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
+from .base import generator_of
 from .block_placer import BlockPlacer, count_masked
 
 
@@ -26,7 +27,7 @@ class MaskTransform(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``results['mask']``."""
-        results['mask'] = self.draw(results['rng'])
+        results['mask'] = self.draw(generator_of(results))
         return results
 
 

@@ -5,7 +5,6 @@ from functools import partial
 
 import cv2
 import numpy as np
-import torch
 from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
@@ -13,7 +12,7 @@ from mmvidssl.registry import TRANSFORMS
 from mmvidssl.utils.removed_options import removed_options
 
 from . import functional as F
-from .base import check_prob
+from .base import check_prob, generator_of
 
 MAX_LEVEL = 10.0
 BOXES = ('gt_bboxes', 'proposals')
@@ -42,9 +41,6 @@ class ClipRandAugment(BaseTransform):
     **Required Keys:** imgs (list of uint8 RGB ``(H, W, 3)``)
 
     **Modified Keys:** imgs
-
-    Draws from ``results['rng']`` if there is one, as in our own pipelines; else from a generator
-    that torch's seeds, which is another in each worker and epoch.
 
     Differs from the reference: cubic interpolation is OpenCV's.
 
@@ -88,9 +84,8 @@ class ClipRandAugment(BaseTransform):
                 f'ClipRandAugment moves pixels but not boxes, and the results hold {boxes}; take '
                 'it out of the pipeline of a detector'
             )
-        rng = results.get('rng') or np.random.default_rng(int(torch.randint(2**62, ())))
         frames = list(results['imgs'])
-        for name, strength, sign in self.draw(rng):
+        for name, strength, sign in self.draw(generator_of(results)):
             frames = [self.ops[name](frame, strength, sign) for frame in frames]
         results['imgs'] = frames
         return results

@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
 
-from .base import FrameTransform, check_range, check_size
+from .base import FrameTransform, check_range, check_size, generator_of
 from .functional import INTERPOLATIONS, draw_crop, resize_clip, short_side_size
 
 
@@ -58,7 +58,7 @@ class ClipRandomResizedCrop(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Crop ``results['clip']``, uint8 ``(T, H, W, 3)``."""
-        clip, rng = results['clip'], results['rng']
+        clip, rng = results['clip'], generator_of(results)
         if self.per_frame:
             frames = [self._crop(clip[t : t + 1], rng) for t in range(len(clip))]
             results['clip'] = np.concatenate(frames)

@@ -8,7 +8,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmvidssl.registry import FUNCTIONS, TRANSFORMS
 
-from .base import build_transforms
+from .base import build_transforms, generator_of
 
 
 @TRANSFORMS.register_module()
@@ -60,7 +60,7 @@ class ClipMultiCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Replace ``clip`` by the views."""
         clip = results.pop('clip')
-        rngs = iter(results['rng'].spawn(self.num_global_views + self.num_local_views))
+        rngs = iter(generator_of(results).spawn(self.num_global_views + self.num_local_views))
         results['global_clip'] = self._view(results, clip, next(rngs), self.global_transforms)
         if self.num_global_views == 2:
             extra = self._view(results, clip, next(rngs), self.extra_global_transforms)
@@ -121,10 +121,12 @@ class RepeatAugment(BaseTransform):
 
 
 @FUNCTIONS.register_module()
-def flat_collate(data_batch: Sequence) -> dict:
+def flat_collate(data_batch: Sequence, _scope_: str | None = None) -> dict:
     """MMEngine's ``pseudo_collate`` for data sets whose items are samples or lists of samples.
 
-    Lists, which :class:`RepeatAugment` gives, are strung together.
+    Lists, which :class:`RepeatAugment` and mmaction2's ``RepeatAugDataset`` give, are strung
+    together. ``_scope_`` changes nothing: mmengine 0.10 passes it where the config's base is one
+    of another package (``_base_ = 'mmvidssl::...'``).
     """
     samples: list[dict] = []
     for item in data_batch:

@@ -1,10 +1,13 @@
 """Base of the targets of masked patches, aligned one to one with the token grid."""
 
 from abc import abstractmethod
+from typing import Literal, get_args
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
+
+Frames = Literal['center', 'all']
 
 
 class PatchTargetGenerator(BaseModule):
@@ -13,15 +16,28 @@ class PatchTargetGenerator(BaseModule):
     Args:
         patch_size: Side of a patch in pixels: what one token covers where it predicts.
         temporal_stride: Frames between time steps of the token grid; of no effect on images.
+        frames: What a token predicts of its cube: the patch of its ``'center'`` frame
+            (:func:`target_frames`), or those of ``'all'`` its ``temporal_stride`` frames, from the
+            center on, one after another (clips only).
+
+    Attributes:
+        num_target_frames: How many patches make a target.
 
     Raises:
         ValueError: names the argument that cannot be.
+
+    Source: MaskFeat, section 4.3.2 (``'center'`` is best).
     """
 
-    def __init__(self, patch_size: int = 16, temporal_stride: int = 2) -> None:
+    def __init__(
+        self, patch_size: int = 16, temporal_stride: int = 2, frames: Frames = 'center'
+    ) -> None:
         super().__init__()
         check_positive(patch_size=patch_size, temporal_stride=temporal_stride)
+        if frames not in get_args(Frames):
+            raise ValueError(f'frames must be one of {get_args(Frames)}, got {frames!r}')
         self.patch_size, self.temporal_stride = patch_size, temporal_stride
+        self.num_target_frames = temporal_stride if frames == 'all' else 1
 
     @torch.no_grad()
     def forward(self, clip: Tensor) -> Tensor:
@@ -36,8 +52,19 @@ class PatchTargetGenerator(BaseModule):
         Raises:
             ValueError: if the shape does not fit.
         """
-        frames = target_frames(clip, self.temporal_stride)
-        return self.generate(frames, (frames.shape[1], *patch_grid(frames, self.patch_size)))
+        together = self.num_target_frames
+        frames = target_frames(clip, self.temporal_stride // together)
+        if frames.shape[1] % together:
+            raise ValueError(
+                f"frames='all' makes targets of {together} frames each, which do not divide the "
+                f'{frames.shape[1]} of the input'
+            )
+        target = self.generate(frames, (frames.shape[1], *patch_grid(frames, self.patch_size)))
+        if together == 1:
+            return target
+        # (B, t * frames * h * w, Q) -> (B, t, frames, h * w, Q) -> (B, t, h * w, frames, Q)
+        steps = target.unflatten(1, (frames.shape[1] // together, together, -1))
+        return steps.transpose(2, 3).flatten(3).flatten(1, 2)
 
     @abstractmethod
     def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:

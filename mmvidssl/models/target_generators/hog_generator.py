@@ -90,7 +90,8 @@ class HOGGenerator(PatchTargetGenerator):
         self.nbins, self.cell_size, self.signed = nbins, cell_size, signed
         self.gaussian_window, self.channels, self.norm = gaussian_window, channels, norm
         num_channels = len(COLOUR_TRANSFORMS.get(channels, 'rgb'))
-        self.pred_channels = num_channels * nbins * (self.patch_size // cell_size) ** 2
+        cells = (self.patch_size // cell_size) ** 2
+        self.pred_channels = self.num_target_frames * num_channels * nbins * cells
 
     def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
         if frames.shape[2] != 3:
@@ -102,7 +103,7 @@ class HOGGenerator(PatchTargetGenerator):
         patches = cells.unflatten(4, (grid[2], side)).unflatten(3, (grid[1], side))
         # (B * t, C, bins, h, row, w, column) -> (B * t, h, w, C, bins, row, column)
         target = patches.permute(0, 3, 5, 1, 2, 4, 6).flatten(3)
-        return target.reshape(len(frames), -1, self.pred_channels)
+        return target.flatten(0, 2).unflatten(0, (len(frames), -1))
 
     @torch.no_grad()
     def cells(self, frames: Tensor) -> Tensor:

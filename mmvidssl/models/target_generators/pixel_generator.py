@@ -34,7 +34,7 @@ class PixelGenerator(PatchTargetGenerator):
         if normalize not in get_args(Normalize):
             raise ValueError(f'normalize must be one of {get_args(Normalize)}, got {normalize!r}')
         self.normalize = normalize
-        self.pred_channels = 3 * self.patch_size**2
+        self.pred_channels = self.num_target_frames * 3 * self.patch_size**2
 
     def generate(self, frames: Tensor, grid: tuple[int, int, int]) -> Tensor:
         patches = frames.unflatten(4, (grid[2], -1)).unflatten(3, (grid[1], -1))

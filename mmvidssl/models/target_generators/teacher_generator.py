@@ -34,7 +34,7 @@ class TeacherGenerator(PatchTargetGenerator):
             preprocessor, with which the algorithm compares them).
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
             teacher sees the clip as it comes.
-        **kwargs: As in :class:`PatchTargetGenerator`.
+        **kwargs: As in :class:`PatchTargetGenerator`, but for ``frames='all'``.
 
     Raises:
         ValueError: names the argument that cannot be.
@@ -51,6 +51,11 @@ class TeacherGenerator(PatchTargetGenerator):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        if self.num_target_frames > 1:
+            raise ValueError(
+                f"{type(self).__name__} takes frames='center' alone; 'all' is for HOGGenerator and "
+                'PixelGenerator'
+            )
         self.input_norm = input_norm
         self._is_told_weights = _names_weights(teacher)
         self.teacher = MODELS.build(teacher).requires_grad_(False)

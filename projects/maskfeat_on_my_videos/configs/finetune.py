@@ -1,6 +1,6 @@
 # A classifier on the backbone that pretrain.py made: MViTv2-S, mmaction2's recipe for MaskFeat.
 #
-# Paper:    none for your videos; on Kinetics-400, 82.2 top-1 after pretraining on Kinetics-400.
+# Paper:    none.
 # Measured: not measured by us.
 # Run:      see README.md
 _base_ = (
@@ -55,7 +55,7 @@ train_pipeline = [
 train_dataloader = dict(
     batch_size=4,  # videos; each is shown twice
     num_workers=4,
-    collate_fn=dict(_delete_=True, type='repeat_pseudo_collate'),
+    collate_fn=dict(_delete_=True, type='mmvidssl.flat_collate'),
     dataset=dict(
         ann_file=f'{data_root}/train.txt',
         data_prefix=dict(video=data_root),

@@ -11,7 +11,8 @@ from scipy import stats
 from mmvidssl.datasets.transforms import build_transforms
 from tests.references.pil_augmentation import PerFrame
 
-CONFIG = Path(__file__).parents[3] / 'configs/_base_/datasets/walking_tours_dora.py'
+DATASETS = Path(__file__).parents[3] / 'configs/_base_/datasets'
+CONFIG = DATASETS / 'walking_tours_dora.py'
 NUM_CLIPS = 150
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -74,13 +75,13 @@ def test_the_comparison_can_tell(figures):
     assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(*views, strict=True)) < 1e-6
 
 
+def find(transforms, kind):
+    return [step for step in transforms if step['type'] == kind]
+
+
 def test_values_of_the_released_code():
     """What its main.py says, by which kinds of view."""
     config = Config.fromfile(CONFIG)
-
-    def find(transforms, kind):
-        return [step for step in transforms if step['type'] == kind]
-
     for transforms, blur, flips in (
         (config.global_transforms, 0.1, 1),
         (config.local_transforms, 0.5, 0),
@@ -90,3 +91,25 @@ def test_values_of_the_released_code():
     shared = find(config.train_pipeline, 'ClipRandomResizedCrop')
     for crop in shared + find(config.global_transforms, 'ClipRandomResizedCrop'):
         assert (crop['interpolation'], crop['antialias']) == ('bilinear', False)
+
+
+def test_values_of_dinos_released_code():
+    """What its main_dino.py says of two global views and eight local ones, of a frame each."""
+    config = Config.fromfile(DATASETS / 'walking_tours_dino.py')
+    dataset = config.train_dataloader.dataset
+    (views,) = find(dataset.pipeline, 'ClipMultiCrop')
+    assert dataset.clip_len == 1
+    assert (views.num_global_views, views.num_local_views) == (2, 8)
+    for name, size, scale, blur, solarize in (
+        ('global', 224, (0.4, 1.0), 1.0, []),
+        ('extra_global', 224, (0.4, 1.0), 0.1, [0.2]),
+        ('local', 96, (0.05, 0.4), 0.5, []),
+    ):
+        transforms = views[f'{name}_transforms']
+        crop, flip, jitter, gray, blurring, *_ = transforms
+        assert (crop.size, tuple(crop.scale), crop.interpolation) == (size, scale, 'bicubic')
+        assert [step.prob for step in (flip, jitter, gray, blurring)] == [0.5, 0.8, 0.2, blur]
+        strengths = [jitter[key] for key in ('brightness', 'contrast', 'saturation', 'hue')]
+        assert strengths == [0.4, 0.4, 0.2, 0.1]
+        assert tuple(blurring.sigma) == (0.1, 2.0)
+        assert [step.prob for step in find(transforms, 'ClipSolarize')] == solarize
