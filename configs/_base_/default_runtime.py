@@ -9,6 +9,8 @@ default_hooks = dict(
     checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
+    # Refuses a teacher, or any other module, whose file is another model's.
+    pretrained_report=dict(type='PretrainedReportHook'),
     data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
 )
 

@@ -85,7 +85,8 @@ class PretrainedReportHook(Hook):
             drop_sources(model, self._start.names if self._start else None)
             runner.logger.info(f'weights come from {other}, in place of those of init_cfg')
         self._expected = examine_all(model, self.allow_new)
-        if not self._expected and other is None:
+        pretrains = hasattr(model, 'target_generator')
+        if not (self._expected or other or pretrains):
             runner.logger.warning(
                 "no module has init_cfg=dict(type='Pretrained', ...): nothing of the model is "
                 'pretrained'
