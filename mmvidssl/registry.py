@@ -4,6 +4,10 @@ Each imports the modules in its ``locations`` when something is first built from
 importing this file is quick and pulls in none of the sibling OpenMMLab packages.
 """
 
+import functools
+import inspect
+from difflib import get_close_matches
+
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
@@ -18,7 +22,52 @@ from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
-from mmengine.registry import Registry
+from mmengine.registry import Registry as MMEngineRegistry
+
+
+class Registry(MMEngineRegistry):
+    """MMEngine's, whose classes say what was meant by an option that they do not have."""
+
+    def _register_module(self, module, *args, **kwargs) -> None:
+        if inspect.isclass(module):
+            _check_options(module)
+        super()._register_module(module, *args, **kwargs)
+
+
+def _check_options(cls: type) -> None:
+    init = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(init)
+    def checked_init(self, *args, **kwargs) -> None:
+        options = find_options(type(self))  # type: ignore[arg-type]
+        if options is not None and (unknown := sorted(kwargs.keys() - options)):
+            likes = get_close_matches(unknown[0], options, n=1)
+            hint = (
+                f'did you mean {likes[0]!r}?' if likes else f'it has {", ".join(sorted(options))}'
+            )
+            raise TypeError(f'{type(self).__name__} has no option {unknown[0]!r}: {hint}')
+        init(self, *args, **kwargs)
+
+    cls.__init__ = checked_init  # type: ignore[misc]
+
+
+@functools.cache
+def find_options(cls: type) -> frozenset[str] | None:
+    """What a class can be built with: its own, and those of the bases that it hands options on to.
+
+    Returns:
+        Names, those that ``removed_options`` refuses too; None if a base takes whatever there is.
+    """
+    options = set(getattr(cls, 'removed_options', ()))
+    for base in cls.__mro__:
+        if '__init__' in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+            options |= named - {'self'}
+            if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                return frozenset(options)
+    return None
+
 
 # Pillar 1: from disk to a batch
 DATASETS = Registry(

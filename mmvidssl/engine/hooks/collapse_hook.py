@@ -34,6 +34,7 @@ class CollapseHook(Hook):
     - *rank_teacher*, *rank_student*, *rank_tokens*: the effective rank of the features is below
       ``min_rank``, or what it has above one has fallen below ``rank_drop`` times its best since the
       grace period.
+    - *one object*: the masks of tracked objects overlap by more than ``max_overlap``.
 
     Each is judged by its mean over the last measurements. It is told once, with the iteration that
     it is seen since; after a recovery, which is told as well, it may be told again. All processes
@@ -50,6 +51,7 @@ class CollapseHook(Hook):
         min_rank: See above. One is a complete collapse; 0 switches it off.
         rank_drop: See above; 0 switches it off.
         min_spread: See above; 0 switches it off.
+        max_overlap: See above; 1 switches it off.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -71,6 +73,7 @@ class CollapseHook(Hook):
         min_rank: float = 1.1,
         rank_drop: float = 0.2,
         min_spread: float = 0.05,
+        max_overlap: float = 0.98,
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
@@ -91,6 +94,7 @@ class CollapseHook(Hook):
         self.window, self.patience, self.grace, self.action = window, patience, grace, action
         self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
         self.min_rank, self.rank_drop, self.min_spread = min_rank, rank_drop, min_spread
+        self.max_overlap = max_overlap
         # Nothing below is worth a checkpoint: a resumed run tells a lasting collapse once more.
         self._since: dict[str, int] = {}
         self._counts: dict[str, int] = {}
@@ -119,7 +123,7 @@ class CollapseHook(Hook):
         hub = runner.message_hub
         names = unwrap_model(runner.model).health
         means = {name: hub.get_scalar(f'train/{name}').mean(self.window) for name in names}
-        for symptom in self.examine(means):
+        for symptom in (*self.examine(means), *self.examine_masks(means)):
             self._follow(runner, symptom)
 
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
@@ -172,6 +176,18 @@ class CollapseHook(Hook):
             'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
             'less weight decay, a larger batch',
         )
+
+    def examine_masks(self, means: dict[str, float]) -> Iterator[Symptom]:
+        """The same, of masks of tracked objects."""
+        if 'mask_overlap' in means:
+            yield Symptom(
+                'one object',
+                means['mask_overlap'] > self.max_overlap,
+                f'the masks of different objects overlap by {means["mask_overlap"]:.4f}, so all '
+                'objects are one',
+                'tracker.use_sinkhorn=True, a smaller tracker.epsilon, fewer objects, another '
+                'tracker.block',
+            )
 
     def _follow(self, runner, symptom: Symptom) -> None:
         """Count a symptom, and tell its beginning and its end."""

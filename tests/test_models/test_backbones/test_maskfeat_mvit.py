@@ -155,7 +155,7 @@ def test_initial_values_are_the_released_codes():
     """Of norms and linear layers 0.02; but the head's norm 0, and PyTorch's default of patches."""
     model = MODELS.build(dict(type='mmvidssl.MaskFeatMViT', arch=dict(ARCH, embed_dims=96)))
     model.init_weights()
-    last, patches = model.num_scales - 1, model.patch_embed.projection
+    last = model.num_scales - 1
     biases = {name: p for name, p in model.named_parameters() if name.endswith('.bias')}
     assert not biases.pop(f'norm{last}.bias').any()
     bias, bound = biases.pop('patch_embed.projection.bias'), (3 * 3 * 7 * 7) ** -0.5
