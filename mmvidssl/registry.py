@@ -5,11 +5,59 @@ importing this file is quick and pulls in none of the sibling OpenMMLab packages
 nothing: where the default scope has no such registry, MMEngine warns in every run.
 """
 
+import functools
+import inspect
+from difflib import get_close_matches
+
 from mmengine import registry as mmengine
-from mmengine.registry import Registry
+from mmengine.registry import Registry as MMEngineRegistry
 
 
-def _child(parent: Registry, location: str) -> Registry:
+class Registry(MMEngineRegistry):
+    """MMEngine's, whose classes say what was meant by an option that they do not have."""
+
+    def _register_module(self, module, *args, **kwargs) -> None:
+        if inspect.isclass(module):
+            _check_options(module)
+        super()._register_module(module, *args, **kwargs)
+
+
+def _check_options(cls: type) -> None:
+    init = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(init)
+    def checked_init(self, *args, **kwargs) -> None:
+        options = find_options(type(self))  # type: ignore[arg-type]
+        if options is not None and (unknown := sorted(kwargs.keys() - options)):
+            likes = get_close_matches(unknown[0], options, n=1)
+            hint = (
+                f'did you mean {likes[0]!r}?' if likes else f'it has {", ".join(sorted(options))}'
+            )
+            raise TypeError(f'{type(self).__name__} has no option {unknown[0]!r}: {hint}')
+        init(self, *args, **kwargs)
+
+    cls.__init__ = checked_init  # type: ignore[misc]
+
+
+@functools.cache
+def find_options(cls: type) -> frozenset[str] | None:
+    """What a class can be built with: its own, and those of the bases that it hands options on to.
+
+    Returns:
+        Names, those that ``removed_options`` refuses too; None if a base takes whatever there is.
+    """
+    options = set(getattr(cls, 'removed_options', ()))
+    for base in cls.__mro__:
+        if '__init__' in vars(base):
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+            options |= named - {'self'}
+            if all(p.kind != p.VAR_KEYWORD for p in parameters):
+                return frozenset(options)
+    return None
+
+
+def _child(parent: MMEngineRegistry, location: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='mmvidssl', locations=[location])
 
 

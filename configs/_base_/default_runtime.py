@@ -5,10 +5,12 @@ default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    param_scheduler=dict(type='StepParamSchedulerHook'),
     checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
+    # Refuses a teacher, or any other module, whose file is another model's.
+    pretrained_report=dict(type='PretrainedReportHook'),
     data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
 )
 

@@ -11,11 +11,7 @@ _base_ = [
 ]
 
 # Blocks are computed again in the backward pass, so that a smaller GPU has the memory.
-# The center moves in every pass, so by an eighth of the way in each: 0.9 ** (1 / 8) = 1 - 0.0131.
-model = dict(
-    backbone=dict(with_cp=True),
-    target_generator=dict(center_momentum=0.0131),
-)
+model = dict(backbone=dict(with_cp=True))
 optim_wrapper = dict(accumulative_counts=8)
 # MMEngine scales the learning rate by the clips of one pass: 256 / 8.
 auto_scale_lr = dict(base_batch_size=32)

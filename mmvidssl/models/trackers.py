@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from .utils import FrameTokens, TrackResult, counted_generator, sinkhorn_knopp
 
 MASK_TYPES = ('hard', 'soft')
 THRESHOLDS = ('map', 'batch')
+DRAWS = ('step', 'pass')
 
 
 @MODELS.register_module()
@@ -25,10 +27,12 @@ class MultiObjectTracker(BaseModule):
 
     Args:
         num_objects: Number ``O`` of objects, at most the number of heads.
-        heads: The heads to use, ``num_objects`` different indices, or None to draw them anew at
-            every call in training. The draw depends on ``seed`` and the number of earlier draws
-            only, so all ranks draw alike and a resumed run goes on as it would have. In evaluation
-            mode, None takes the first heads.
+        heads: The heads to use, ``num_objects`` different indices, or None to draw them in
+            training. The draw depends on ``seed`` and the number of earlier draws only, so a
+            resumed run goes on as it would have. In evaluation mode, None takes the first heads.
+        draw_heads: How often they are drawn: once a ``'step'`` of the optimizer, alike in all its
+            passes and on all ranks, until :meth:`finish_step`; or in each ``'pass'`` on each rank
+            by itself, where accumulated passes draw what as many ranks would.
         seed: Seed of that draw.
         block: The block of the teacher's backbone whose query, keys and class attention are used;
             negative counts from the end. The caller passes it on to ``forward_tokens``.
@@ -43,7 +47,8 @@ class MultiObjectTracker(BaseModule):
             sample's mask depends on its batch mates.
 
     Source: DoRA, section 3.2, equations 1 to 6. Differs from the released code: the heads are drawn
-    from a seed, and ``threshold='batch'`` gives its masks. Not found in the paper: ``epsilon``,
+    from a seed and alike on all ranks (``draw_heads='pass'``: by each rank, as there), and
+    ``threshold='batch'`` gives its masks. Not found in the paper: ``epsilon``,
     ``num_iters``, ``normalize_features``, ``mask_type``; the defaults are the released code's.
     """
 
@@ -53,6 +58,7 @@ class MultiObjectTracker(BaseModule):
         self,
         num_objects: int = 3,
         heads: Sequence[int] | None = None,
+        draw_heads: str = 'step',
         seed: int = 0,
         block: int = -1,
         use_sinkhorn: bool = True,
@@ -76,8 +82,11 @@ class MultiObjectTracker(BaseModule):
             raise ValueError(f'mask_type must be one of {MASK_TYPES}, got {mask_type!r}')
         if threshold not in THRESHOLDS:
             raise ValueError(f'threshold must be one of {THRESHOLDS}, got {threshold!r}')
+        if draw_heads not in DRAWS:
+            raise ValueError(f'draw_heads must be one of {DRAWS}, got {draw_heads!r}')
         self.num_objects = num_objects
         self.heads = None if heads is None else tuple(heads)
+        self.draw_heads = draw_heads
         self.seed = seed
         self.block = block
         self.use_sinkhorn = use_sinkhorn
@@ -143,16 +152,23 @@ class MultiObjectTracker(BaseModule):
         )
 
     def select_heads(self, num_heads: int) -> tuple[int, ...]:
-        """The heads of this call; a random draw counts as one."""
+        """The heads of this call."""
         self.check_backbone(num_heads)
         if self.heads is not None:
             return self.heads
         if not self.training:
             return tuple(range(self.num_objects))
-        generator = counted_generator(self.seed, int(self.num_draws))
-        self.num_draws += 1
-        order = torch.randperm(num_heads, generator=generator)
+        draw = int(self.num_draws)
+        if self.draw_heads == 'pass':
+            draw = draw * get_world_size() + get_rank()
+            self.num_draws += 1
+        order = torch.randperm(num_heads, generator=counted_generator(self.seed, draw))
         return tuple(order[: self.num_objects].tolist())
+
+    def finish_step(self) -> None:
+        """Draw other heads from here on, if they are drawn once a step."""
+        if self.heads is None and self.draw_heads == 'step':
+            self.num_draws += 1
 
     @staticmethod
     def discover(tokens: FrameTokens, heads: Sequence[int]) -> Tensor:

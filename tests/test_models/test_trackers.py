@@ -78,13 +78,45 @@ def test_features_may_keep_their_lengths():
     assert not torch.equal(track.maps, theirs(tokens).maps)
 
 
+def draw(tracker):
+    """The heads of a step of one pass."""
+    heads = tracker.select_heads(HEADS)
+    tracker.finish_step()
+    return heads
+
+
+def test_heads_stay_within_a_step():
+    tracker = build()
+    steps = []
+    for _ in range(5):
+        first = tracker.select_heads(HEADS)
+        assert tracker.select_heads(HEADS) == first
+        steps.append(draw(tracker))
+    assert len(set(steps)) > 2
+
+
+def test_passes_that_draw_for_themselves_draw_what_ranks_do(monkeypatch):
+    """Four passes of one process, and one of each of four: ``random.sample`` on each GPU."""
+    alone = build(draw_heads='pass')
+    passes = [draw(alone) for _ in range(8)]
+    module = 'mmvidssl.models.trackers.multi_object_tracker'
+    ranks = [build(draw_heads='pass') for _ in range(4)]
+    monkeypatch.setattr(f'{module}.get_world_size', lambda: 4)
+    drawn = []
+    for _ in range(2):
+        for rank, tracker in enumerate(ranks):
+            monkeypatch.setattr(f'{module}.get_rank', lambda rank=rank: rank)
+            drawn.append(draw(tracker))
+    assert drawn == passes and len(set(passes)) > 4
+
+
 def test_drawn_heads_depend_on_seed_and_count_alone():
     first, second, other = build(seed=3), build(seed=3), build(seed=4)
     torch.manual_seed(0)
-    draws = [first.select_heads(HEADS) for _ in range(30)]
+    draws = [draw(first) for _ in range(30)]
     torch.manual_seed(1)
-    assert draws == [second.select_heads(HEADS) for _ in range(30)]
-    assert draws != [other.select_heads(HEADS) for _ in range(30)]
+    assert draws == [draw(second) for _ in range(30)]
+    assert draws != [draw(other) for _ in range(30)]
     assert len(set(draws)) > 5
     assert {head for draw in draws for head in draw} == set(range(HEADS))
     assert all(len(set(draw)) == 2 for draw in draws)
@@ -93,7 +125,7 @@ def test_drawn_heads_depend_on_seed_and_count_alone():
 def test_the_count_of_draws_is_in_the_checkpoint():
     tracker, resumed = build(), build()
     for _ in range(3):
-        tracker.select_heads(HEADS)
+        draw(tracker)
     resumed.load_state_dict(tracker.state_dict())
     assert resumed.num_draws == 3
     assert resumed.select_heads(HEADS) == tracker.select_heads(HEADS)
@@ -111,6 +143,7 @@ def test_stated_heads_and_evaluation_draw_nothing():
     stated, evaluated = build(heads=[4, 0]), build().eval()
     assert stated.select_heads(HEADS) == (4, 0)
     assert evaluated.select_heads(HEADS) == (0, 1)
+    stated.finish_step()
     assert stated.num_draws == evaluated.num_draws == 0
 
 

@@ -10,8 +10,10 @@ _base_ = [
 ]
 
 # Another teacher is another config: of any model in the registries, supervised or not, a ViT with
-# out_type='featmap' or a CNN. The checkpoint is what tools/model_converters/dora_to_mmvidssl.py
-# makes of DINO's ViT-B/16.
+# out_type='featmap' or a CNN. The checkpoint is DINO's ViT-B/16, from
+# https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth, and then
+# python tools/model_converters/dora_to_mmvidssl.py dino_vitbase16_pretrain.pth \
+#     checkpoints/dino_vit-base-p16.pth
 model = dict(
     neck=dict(out_channels=768),
     target_generator=dict(

@@ -9,8 +9,9 @@ _base_ = [
     '../maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
 ]
 
-# A ResNet-50 stands in for the paper's NF-Net, which mmpretrain has not; the checkpoint is any of
-# mmpretrain's for this model.
+# A ResNet-50 stands in for the paper's NF-Net, which mmpretrain has not. The checkpoint is any of
+# mmpretrain's for this model, as it is, such as
+# https://download.openmmlab.com/mmclassification/v0/resnet/resnet50_8xb32_in1k_20210831-ea4938fc.pth
 model = dict(
     neck=dict(out_channels=1000),
     target_generator=dict(

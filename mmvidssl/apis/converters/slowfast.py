@@ -7,6 +7,7 @@ a plain ViT; ours are mmpretrain's names.
 import os
 from collections.abc import Mapping
 
+import yaml
 from torch import Tensor
 
 from .files import Conversion, Converted, check_tensors, convert_file
@@ -55,7 +56,7 @@ def convert_slowfast(
 def _convert(content: dict) -> Converted:
     key = WEIGHTS if isinstance(content.get(WEIGHTS), Mapping) else 'state_dict'
     check_tensors(key, content[key])
-    new = rename_slowfast(content[key])
+    new = rename_slowfast(content[key], content.get('cfg'))
     meta = {name: content[name] for name in ('epoch',) if isinstance(content.get(name), int)}
     if isinstance(content.get('cfg'), str):
         meta['slowfast_cfg'] = content['cfg']
@@ -63,8 +64,10 @@ def _convert(content: dict) -> Converted:
     return new._replace(dropped=new.dropped + rest, meta=meta)
 
 
-def rename_slowfast(state_dict: Mapping[str, Tensor]) -> Converted:
+def rename_slowfast(state_dict: Mapping[str, Tensor], cfg: object = None) -> Converted:
     """The ``model_state`` of a PySlowFast checkpoint -> our names; tensors are not copied.
+
+    ``cfg`` is the checkpoint's, as in :func:`describe_mvit`.
 
     A classifier normalises the mean of its tokens. That is what mmpretrain's
     ``VisionTransformer(out_type='avg_featmap', final_norm=False)`` does, and ``PooledMViT``;
@@ -77,7 +80,7 @@ def rename_slowfast(state_dict: Mapping[str, Tensor]) -> Converted:
     kind = 'a classifier' if is_classifier else 'MaskFeat'
     if any('.attn.rel_pos_' in key or '.attn.pool_' in key for key in state_dict):
         weights, dropped = rename(state_dict, MVIT_RULES, "MaskFeat's MViT")
-        arch = describe_mvit(weights)
+        arch = describe_mvit(weights, cfg)
         # mmaction2 numbers the norm by its scale.
         norm = f'backbone.norm{len(arch["arch"]["downscale_indices"])}.'
         weights = {key.replace('backbone.norm.', norm): v for key, v in weights.items()}
@@ -88,17 +91,19 @@ def rename_slowfast(state_dict: Mapping[str, Tensor]) -> Converted:
     return Converted(weights, f'{kind} of images (ViT)', describe_vit(weights, norm), dropped, {})
 
 
-def describe_mvit(weights: Mapping[str, Tensor]) -> dict:
+def describe_mvit(weights: Mapping[str, Tensor], cfg: object = None) -> dict:
     """What a config must say for these weights to fit.
 
     Args:
         weights: ``backbone.*`` in mmaction2's names, relative positions among them.
+        cfg: The checkpoint's, in YAML, whose ``MVIT.POOL_Q_STRIDE`` says which blocks pool.
 
     Returns:
         ``arch`` and ``dim_mul_in_attention`` as mmaction2's ``MViT`` takes them, and
-        ``token_grid``, the tokens ``(t, h, w)`` of the first block. Blocks that pool their queries
-        are looked for among those that grow the width, as in all MViTv2; where several of these
-        follow one another directly, an earlier one may be named for a later one.
+        ``token_grid``, the tokens ``(t, h, w)`` of the first block. Without a ``cfg`` that says so,
+        blocks that pool their queries are looked for among those that grow the width, as in all
+        MViTv2; where several of these follow one another directly, an earlier one may be named for
+        a later one, and the last block's pooling does not show where its keys are not pooled.
 
     Raises:
         ValueError: if weights are missing.
@@ -114,7 +119,7 @@ def describe_mvit(weights: Mapping[str, Tensor]) -> dict:
         embed_dims=widths[0],
         num_layers=depth,
         num_heads=attention_widths[0] // len(weights[blocks[0] + 'attn.pool_q.weight']),
-        downscale_indices=_find_pooled(sides, dim_mul),
+        downscale_indices=_stated_pooled(cfg) or _find_pooled(sides, dim_mul),
         dim_mul_indices=dim_mul,
     )
     return dict(
@@ -127,6 +132,15 @@ def describe_mvit(weights: Mapping[str, Tensor]) -> dict:
 def _side(weights: Mapping[str, Tensor], block: str, axis: str) -> int:
     """The larger of the block's query and key grids along one axis, from ``2 * side - 1``."""
     return (len(weights[f'{block}attn.rel_pos_{axis}']) + 1) // 2
+
+
+def _stated_pooled(cfg: object) -> list[int]:
+    """Blocks that pool their queries in height and width, as a PySlowFast config says."""
+    try:
+        strides = yaml.safe_load(cfg)['MVIT']['POOL_Q_STRIDE'] if isinstance(cfg, str) else []
+        return sorted(block for block, *stride in strides if max(stride[1:]) > 1)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return []
 
 
 def _find_pooled(sides: list[int], candidates: list[int]) -> list[int]:

@@ -34,6 +34,7 @@ class CollapseHook(Hook):
     - *rank_teacher*, *rank_student*, *rank_tokens*: the effective rank of the features is below
       ``min_rank``, or what it has above one has fallen below ``rank_drop`` times its best since the
       grace period.
+    - *one object*: the masks of tracked objects overlap by more than ``max_overlap``.
 
     Each is judged by its mean over the last measurements and told once, with the iteration that it
     is seen since; so is its end. All processes see the same numbers, so that they stop together.
@@ -44,11 +45,13 @@ class CollapseHook(Hook):
         grace: Iterations at the beginning that are not judged: a model that has learned nothing
             looks collapsed.
         action: ``'warn'``, or ``'stop'`` to end the run with an error as well.
-        uniform_tol: See above; a share of ``ln K``. Like all of the following, 0 switches it off.
+        uniform_tol: See above; a share of ``ln K``. Like all of the following but the last, 0
+            switches it off.
         one_prototype_tol: See above; a share of ``ln K``.
         min_rank: See above. One is a complete collapse.
         rank_drop: See above.
         min_spread: See above.
+        max_overlap: See above; 1 switches it off.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -70,6 +73,7 @@ class CollapseHook(Hook):
         min_rank: float = 1.1,
         rank_drop: float = 0.2,
         min_spread: float = 0.05,
+        max_overlap: float = 0.98,
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
@@ -85,6 +89,7 @@ class CollapseHook(Hook):
         self.window, self.patience, self.grace, self.action = window, patience, grace, action
         self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
         self.min_rank, self.rank_drop, self.min_spread = min_rank, rank_drop, min_spread
+        self.max_overlap = max_overlap
         # Nothing below is worth a checkpoint: a resumed run tells a lasting collapse once more.
         self._since: dict[str, int] = {}
         self._counts: dict[str, int] = {}
@@ -113,7 +118,7 @@ class CollapseHook(Hook):
         hub = runner.message_hub
         names = unwrap_model(runner.model).health
         means = {name: hub.get_scalar(f'train/{name}').mean(self.window) for name in names}
-        for symptom in self.examine(means):
+        for symptom in (*self.examine(means), *self.examine_masks(means)):
             self._follow(runner, symptom)
 
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
@@ -155,6 +160,18 @@ class CollapseHook(Hook):
                 'different frames look alike',
                 'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
                 'less weight decay, a larger batch',
+            )
+
+    def examine_masks(self, means: dict[str, float]) -> Iterator[Symptom]:
+        """The same, of masks of tracked objects."""
+        if 'mask_overlap' in means:
+            yield Symptom(
+                'one object',
+                means['mask_overlap'] > self.max_overlap,
+                f'the masks of different objects overlap by {means["mask_overlap"]:.4f}, so all '
+                'objects are one',
+                'tracker.use_sinkhorn=True, a smaller tracker.epsilon, fewer objects, another '
+                'tracker.block',
             )
 
     def _follow(self, runner, symptom: Symptom) -> None:

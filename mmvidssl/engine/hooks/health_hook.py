@@ -5,9 +5,11 @@ from functools import partial
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
+from torch import Tensor
 
 from mmvidssl.registry import HOOKS
 
+from ..accumulation import first_pass_of_step, passes_of_step
 from ..utils import gradient_norm, is_step_skipped, unwrap_model
 
 NORM = 'train/grad_norm'
@@ -17,14 +19,17 @@ NORM = 'train/grad_norm'
 class HealthHook(Hook):
     """Let the model measure its health now and then, and put the numbers into the log.
 
-    They are written as ``train/<name>``, averaged over all processes, so that every process sees
-    the same; a log line shows the latest. ``grad_norm`` is logged by whoever clips the gradients;
-    where nobody does, by this hook, in the iterations that it measures or, if these do not end in a
-    step of the optimizer (gradient accumulation, a skipped step), at the next step.
+    A measurement is of an optimizer step: of the clips of all its passes (gradient accumulation)
+    and processes, so that it does not depend on how they are divided. Figures are written as
+    ``train/<name>``, the same on all processes; a log line shows the latest, so the first step that
+    begins in an epoch is always measured. One that a resumed run completes is not.
+    ``grad_norm`` is logged by whoever clips the gradients;
+    where nobody does, by this hook, in the steps that it measures or, if one is skipped, at the
+    next.
 
     Args:
-        interval: Iterations from one measurement to the next. Measuring costs little; see
-            ``docs/en/health.md``.
+        interval: Iterations from one measurement to the next, rounded up to whole steps. Measuring
+            costs little; see ``docs/en/health.md``.
 
     Raises:
         ValueError: if ``interval`` is not positive.
@@ -38,6 +43,7 @@ class HealthHook(Hook):
             raise ValueError(f'HealthHook needs an interval >= 1 (iterations), got {interval}')
         self.interval = interval
         self._is_norm_due = False
+        self._passes: list[dict[str, Tensor]] = []
 
     def before_train(self, runner) -> None:
         """Refuse a model that cannot be measured.
@@ -63,21 +69,35 @@ class HealthHook(Hook):
             runner.message_hub.update_scalar(NORM, gradient_norm(optimizer).item())
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Say whether this iteration is measured."""
+        """Say, where a step begins, whether it is measured."""
         model = unwrap_model(runner.model)
-        model.measure_health = runner.iter % self.interval == 0
-        self._is_norm_due = self._is_norm_due or model.measure_health
-        model.health = {}
+        if runner.iter == first_pass_of_step(runner):
+            size = passes_of_step(runner)
+            is_due = runner.iter // size % -(-self.interval // size) == 0
+            model.measure_health = is_due or batch_idx < size
+            self._is_norm_due = self._is_norm_due or model.measure_health
+            self._passes = []
+        model.measured, model.health = {}, {}
         self._num_norms = _num_norms(runner)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Write down what was measured."""
-        health = unwrap_model(runner.model).health
-        if not health:
+        """Write down what was measured, once a step is complete."""
+        model = unwrap_model(runner.model)
+        if not model.measured:
             return
-        values = torch.stack([value.float() for value in health.values()])
-        all_reduce(values, op='mean')
-        for name, value in zip(health, values.tolist(), strict=True):
+        self._passes.append(model.measured)
+        model.health = {}
+        if not runner.optim_wrapper.should_update():
+            return
+        means = {
+            name: torch.stack([measured[name] for measured in self._passes]).mean(dim=0)
+            for name in model.measured
+        }
+        for mean in means.values():
+            all_reduce(mean, op='mean')
+        model.measure(means)
+        values = torch.stack([value.float() for value in model.health.values()])
+        for name, value in zip(model.health, values.tolist(), strict=True):
             runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train(self, runner) -> None:

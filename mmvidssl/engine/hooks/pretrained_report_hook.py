@@ -80,7 +80,8 @@ class PretrainedReportHook(Hook):
             drop_sources(model, self._start.names if self._start else None)
             runner.logger.info(f'weights come from {load_from}, in place of those of init_cfg')
         self._expected = examine_all(model, self.allow_new)
-        if not self._expected and load_from is None:
+        pretrains = hasattr(model, 'target_generator')
+        if not (self._expected or load_from is not None or pretrains):
             runner.logger.warning(
                 "no module has init_cfg=dict(type='Pretrained', ...): nothing of the model is "
                 'pretrained'

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
+from ..accumulation import first_pass_of_step
 from ..utils import is_step_skipped, unwrap_model
 
 
@@ -14,10 +15,13 @@ class TeacherMomentumHook(Hook):
     """Move the teacher after each real optimizer step, along a cosine schedule.
 
     The optimizer itself says when it stepped: not between the steps of gradient accumulation, and
-    not when the loss scaler skips a step because of infinite gradients. The schedule counts
-    iterations, so that it ends with the run however many of them are steps: at iteration ``i`` of
-    ``n``, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``. The log has it as
-    ``teacher_momentum``, and DINO's ``m``, one minus it, as ``teacher_m``.
+    not when the loss scaler skips a step because of infinite gradients. Whenever a step is due,
+    skipped or not, the model's ``finish_step()`` is called, if it has one: the center, a statistic
+    of the teacher alone, moves there, and so in skipped steps too, as in DINO's released code.
+
+    The schedule ends with the run however many iterations make up a step: where ``i`` of ``n`` is
+    the iteration that began the step, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) /
+    2``. The log has it as ``teacher_momentum``, and DINO's ``m``, one minus it, as ``teacher_m``.
 
     Args:
         momentum: Weight of the student at the start (DINO's 0.996 is 0.004 here).
@@ -64,11 +68,14 @@ class TeacherMomentumHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Update the teacher if the optimizer took a step in this iteration."""
+        model = unwrap_model(runner.model)
+        if runner.optim_wrapper.should_update() and hasattr(model, 'finish_step'):
+            model.finish_step()
         if not self._has_stepped:
             return
         self._has_stepped = False
-        momentum = self.momentum_at(runner.iter, self._max_iters)
-        unwrap_model(runner.model).update_teacher(momentum)
+        momentum = self.momentum_at(first_pass_of_step(runner), self._max_iters)
+        model.update_teacher(momentum)
         runner.message_hub.update_scalar('train/teacher_momentum', momentum)
         runner.message_hub.update_scalar('train/teacher_m', 1 - momentum)
 

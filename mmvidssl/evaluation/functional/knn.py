@@ -24,7 +24,8 @@ def knn_classify(
         num_classes: Number of classes.
         k: Number of neighbours; at most ``M`` are used.
         temperature: Softness of the vote.
-        chunk_size: Test samples compared at a time; bounds the memory, not the result.
+        chunk_size: Test samples compared at a time. Bounds the memory to the bank, normalised, and
+            ``chunk_size`` rows of similarities, whatever ``num_classes`` is; not the result.
 
     Returns:
         ``(N, num_classes)``: the classes' shares of the votes, each row summing to 1.
@@ -34,21 +35,22 @@ def knn_classify(
     """
     _check(train_features, train_labels, test_features, num_classes, k, temperature)
     bank = F.normalize(train_features, dim=1)
-    one_hot = F.one_hot(train_labels.long(), num_classes).to(bank.dtype)
+    labels, k = train_labels.long(), min(k, len(bank))
     scores = [
-        _vote(F.normalize(chunk, dim=1) @ bank.T, one_hot, min(k, len(bank)), temperature)
+        _vote(F.normalize(chunk, dim=1) @ bank.T, labels, num_classes, k, temperature)
         for chunk in test_features.split(chunk_size)
     ]
     return torch.cat(scores)
 
 
 def _vote(
-    similarity: torch.Tensor, one_hot: torch.Tensor, k: int, temperature: float
+    similarity: torch.Tensor, labels: torch.Tensor, num_classes: int, k: int, temperature: float
 ) -> torch.Tensor:
-    """``(n, M)`` similarities and ``(M, num_classes)`` labels to ``(n, num_classes)`` shares."""
+    """``(n, M)`` similarities and ``(M,)`` labels to ``(n, num_classes)`` shares."""
     nearest, index = similarity.topk(k, dim=1)
     weights = (nearest / temperature).softmax(dim=1)  # the sum cancels in the shares
-    return torch.einsum('nk,nkc->nc', weights, one_hot[index])
+    shares = weights.new_zeros(len(weights), num_classes)
+    return shares.scatter_add_(1, labels[index], weights)
 
 
 def _check(train_features, train_labels, test_features, num_classes, k, temperature) -> None:

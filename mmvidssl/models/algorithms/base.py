@@ -7,6 +7,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ..utils import health_figures
+
 
 class BaseAlgorithm(BaseModel):
     """MMEngine's ``BaseModel``, which can be measured and guarded while it trains.
@@ -14,8 +16,9 @@ class BaseAlgorithm(BaseModel):
     A subclass has ``loss(inputs, data_samples)``, ``extract_feat(clip)`` and ``predict(clip)``.
 
     Attributes:
-        measure_health: Whether ``loss`` fills ``health``; ``HealthHook`` switches it.
-        health: Scalars by name, of the last batch that was measured.
+        measure_health: Whether ``loss`` measures its batch; ``HealthHook`` switches it.
+        measured: Means over the last batch that was measured, from which ``health`` follows.
+        health: Scalars by name.
         check_losses: Called with all losses, by name, before anything is differentiated; raises if
             they are bad. ``NaNGuardHook`` sets it.
 
@@ -32,6 +35,7 @@ class BaseAlgorithm(BaseModel):
             init_cfg=init_cfg,
         )
         self.measure_health = False
+        self.measured: dict[str, Tensor] = {}
         self.health: dict[str, Tensor] = {}
         self.check_losses: Callable[[dict[str, Tensor]], None] | None = None
 
@@ -50,6 +54,19 @@ class BaseAlgorithm(BaseModel):
             raise ValueError(f"mode must be 'loss', 'tensor' or 'predict', got {mode!r}")
         clip = inputs['clip'] if 'clip' in inputs else inputs['global_clip']
         return self.extract_feat(clip) if mode == 'tensor' else self.predict(clip)
+
+    def measure(self, means: dict[str, Tensor]) -> None:
+        """Note what a batch measures; ``HealthHook`` calls it with the means of a whole step."""
+        self.measured, self.health = means, health_figures(means)
+
+    def finish_step(self) -> None:
+        """Let parts act on what the passes of an optimizer step have gathered, once it is due.
+
+        ``TeacherMomentumHook`` calls it; parts that gather have a method of the same name.
+        """
+        for part in self.children():
+            if hasattr(part, 'finish_step'):
+                part.finish_step()
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Total loss, and all losses by name, as in MMEngine; checked if someone asked for it."""

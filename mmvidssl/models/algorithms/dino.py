@@ -42,7 +42,7 @@ class DINO(SelfDistillation):
         if self.measure_health:
             seen = local_features if view_features is None else view_features
             center = self.target_generator.center
-            self.health = distillation_health(targets, teacher_features, seen, center)
+            self.measure(distillation_health(targets, teacher_features, seen, center))
         student_views, student_locals = (
             None if features is None else self.neck(features)  # (G or V, T, B, K)
             for features in (view_features, local_features)

@@ -1,6 +1,7 @@
 """DoRA: discover and track objects, and distil each of them."""
 
 import torch
+from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
@@ -37,10 +38,11 @@ class DoRA(SelfDistillation):
         preset: Fills in what tells the paper from the released code; see the table.
         masking: What the student sees of the global clip: each ``'object'`` alone, as in the paper;
             all but the object (``'background'``); as much of each frame as the object covers, at
-            places drawn anew in every step (``'random'``); or the whole clip, once (``'none'``).
+            places drawn anew for every clip (``'random'``); or the whole clip, once (``'none'``).
             The targets and the tracker are the same in all four.
-        mask_seed: Seed of ``masking='random'``. The places depend on it and the number of earlier
-            draws only; in evaluation mode they are those of the first draw.
+        mask_seed: Seed of ``masking='random'``. The places in a clip depend on it and the number of
+            earlier clips only, over all ranks, however they are divided among passes and ranks; in
+            evaluation mode they are those of the first clips.
         data_preprocessor: As in :class:`SelfDistillation`.
         init_cfg: As in MMEngine.
 
@@ -55,6 +57,7 @@ class DoRA(SelfDistillation):
     head.skip_first_local         False     True
     head.carry_over               False     True
     tracker.block                 NF [1]_   -1
+    tracker.draw_heads            NF [2]_   pass
     tracker.epsilon               NF        0.05
     tracker.num_iters             NF        30
     tracker.normalize_features    NF        True
@@ -65,6 +68,8 @@ class DoRA(SelfDistillation):
 
     .. [1] The paper speaks of the output of the second-last layer, of which the last block's query
        and keys are projections; so -1 agrees with it as well.
+    .. [2] The default is not the released code's but ``step``: all ranks draw alike, so that it
+       makes no difference how a step's clips are divided among ranks and passes.
 
     The paper's ablation is run by ``tracker.num_objects``, ``tracker.use_sinkhorn``, ``masking``
     and the dataset's ``clip_len``, which no preset touches.
@@ -133,8 +138,8 @@ class DoRA(SelfDistillation):
         student_locals = self.forward_student_locals(local_clips)  # (V, T, B, K)
         if self.measure_health:
             center = self.target_generator.center
-            self.health = distillation_health(target, tokens.class_token, features, center)
-            self.health.update(tracking_health(track))
+            measured = distillation_health(target, tokens.class_token, features, center)
+            self.measure({**measured, **tracking_health(track)})
         return self.head.loss(student_objects, student_locals, target)
 
     def student_masks(self, objects: Tensor) -> Tensor:
@@ -151,9 +156,13 @@ class DoRA(SelfDistillation):
         if self.masking == 'background':
             return ~objects if objects.dtype == torch.bool else 1 - objects
         if self.masking == 'random':
-            count = int(self.num_mask_draws) if self.training else 0
-            self.num_mask_draws += self.training
-            return shuffle_masks(objects, counted_generator(self.mask_seed, count))
+            clips = range(objects.shape[1])
+            if self.training:  # ranks take clips in turn
+                first, num_ranks = int(self.num_mask_draws) + get_rank(), get_world_size()
+                clips = range(first, first + len(clips) * num_ranks, num_ranks)
+                self.num_mask_draws += len(clips) * num_ranks
+            generators = [counted_generator(self.mask_seed, clip) for clip in clips]
+            return shuffle_masks(objects, generators)
         return objects
 
     @torch.no_grad()

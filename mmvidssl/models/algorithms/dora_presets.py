@@ -12,6 +12,7 @@ PRESETS: dict[str, dict[str, dict]] = {
         backbone=dict(interpolate_offset=0.1),
         tracker=dict(
             threshold='batch',
+            draw_heads='pass',
             block=-1,
             epsilon=0.05,
             num_iters=30,

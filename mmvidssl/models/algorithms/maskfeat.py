@@ -83,7 +83,7 @@ class MaskFeat(BaseAlgorithm):
         check_target(target, clip, grid)
         target = target[resize_mask(mask, grid).flatten(1)]  # (M, Q')
         if self.measure_health:
-            self.health = prediction_health(self.head.activate(pred), target, tokens)
+            self.measure(prediction_health(self.head.activate(pred), target, tokens))
         return self.head.loss(pred, target)
 
     def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor'):

@@ -18,7 +18,8 @@ class SelfDistillation(BaseAlgorithm):
     The student lives at ``backbone.`` and ``neck.``, the teacher at ``teacher.backbone.`` and
     ``teacher.neck.``; a downstream config picks with ``prefix=``. The teacher starts as a copy, has
     no drop path, takes no gradient, stays in evaluation mode, and moves only when somebody calls
-    :meth:`update_teacher` (the ``TeacherMomentumHook`` does, after each real optimizer step).
+    :meth:`update_teacher`; the ``TeacherMomentumHook`` does, after each real optimizer step, and
+    calls :meth:`finish_step`, in which the target generator moves its center.
 
     Args:
         backbone: Config of the student's backbone.

@@ -59,10 +59,14 @@ class MaskFeatMViT(MViT):
         return dict(embed_dims=96, num_heads=1) | PRETRAINING_ARCHS[arch]
 
     def init_weights(self, *args, **kwargs) -> None:
-        """As in :class:`MViT`; the mask token like the class token."""
+        """As in :class:`MViT`; the mask token like the class token, the last norm's bias 0.
+
+        PySlowFast has that norm in its prediction head; all others have a bias of 0.02.
+        """
         super().init_weights(*args, **kwargs)
         if not names_checkpoint(self.init_cfg):
             trunc_normal_(self.mask_token, std=0.02)
+            nn.init.zeros_(getattr(self, f'norm{self.num_scales - 1}').bias)
 
     def forward_tokens(self, clip: Tensor, mask: Tensor | None = None) -> ClipTokens:
         """Tokens of a clip after the final norm.

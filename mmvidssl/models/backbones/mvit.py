@@ -110,12 +110,18 @@ class MViT(FrozenStages, _MViT):
         return self.blocks[-1].out_dims
 
     def init_weights(self, *args, **kwargs) -> None:
-        """As in mmaction2, but the class token starts like PySlowFast's, not as zeros."""
+        """As in mmaction2, but the class token and the patches' bias start like PySlowFast's.
+
+        Not as zeros: the bias keeps the default of PyTorch's convolutions.
+        """
         super().init_weights(*args, **kwargs)
         if names_checkpoint(self.init_cfg):
             load_listed(self)
-        else:
-            trunc_normal_(self.cls_token, std=0.02)
+            return
+        trunc_normal_(self.cls_token, std=0.02)
+        patches = self.patch_embed.projection
+        bound = patches.weight[0].numel() ** -0.5
+        nn.init.uniform_(patches.bias, -bound, bound)
 
     def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
         """What the first block sees, ``(B, 1 + N, D)``, with absolute positions if any."""

@@ -12,8 +12,9 @@ from mmvidssl.registry import MODELS
 class DistillationTargetGenerator(BaseModule):
     """Center and sharpen the teacher's logits: ``softmax((logits - center) / teacher_temp)``.
 
-    The center is the running mean of the logits over all frames, clips and processes, and is moved
-    after the targets have been computed, in training mode only.
+    The center is the running mean of the logits over all frames, clips and processes. Passes in
+    training mode gather that mean; :meth:`finish_step` moves the center by the mean of all passes
+    since the last one, so that gradient accumulation moves it as one large batch would.
 
     Args:
         num_prototypes: Number ``K`` of prototypes.
@@ -24,6 +25,8 @@ class DistillationTargetGenerator(BaseModule):
     """
 
     center: Tensor
+    pass_sum: Tensor
+    num_passes: Tensor
 
     def __init__(
         self, num_prototypes: int, center_momentum: float = 0.1, teacher_temp: float = 0.04
@@ -40,6 +43,9 @@ class DistillationTargetGenerator(BaseModule):
         self.center_momentum = center_momentum
         self.teacher_temp = teacher_temp
         self.register_buffer('center', torch.zeros(1, num_prototypes))
+        # Of the step under way: a checkpoint may be written in the middle of an accumulation.
+        self.register_buffer('pass_sum', torch.zeros(1, num_prototypes))
+        self.register_buffer('num_passes', torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def forward(self, logits: Tensor) -> Tensor:
@@ -47,10 +53,22 @@ class DistillationTargetGenerator(BaseModule):
         logits = logits.float()
         target = ((logits - self.center) / self.teacher_temp).softmax(dim=-1)
         if self.training:
-            self._update_center(logits)
+            mean = logits.flatten(0, -2).mean(dim=0, keepdim=True)
+            all_reduce(mean, op='mean')
+            self.pass_sum += mean
+            self.num_passes += 1
         return target
 
-    def _update_center(self, logits: Tensor) -> None:
-        mean = logits.flatten(0, -2).mean(dim=0, keepdim=True)
-        all_reduce(mean, op='mean')
-        self.center.lerp_(mean, self.center_momentum)
+    @torch.no_grad()
+    def finish_step(self) -> None:
+        """Move the center by the mean of the passes since the last call, if there were any."""
+        if self.num_passes:
+            self.center.lerp_(self.pass_sum / self.num_passes, self.center_momentum)
+            self.pass_sum.zero_()
+            self.num_passes.zero_()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        if f'{prefix}center' in state_dict:  # which earlier versions and released code write alone
+            state_dict.setdefault(f'{prefix}pass_sum', torch.zeros(1, self.num_prototypes))
+            state_dict.setdefault(f'{prefix}num_passes', torch.zeros((), dtype=torch.long))
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
+from mmvidssl.utils.init_cfg import names_checkpoint
 from mmvidssl.utils.removed_options import removed_options
 
 from .base import PatchTargetGenerator
@@ -29,7 +30,8 @@ class TeacherGenerator(PatchTargetGenerator):
     Its weights are part of the state (and so of checkpoints): a resumed run has the same teacher.
 
     Args:
-        teacher: Config of any model in the registries, with its ``init_cfg`` (or ``pretrained``).
+        teacher: Config of any model in the registries, with its ``init_cfg``, whose file must cover
+            it: ``PretrainedReportHook``, a default hook of the configs, refuses any other.
         input_norm: ``mean`` and ``std`` that the clip was normalised with (those of the data
             preprocessor, with which the algorithm compares them).
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
@@ -57,8 +59,16 @@ class TeacherGenerator(PatchTargetGenerator):
                 'PixelGenerator'
             )
         self.input_norm = input_norm
-        self._is_told_weights = _names_weights(teacher)
         self.teacher = MODELS.build(teacher).requires_grad_(False)
+        self._weights = _named_weights(teacher)
+        configs = [getattr(module, 'init_cfg', None) for module in self.teacher.modules()]
+        files = [name for name in self._weights if isinstance(name, str)]
+        if files and not any(map(names_checkpoint, configs)):
+            raise ValueError(
+                f'the {type(self.teacher).__name__} of this {type(self).__name__} would load '
+                f'{files[0]} by itself, whatever of it fits. Say it in its config by '
+                f"init_cfg=dict(type='Pretrained', checkpoint={files[0]!r}), which is checked."
+            )
         scale, shift = _renormalization(input_norm, teacher_norm)
         self.register_buffer('scale', scale, persistent=False)
         self.register_buffer('shift', shift, persistent=False)
@@ -76,7 +86,7 @@ class TeacherGenerator(PatchTargetGenerator):
         self._check_weights()
 
     def _check_weights(self) -> None:
-        if not self._is_told_weights:
+        if not self._weights:
             print_log(
                 f'{type(self).__name__}: the config of its {type(self.teacher).__name__} names no '
                 'checkpoint, so targets come from random weights unless load_from brings them. '
@@ -93,13 +103,14 @@ class TeacherGenerator(PatchTargetGenerator):
         return pixels * self.scale.view(shape) + self.shift.view(shape)
 
 
-def _names_weights(cfg) -> bool:
-    """Does a model's config say, at any depth, where its weights come from?"""
+def _named_weights(cfg) -> list:
+    """Where a model's config says, at any depth, that its weights come from."""
     if isinstance(cfg, dict):
-        return bool(cfg.get('checkpoint') or cfg.get('pretrained')) or any(
-            _names_weights(value) for value in cfg.values()
-        )
-    return isinstance(cfg, (list, tuple)) and any(_names_weights(value) for value in cfg)
+        own = [value for key in ('checkpoint', 'pretrained') if (value := cfg.get(key))]
+        return own + _named_weights(list(cfg.values()))
+    if isinstance(cfg, (list, tuple)):
+        return [weights for value in cfg for weights in _named_weights(value)]
+    return []
 
 
 def _renormalization(

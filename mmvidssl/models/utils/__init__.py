@@ -1,7 +1,7 @@
 """Pure functions and plain records shared by the models."""
 
 from .ema_update import ema_update_
-from .health import distillation_health, prediction_health, tracking_health
+from .health import distillation_health, health_figures, prediction_health, tracking_health
 from .outputs import ClipTokens, FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
 from .token_ops import (
@@ -23,6 +23,7 @@ __all__ = [
     'counted_generator',
     'distillation_health',
     'ema_update_',
+    'health_figures',
     'prediction_health',
     'resize_mask',
     'resize_pos_embed',

@@ -14,32 +14,35 @@ def entropy(probs: Tensor) -> Tensor:
     return torch.special.entr(probs.float()).sum(dim=-1)
 
 
-def effective_rank(features: Tensor, max_rows: int = 256) -> Tensor:
+def second_moment(features: Tensor) -> Tensor:
+    """Mean outer product ``(D, D)`` of features ``(..., D)``, float64.
+
+    In float32 its rounding errors would look like directions of a collapsed model.
+    """
+    rows = features.flatten(0, -2).double()
+    return rows.T @ rows / len(rows)
+
+
+def effective_rank(moment: Tensor) -> Tensor:
     """Effective rank of features: the exponential of the entropy of their singular values.
 
     The features are not centered. A complete collapse, in which all rows are alike, is then rank 1
     whatever the rounding errors; centered, the rounding errors would be all there is.
 
     Args:
-        features: ``(N, D)``.
-        max_rows: Of more rows than that, evenly spaced ones are taken.
+        moment: ``(D, D)``, their :func:`second_moment`.
 
     Returns:
-        Scalar float32 between 1 and ``min(N, D)``; 0 if all features are zero.
+        Scalar float32 between 1 and ``D``; 0 if all features are zero, NaN if one is not finite.
 
     Source: Roy and Vetterli, "The effective rank", EUSIPCO 2007, equations 3 and 4.
     """
-    if len(features) > max_rows:
-        rows = torch.linspace(0, len(features) - 1, max_rows, device=features.device)
-        features = features[rows.round().long()]
-    with torch.autocast(features.device.type, enabled=False):
-        # The SVD refuses what is not finite. A NaN must reach the log, not end the run here.
-        finite = features.float().nan_to_num(0, 0, 0)
-        values = torch.linalg.svdvals(finite)
+    # The decomposition refuses what is not finite. A NaN must reach the log, not end the run here.
+    values = torch.linalg.eigvalsh(moment.nan_to_num(0, 0, 0)).clamp_min(0).sqrt()
     total = values.sum()
     rank = entropy(values / total.clamp_min(torch.finfo(values.dtype).tiny)).exp()
     rank = torch.where(total > 0, rank, torch.zeros_like(rank))
-    return torch.where(features.isfinite().all(), rank, torch.full_like(rank, torch.nan))
+    return torch.where(moment.isfinite().all(), rank, torch.full_like(rank, torch.nan))
 
 
 def mask_overlap(masks: Tensor) -> Tensor:
@@ -70,11 +73,56 @@ def sinkhorn_residual(assignment: Tensor) -> Tensor:
         assignment: ``(B, N, O)`` share of each patch that goes to each object, rows sum to one.
 
     Returns:
-        Scalar: the largest deviation of an object's total from ``N / O``, relative to it.
+        Scalar: the largest deviation of an object's total from ``N / O`` in a clip, relative to it,
+        as a mean over clips.
     """
     num_tokens, num_objects = assignment.shape[-2:]
     totals = assignment.float().sum(dim=-2)
-    return (totals * (num_objects / num_tokens) - 1).abs().amax()
+    return (totals * (num_objects / num_tokens) - 1).abs().amax(dim=-1).mean()
+
+
+@torch.compiler.disable
+@torch.no_grad()
+def health_figures(means: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Scalars of health that follow from what the functions below measure.
+
+    What they measure are means over the clips of a batch, so that the mean over several batches of
+    one size, of passes or of processes, is what the batch of all of them would have measured.
+
+    Returns:
+        ``teacher_kl``, to the uniform distribution, adds up with ``teacher_entropy`` to ``ln K``;
+        ``teacher_batch_entropy`` is that of the mean target, near zero only if all targets name one
+        prototype. ``rank_*`` are effective ranks. ``explained`` is the share of the targets'
+        variance that is predicted: one minus the squared error over that of the mean target, so 0
+        is no better than the mean. ``spread`` is the predictions' standard deviation over tokens
+        relative to the targets', 0 if all tokens get one prediction. ``code_majority`` is the share
+        of the most frequent code. The rest are means as they come.
+    """
+    figures = {name: value for name, value in means.items() if value.ndim == 0 and name != 'error'}
+    for name in filter(lambda name: name.startswith('rank_'), means):
+        figures[name] = effective_rank(means[name])
+    if 'mean_target' in means:
+        figures['teacher_batch_entropy'] = entropy(means['mean_target'])
+        figures['teacher_kl'] = math.log(len(means['mean_target'])) - means['teacher_entropy']
+    if 'code_shares' in means:
+        figures['code_majority'] = means['code_shares'].max()
+    if 'error' in means:
+        pred, target = _variance(means['pred_moments']), _variance(means['target_moments'])
+        target = target.clamp_min(torch.finfo(torch.float32).tiny)
+        figures['explained'] = 1 - means['error'] / target
+        figures['spread'] = (pred / target).sqrt()
+    return figures
+
+
+def _moments(values: Tensor) -> Tensor:
+    """Means of values ``(M, Q)`` and of their squares, ``(2, Q)`` float64."""
+    values = values.double()
+    return torch.stack((values, values.square())).mean(dim=1)
+
+
+def _variance(moments: Tensor) -> Tensor:
+    """Mean variance of :func:`_moments`."""
+    return (moments[1] - moments[0].square()).clamp_min(0).mean()
 
 
 @torch.compiler.disable
@@ -91,18 +139,14 @@ def distillation_health(
         center: ``(1, K)``.
 
     Returns:
-        Scalars. ``teacher_entropy`` and ``teacher_kl`` (to the uniform distribution) are means over
-        targets and add up to ``ln K``; ``teacher_batch_entropy`` is the entropy of the mean target,
-        which is near zero only if all targets name one prototype.
+        Means for :func:`health_figures`.
     """
     targets = target.flatten(0, -2)
-    entropies = entropy(targets)
     return dict(
-        teacher_entropy=entropies.mean(),
-        teacher_kl=(math.log(targets.shape[-1]) - entropies).mean(),
-        teacher_batch_entropy=entropy(targets.float().mean(dim=0)),
-        rank_teacher=effective_rank(teacher_features.flatten(0, -2)),
-        rank_student=effective_rank(student_features.flatten(0, -2)),
+        teacher_entropy=entropy(targets).mean(),
+        mean_target=targets.float().mean(dim=0),
+        rank_teacher=second_moment(teacher_features),
+        rank_student=second_moment(student_features),
         center_norm=center.float().norm(),
     )
 
@@ -131,22 +175,14 @@ def prediction_health(pred: Tensor, target: Tensor, tokens: Tensor) -> dict[str,
         tokens: ``(M, D)`` what the predictions were made from.
 
     Returns:
-        Scalars. ``explained`` is the share of the targets' variance that is predicted: one minus
-        the squared error over that of the batch's mean target, so 0 is no better than the mean.
-        ``spread`` is the predictions' standard deviation over tokens relative to the targets', 0
-        if all tokens get one prediction. ``rank_tokens`` is the effective rank of the tokens. For
-        codes: ``code_accuracy`` and, of the most frequent code, ``code_majority``.
+        Means for :func:`health_figures`.
     """
-    health = dict(rank_tokens=effective_rank(tokens))
+    health = dict(rank_tokens=second_moment(tokens))
     if not target.is_floating_point():
         codes = target[:, 0]
         health['code_accuracy'] = (pred.argmax(dim=-1) == codes).float().mean()
-        health['code_majority'] = (codes == codes.mode().values).float().mean()
+        health['code_shares'] = torch.bincount(codes, minlength=pred.shape[-1]) / len(codes)
         return health
-    pred, target = pred.float(), target.float()
-    variance = target.var(dim=0, correction=0).mean()
-    tiny = torch.finfo(variance.dtype).tiny
-    health['explained'] = 1 - (pred - target).square().mean() / variance.clamp_min(tiny)
-    spread = pred.var(dim=0, correction=0).mean() / variance.clamp_min(tiny)
-    health['spread'] = spread.sqrt()
+    health['error'] = (pred.double() - target.double()).square().mean()
+    health['pred_moments'], health['target_moments'] = _moments(pred), _moments(target)
     return health

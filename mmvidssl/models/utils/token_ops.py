@@ -119,25 +119,26 @@ def apply_masks(clip: Tensor, masks: Tensor) -> Tensor:
     return clip.unsqueeze(0) * pixels.unsqueeze(2)
 
 
-def shuffle_masks(masks: Tensor, generator: torch.Generator) -> Tensor:
+def shuffle_masks(masks: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Move the patches of each mask to random places, frame by frame, which keeps its coverage.
 
     Args:
-        masks: ``(..., h, w)``, bool or soft weights.
-        generator: Source of the places; on the CPU.
+        masks: ``(O, B, T, h, w)``, bool or soft weights.
+        generators: Sources of the places, one a clip; on the CPU.
 
     Returns:
         The same shape and type.
     """
     flat = masks.flatten(-2)
-    order = torch.rand(flat.shape, generator=generator).argsort(dim=-1)
+    draws = [torch.rand(flat[:, 0].shape, generator=generator) for generator in generators]
+    order = torch.stack(draws, dim=1).argsort(dim=-1)
     return flat.gather(-1, order.to(masks.device)).view_as(masks)
 
 
 def counted_generator(seed: int, count: int) -> torch.Generator:
     """A CPU generator for draw number ``count`` of the stream ``seed``.
 
-    It depends on nothing else, so all ranks draw alike, and a run that keeps the count in a buffer
-    goes on after a stop as it would have.
+    It depends on nothing else, so a run that keeps the count in a buffer goes on after a stop as it
+    would have.
     """
     return torch.Generator().manual_seed(seed * 1_000_003 + count)

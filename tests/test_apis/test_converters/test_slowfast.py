@@ -160,6 +160,16 @@ def test_architecture_is_read_from_the_shapes(size, tuned):
     assert found == dict(arch=expected, dim_mul_in_attention=False, token_grid=(8, 56, 56))
 
 
+def test_a_last_block_that_pools_is_known_from_the_config():
+    """Its keys are not pooled, so that the shapes are those of a block that pools nothing."""
+    shapes = mvit_shapes(24, 5, 1, widened=(2, 4), pooled=(2, 4), kv_stride=4)
+    cfg = 'MVIT:\n  POOL_Q_STRIDE: [[0, 1, 1, 1], [2, 1, 2, 2], [4, 1, 2, 2]]\n'
+    for text, pooled in ((cfg, [2, 4]), (None, [2]), ('MVIT: {', [2])):
+        found = rename_slowfast(meta_weights(shapes), text)
+        assert found.arch['arch']['downscale_indices'] == pooled
+        assert f'backbone.norm{len(pooled)}.weight' in found.weights
+
+
 def test_width_that_grows_in_attention_is_recognised():
     """As in the supervised MViTv2, which this finds out and a config must say."""
     cfg = dict(golden_model()['backbone'], dim_mul_in_attention=True)

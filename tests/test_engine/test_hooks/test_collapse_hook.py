@@ -31,7 +31,8 @@ def run(video, work_dir, actions, **options):
     cfg.optim_wrapper.optimizer.lr = 1e-4
     cfg.default_hooks.checkpoint = None
     cfg.log_processor = dict(by_epoch=False, window_size=1)
-    judge = dict(type='CollapseHook', window=1, patience=PATIENCE, grace=GRACE)
+    # The heads of a model that has learned nothing all find one object.
+    judge = dict(type='CollapseHook', window=1, patience=PATIENCE, grace=GRACE, max_overlap=1)
     cfg.custom_hooks = [dict(type='HealthHook', interval=1), {**judge, **options}]
     train(cfg, At(actions))
     (log,) = Path(work_dir).glob('*/*.log')
@@ -76,6 +77,18 @@ def test_one_prototype(video, tmp_path):
     (line,) = run(video, tmp_path, {4: one_prototype})
     assert 'COLLAPSE (one prototype), seen since iteration 5, now 7: ' in line
     assert 'a larger center_momentum, a higher teacher_temp' in line
+
+
+def test_one_object(video, tmp_path):
+    def see_all(model):
+        model.tracker.threshold_maps = lambda maps: torch.ones_like(maps, dtype=torch.bool)
+
+    def see_none(model):
+        model.tracker.threshold_maps = lambda maps: torch.zeros_like(maps, dtype=torch.bool)
+
+    line, _ = run(video, tmp_path, {0: see_none, 4: see_all, 8: see_none}, max_overlap=0.98)
+    assert 'COLLAPSE (one object), seen since iteration 5, now 7: ' in line
+    assert 'overlap by 1.0000' in line
 
 
 def test_rank(video, tmp_path):

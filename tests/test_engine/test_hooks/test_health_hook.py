@@ -53,7 +53,7 @@ def history(runner, name):
 
 def test_every_log_line_carries_the_latest_measurement(video, tmp_path):
     runner, watch = run(video, tmp_path, interval=3)
-    assert list(watch.measured) == [0, 3, 6]
+    assert list(watch.measured) == [0, 3, 4, 6]  # 4 begins an epoch
     for name in NAMES:
         expected = [health[name].item() for health in watch.measured.values()]
         assert history(runner, name) == pytest.approx(expected, rel=1e-6)
@@ -64,13 +64,13 @@ def test_every_log_line_carries_the_latest_measurement(video, tmp_path):
         assert all(f' {name}: ' in line for line in lines), name
     shown = [float(re.search(r'teacher_kl: (\S+)', line)[1]) for line in lines]
     measured = [health['teacher_kl'].item() for health in watch.measured.values()]
-    expected = [measured[i // 3] for i in range(8)]
+    expected = [measured[i] for i in (0, 0, 0, 1, 2, 2, 3, 3)]
     assert shown == pytest.approx(expected, abs=1e-4)
     assert not runner.model.measure_health
 
 
 @pytest.mark.parametrize(
-    'clip_grad, due', [(dict(max_norm=3.0), range(8)), (None, [0, 3, 6])], ids=['clipped', 'not']
+    'clip_grad, due', [(dict(max_norm=3.0), range(8)), (None, [0, 3, 4, 6])], ids=['clipped', 'not']
 )
 def test_gradient_norm_is_logged_once(video, tmp_path, clip_grad, due):
     """By MMEngine, in all iterations, if it clips."""
@@ -86,17 +86,16 @@ def test_gradient_norm_is_logged_once(video, tmp_path, clip_grad, due):
     assert all(math.isfinite(norm) and norm > 0 for norm in norms)
 
 
-def test_gradient_norm_waits_for_the_next_step(video, tmp_path):
-    """Due in iterations 0 and 4, of which none ends in a step: 3 and 7 do."""
+def test_accumulated_steps_are_measured_whole(video, tmp_path):
     runner, watch = run(
         video,
         tmp_path,
-        interval=4,
+        interval=3,
         optim_wrapper__type='OptimWrapper',
         optim_wrapper__clip_grad=None,
         optim_wrapper__accumulative_counts=4,
     )
-    assert list(watch.measured) == [0, 4]
+    assert list(watch.measured) == [3, 7]
     assert len(history(runner, 'grad_norm')) == 2
 
 

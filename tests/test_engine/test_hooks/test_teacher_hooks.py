@@ -79,9 +79,13 @@ class Model(nn.Linear):
     def __init__(self):
         super().__init__(2, 1)
         self.momenta = []
+        self.num_finished = 0
 
     def update_teacher(self, momentum):
         self.momenta.append(momentum)
+
+    def finish_step(self):
+        self.num_finished += 1
 
 
 @pytest.mark.parametrize('fused', [False, True])
@@ -104,6 +108,7 @@ def test_no_movement_when_the_loss_scaler_skips_a_step(monkeypatch, fused):
         hook.after_train_iter(runner, runner.iter)
         moved.append(not torch.equal(model.weight, weight))
     assert moved == [True, False, True, False]
+    assert model.num_finished == 4  # the center moves in skipped steps too, as in DINO's code
     assert model.momenta == [hook.momentum_at(0, 4), hook.momentum_at(2, 4)]
     for name, expected in dict(teacher_momentum=0.5, teacher_m=0.5).items():  # at iteration 2 of 4
         assert hub.get_scalar(f'train/{name}').current() == pytest.approx(expected), name

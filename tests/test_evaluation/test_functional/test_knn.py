@@ -1,6 +1,8 @@
 """Weighted k-NN against a naive loop."""
 
 import math
+import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +34,21 @@ def test_scores_are_those_of_the_naive_loop(k):
     test = torch.randn(13, 6, generator=generator)
     scores = knn_classify(train, labels, test, 4, k=k, temperature=0.2, chunk_size=5)
     torch.testing.assert_close(scores, naive_scores(train, labels, test, 4, k, 0.2))
+
+
+def test_memory_does_not_grow_with_the_classes():
+    """One-hot labels of this bank would take 8 GB, and as much again in float32."""
+    generator = torch.Generator().manual_seed(0)
+    train, test = (torch.randn(size, 2, generator=generator) for size in (100_000, 3))
+    labels = torch.randint(10_000, (100_000,), generator=generator)
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, limit[1]))
+    try:
+        scores = knn_classify(train, labels, test, 10_000, k=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limit)
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(3))
 
 
 def test_votes_are_weighted():

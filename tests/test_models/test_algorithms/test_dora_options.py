@@ -78,19 +78,20 @@ def test_random_masks_cover_as_much_of_each_frame():
     assert len({tuple(frame.nonzero()[0].tolist()) for frame in places[0, 0]}) > 8
 
 
-def test_random_masks_depend_on_seed_and_count_alone():
+def test_random_masks_depend_on_seed_and_count_of_clips_alone():
     first, second = build(masking='random'), build(masking='random')
     torch.manual_seed(5)
     draws = [first.student_masks(OBJECTS) for _ in range(4)]
     torch.manual_seed(6)
-    assert all(torch.equal(draw, second.student_masks(OBJECTS)) for draw in draws)
+    clips = [second.student_masks(OBJECTS[:, i % 3, None]) for i in range(4 * 3)]
+    assert torch.equal(torch.cat(clips, dim=1), torch.cat(draws, dim=1))
     assert not torch.equal(draws[0], draws[1])
     other = build(masking='random', mask_seed=2).student_masks(OBJECTS)
     assert not torch.equal(draws[0], other)
 
     resumed = build(masking='random')
     resumed.load_state_dict(first.state_dict())
-    assert resumed.num_mask_draws == 4
+    assert resumed.num_mask_draws == 4 * 3
     assert torch.equal(resumed.student_masks(OBJECTS), first.student_masks(OBJECTS))
 
 
@@ -99,7 +100,7 @@ def test_random_masks_of_evaluation_are_the_first_and_count_for_nothing():
     first = model.student_masks(OBJECTS)
     model.eval()
     assert torch.equal(model.student_masks(OBJECTS), first)
-    assert model.num_mask_draws == 1
+    assert model.num_mask_draws == 3
     model.num_mask_draws.zero_()
     assert torch.equal(model.student_masks(OBJECTS), first)
 
@@ -109,6 +110,7 @@ def test_masking_leaves_tracker_and_targets():
     for kind in MASKINGS:
         model = build(masking=kind)
         model.loss(inputs)
+        model.finish_step()
         assert model.tracker.num_draws == 1
         torch.testing.assert_close(
             model.target_generator.center, build_and_step().target_generator.center
@@ -118,6 +120,7 @@ def test_masking_leaves_tracker_and_targets():
 def build_and_step():
     model = build()
     model.loss(views())
+    model.finish_step()
     return model
 
 

@@ -25,7 +25,8 @@ def build(setup):
         state.update({prefix + our_name(key): value for key, value in weights.items()})
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected
-    assert set(missing) == {'target_generator.center', 'tracker.num_draws'}
+    gathered = {'target_generator.pass_sum', 'target_generator.num_passes'}
+    assert set(missing) == {'target_generator.center', 'tracker.num_draws'} | gathered
     model.target_generator.center.copy_(center_of(setup))
     return model
 
@@ -41,6 +42,7 @@ def step():
     losses = model.loss(inputs)
     sum(losses.values()).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+    model.finish_step()
     center = model.target_generator.center.clone()
     with torch.no_grad():
         objects = model.forward_student(apply_masks(inputs['global_clip'], track.masks))

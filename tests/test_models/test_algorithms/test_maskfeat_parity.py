@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmvidssl.apis.converters.slowfast import rename_slowfast
 from mmvidssl.models.utils import resize_mask
@@ -49,15 +50,19 @@ def build(setup, with_cp):
 
 @pytest.fixture(scope='module', params=[False, True], ids=['', 'with_cp'])
 def step(request):
-    """The forward and backward pass of one training step."""
+    """The forward and backward pass of one training step, by the exact attention kernel.
+
+    The fused kernel of CPUs would be most of the difference; see ``docs/en/performance.md``.
+    """
     setup, figures = load_figures('maskfeat_small')
     model = build(setup, with_cp=request.param).train()
     weights = rename_slowfast(released_weights(setup)).weights
     model.load_state_dict(weights, strict=True)
     shape = (setup['batch'], 3, setup['frames'], setup['img'], setup['img'])
     clip = named_noise(setup['salt'] + 'clip', shape)
-    loss = model.loss(dict(clip=clip), masked_samples(*figures['mask']))['loss']
-    loss.backward()
+    with sdpa_kernel(SDPBackend.MATH):
+        loss = model.loss(dict(clip=clip), masked_samples(*figures['mask']))['loss']
+        loss.backward()
     return SimpleNamespace(setup=setup, figures=figures, model=model, clip=clip, loss=loss.item())
 
 
@@ -80,7 +85,7 @@ def test_loss(step):
 
 
 def test_gradients(step):
-    """The norm of every parameter's gradient to 1e-4 of itself.
+    """The norm of every parameter's gradient to 1e-5 of itself.
 
     A bias of all keys changes no attention: its gradient is rounding alone, 1e-9.
     """
@@ -97,7 +102,7 @@ def test_gradients(step):
         key = released[int(number.flatten()[0])]
         expected = step.setup['grad_norms'][key]
         found = parameters[name].grad.norm().item()
-        assert found == pytest.approx(expected, rel=1e-4, abs=1e-7), name
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-7), name
         compared.add(key)
     assert compared == set(step.setup['grad_norms'])
     assert len(parameters) == len(compared)

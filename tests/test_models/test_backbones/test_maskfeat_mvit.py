@@ -151,6 +151,19 @@ def test_unknown_arch():
         MODELS.build(dict(type='mmvidssl.MaskFeatMViT', arch='huge'))
 
 
+def test_initial_values_are_the_released_codes():
+    """Of norms and linear layers 0.02; but the head's norm 0, and PyTorch's default of patches."""
+    model = MODELS.build(dict(type='mmvidssl.MaskFeatMViT', arch=dict(ARCH, embed_dims=96)))
+    model.init_weights()
+    last = model.num_scales - 1
+    biases = {name: p for name, p in model.named_parameters() if name.endswith('.bias')}
+    assert not biases.pop(f'norm{last}.bias').any()
+    bias, bound = biases.pop('patch_embed.projection.bias'), (3 * 3 * 7 * 7) ** -0.5
+    assert bias.std().item() == pytest.approx(bound / 3**0.5, rel=0.2)
+    assert bound / 2 < bias.abs().max() <= bound
+    assert all((bias == 0.02).all() for bias in biases.values())
+
+
 def test_tokens_that_stand_for_something_start_small():
     model = MODELS.build(dict(type='mmvidssl.MaskFeatMViT', arch=dict(ARCH, embed_dims=96)))
     model.init_weights()

@@ -1,0 +1,22 @@
+"""Schedules under gradient accumulation."""
+
+from mmengine.hooks import ParamSchedulerHook
+
+from mmvidssl.registry import HOOKS
+
+
+@HOOKS.register_module()
+class StepParamSchedulerHook(ParamSchedulerHook):
+    """MMEngine's ``ParamSchedulerHook``, but a step takes the rates of its first pass.
+
+    Learning rates and weight decay of an accumulated step are then those of one large batch.
+    MMEngine moves schedules in every pass, so that a step takes the rates of its last.
+    """
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Let the schedules that count iterations catch up, once a step is due."""
+        if not runner.optim_wrapper.should_update():
+            return
+        for scheduler in runner.param_schedulers or ():
+            while not scheduler.by_epoch and scheduler._global_step <= runner.iter:
+                scheduler.step()

@@ -1,0 +1,29 @@
+"""Misspelt options of a config."""
+
+import pytest
+
+from mmvidssl.registry import HOOKS, MODELS, TRANSFORMS
+from tests.utils_model import backbone_cfg, dora_cfg
+
+
+@pytest.mark.parametrize(
+    'registry, cfg, message',
+    [
+        (MODELS, dora_cfg(maskin='none'), "DoRA .*'maskin'.*'masking'"),
+        (MODELS, dora_cfg(tracker=dict(type='MultiObjectTracker', num_object=3)), "'num_objects'"),
+        # of a base in another library
+        (MODELS, backbone_cfg(drop_path=0.1), "DINOViT .*'drop_path_rate'"),
+        (MODELS, dict(type='MaskFeatMViT', spatial_sizes=32), "'spatial_size'"),
+        (MODELS, dict(type='DINOLoss', qqq=1), "'qqq': it has .*student_temp"),
+        (HOOKS, dict(type='FreezeLastLayerHook', num_epoch=1), "'num_epochs'"),
+        (TRANSFORMS, dict(type='ClipRandomFlip', prop=1), "'prob'"),
+    ],
+)
+def test_misspelt_options_are_told_with_what_was_meant(registry, cfg, message):
+    with pytest.raises(TypeError, match=message):
+        registry.build({**cfg, 'type': f'mmvidssl.{cfg["type"].removeprefix("mmvidssl.")}'})
+
+
+def test_removed_options_are_told_as_such():
+    with pytest.raises(TypeError, match='num_recompute_blocks now'):
+        MODELS.build(dict(type='mmvidssl.MaskFeatMViT', num_lean_blocks=3))
