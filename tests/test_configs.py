@@ -448,6 +448,7 @@ def paper_result(config: Path) -> str:
 
 # Of exactly that recipe; each header names its source. PooDLe: Wang et al., ICLR 2025, ADE20K.
 NUMBERS = {
+    'mvit-small_scratch_16xb16-amp-16x4x1-200e_k400': '81.0',
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice': '35.2',
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-all': '38.3',
     'maskfeat_mvit-small_8xb32-amp-coslr-300e_k400': '82.2',

@@ -1,8 +1,7 @@
 # Kinetics-400 with an MViTv2-S that nothing was pretrained of; 200 epochs.
 #
 # Paper:    81.0 top-1 (5 clips x 1 crop; PySlowFast's table of MViTv2, whose released recipe this
-#           is: Kinetics/MVITv2_S_16x4). MaskFeat's paper compares with 81.1; that recipe was not
-#           found.
+#           is: Kinetics/MVITv2_S_16x4).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=16 bash tools/slurm_train.sh PARTITION JOB_NAME \
