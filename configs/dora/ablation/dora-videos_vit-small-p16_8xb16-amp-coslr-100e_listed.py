@@ -11,9 +11,6 @@ _base_ = [
     '../dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-# Many files: a worker opens them again and again, which costs little where they are short.
-train_pipeline = _base_.train_pipeline
-train_pipeline[0].update(on_reopen='ignore')
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -25,6 +22,6 @@ train_dataloader = dict(
         interval_unit='seconds',
         start_stride=1,
         reader=dict(type='PyAVReader', num_threads=1),
-        pipeline=train_pipeline,
+        pipeline=_base_.train_pipeline,
     )
 )
