@@ -99,7 +99,7 @@ def test_passes_that_draw_for_themselves_draw_what_ranks_do(monkeypatch):
     """Four passes of one process, and one of each of four: ``random.sample`` on each GPU."""
     alone = build(draw_heads='pass')
     passes = [draw(alone) for _ in range(8)]
-    module = 'mmvidssl.models.trackers.multi_object_tracker'
+    module = 'mmvidssl.models.trackers'
     ranks = [build(draw_heads='pass') for _ in range(4)]
     monkeypatch.setattr(f'{module}.get_world_size', lambda: 4)
     drawn = []

@@ -118,7 +118,7 @@ class CollapseHook(Hook):
         hub = runner.message_hub
         names = unwrap_model(runner.model).health
         means = {name: hub.get_scalar(f'train/{name}').mean(self.window) for name in names}
-        for symptom in (*self.examine(means), *self.examine_masks(means)):
+        for symptom in self.examine(means):
             self._follow(runner, symptom)
 
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
@@ -161,9 +161,6 @@ class CollapseHook(Hook):
                 'a lower learning rate, a longer warm-up, a smaller momentum of the teacher, '
                 'less weight decay, a larger batch',
             )
-
-    def examine_masks(self, means: dict[str, float]) -> Iterator[Symptom]:
-        """The same, of masks of tracked objects."""
         if 'mask_overlap' in means:
             yield Symptom(
                 'one object',

@@ -21,7 +21,11 @@ def teacher_of(config):
     return next((k for k, v in generator.items() if isinstance(v, dict) and 'init_cfg' in v), None)
 
 
-WITH_TEACHER = [path for path in CONFIGS if 'ablation' in path.parts and teacher_of(path)]
+WITH_TEACHER = [
+    path
+    for path in CONFIGS
+    if 'ablation' in path.parts and 'k400' in path.name and teacher_of(path)
+]
 
 
 @pytest.fixture(scope='module')
