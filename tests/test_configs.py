@@ -260,7 +260,6 @@ def test_one_gpu_takes_the_steps_of_eight():
     assert changes(eight, one).keys() == {
         'optim_wrapper.accumulative_counts',
         'model.backbone.with_cp',
-        'model.target_generator.center_momentum',
         'auto_scale_lr.base_batch_size',
     }
 

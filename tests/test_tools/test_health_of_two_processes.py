@@ -72,7 +72,6 @@ custom_hooks = [
     for iteration in range(2):
         files = [tmp_path / f'health_{iteration}_rank{rank}.json' for rank in range(2)]
         (own, logged), (others, same) = (json.loads(file.read_text()) for file in files)
+        # Of the clips of both; tests/test_engine/test_loops/test_two_processes.py has the numbers.
         assert logged == same
-        assert own['teacher_kl'] != others['teacher_kl']
-        mean = {name: (own[name] + others[name]) / 2 for name in own}
-        assert logged == pytest.approx(mean, rel=1e-5, abs=1e-6)
+        assert own == others == pytest.approx(logged, rel=1e-5, abs=1e-6)
