@@ -6,9 +6,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
+    schedule=dict(type='ScheduleHook'),
+    # Each epoch, and where an epoch takes longer, every half hour.
+    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3, minutes=30),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
+    progress=dict(type='ProgressBarHook', terminal_only=True),
     data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
 )
 

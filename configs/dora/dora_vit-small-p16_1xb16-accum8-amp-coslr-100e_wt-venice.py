@@ -18,5 +18,3 @@ model = dict(
     target_generator=dict(center_momentum=0.0131),
 )
 optim_wrapper = dict(accumulative_counts=8)
-# MMEngine scales the learning rate by the clips of one pass: 256 / 8.
-auto_scale_lr = dict(base_batch_size=32)

@@ -120,7 +120,9 @@ def _load_config(config: str | os.PathLike, copy: WorkingCopy, work_dir: Path) -
             transform.max_open = min(MAX_OPEN, len(copy.pieces))
     dataset.interval_unit = 'seconds'
     dataset.frame_interval = min(MAX_INTERVAL, CLIP_SHARE * shortest / (dataset.clip_len - 1))
-    cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='ProgressBarHook')]
+    cfg.merge_from_dict(
+        {'default_hooks.progress': dict(type='ProgressBarHook', terminal_only=False)}
+    )
     cfg.work_dir = str(work_dir)
     return cfg
 

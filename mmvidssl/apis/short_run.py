@@ -24,7 +24,7 @@ MIN_CURVE_POINTS = 30
 def set_max_iters(cfg: Config, max_iters: int) -> None:
     """Stretch or shrink everything in ``cfg`` that counts iterations to a run of ``max_iters``.
 
-    That is the training loop, the schedulers' ``begin``, ``end`` and ``T_max``, temperature
+    That is the training loop, what schedulers count (``warmup``, ``end``, ...), temperature
     warm-ups and grace periods counted in iterations, and the checkpoint, of which there is one, at
     the end. Losses are logged often enough for a curve.
 
@@ -41,7 +41,7 @@ def set_max_iters(cfg: Config, max_iters: int) -> None:
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         if not scheduler.get('by_epoch', True):
-            _scale(scheduler, ('begin', 'end', 'T_max'), factor)
+            _scale(scheduler, ('begin', 'end', 'T_max', 'warmup'), factor)
     for hook in cfg.get('custom_hooks') or []:
         if not hook.get('by_epoch', True):
             _scale(hook, ('warmup_epochs',), factor)
@@ -80,10 +80,11 @@ def measure_step_time(cfg: Config) -> float:
     cfg = copy.deepcopy(cfg)
     set_max_iters(cfg, NUM_WARMUP_STEPS + NUM_MEASURED_STEPS)
     cfg.work_dir = str(Path(cfg.work_dir) / 'trial')
-    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
+    cfg.default_hooks = dict(
+        cfg.get('default_hooks') or {}, checkpoint=None, logger=None, progress=None
+    )
     if cfg.train_dataloader.get('persistent_workers'):
         cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
-    cfg.custom_hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'ProgressBarHook']
     stopwatch = _Stopwatch()
     runner = QuietRunner.from_cfg(cfg)
     runner.register_hook(stopwatch, priority='LOWEST')

@@ -89,7 +89,8 @@ auto_scale_lr = dict(enable=True, base_batch_size=256)
 default_hooks = dict(
     checkpoint=dict(
         _delete_=True, type='mmvidssl.PlainCheckpointHook', interval=1, max_keep_ckpts=3
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 # Before the first step these refuse a backbone that does not fit its file, lists that do not fit
 # classes.txt, and videos that are not there.
