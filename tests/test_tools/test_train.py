@@ -33,7 +33,11 @@ def test_trains_and_resumes(shell, config, tmp_path):
     ]
     first = shell(*command, *options)
     assert first.returncode == 0, first.stderr
-    assert 'Epoch(train) [1][4/4]' in first.stdout + first.stderr
+    shown = first.stdout + first.stderr
+    assert 'Epoch(train) [1][4/4]' in shown and 'Failed to search registry' not in shown
+    assert len(shown.split('Epoch(train)')[0].splitlines()) < 40
+    (log,) = (tmp_path / 'run').rglob('*.log')
+    assert 'TeacherMomentumHook' in log.read_text() and 'param_scheduler = [' in log.read_text()
     state = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(0.064 * 2 / 256)
 
@@ -107,6 +111,19 @@ def test_files_that_are_not_there(train_tool, config, monkeypatch, capsys, addit
     with pytest.raises(SystemExit) as error:
         train_tool.main()
     assert error.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_ctrl_c(train_tool, config, monkeypatch, capsys):
+    def interrupted(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config)])
+    monkeypatch.setattr(train_tool.TerseRunner, 'from_cfg', interrupted)
+    with pytest.raises(SystemExit) as error:
+        train_tool.main()
+    assert error.value.code == 130
+    assert 'with --resume goes on' in capsys.readouterr().err
 
 
 def test_missing_config(shell, tmp_path):

@@ -25,7 +25,7 @@ OPTIONS = dict(
     default_hooks=dict(checkpoint=dict(by_epoch=False, interval=3, max_keep_ckpts=-1)),
     custom_hooks=[
         dict(type='TeacherMomentumHook', momentum=0.3),
-        dict(type='FreezeLastLayerHook', num_epochs=3, by_epoch=False),
+        dict(type='FreezeLastLayerHook', num_epochs=3, by_epoch=False, max_share=1.0),
     ],
 )
 
@@ -73,8 +73,6 @@ def test_as_one_with_the_whole_batch(video, tmp_path):
     config = tmp_path / 'two.py'
     config.write_text(
         f"""_base_ = '{TINY_CONFIG}'
-custom_imports = dict(imports=['tests.utils_cpu_dist'])
-model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
 train_dataloader = dict(batch_size=1, dataset=dict(videos=['{video}']))
 """
         + '\n'.join(f'{key} = {value!r}' for key, value in OPTIONS.items())
