@@ -101,3 +101,14 @@ def test_weight_decay_grows_where_there_is_any(record):
     decays = record.column('weight_decay')
     assert [decay for decay, _ in decays[:-1]] == pytest.approx(expected[1:])
     assert all(none == 0 for _, none in decays)
+
+
+def test_the_warm_up_of_the_temperature_fits_a_short_run(video, tmp_path):
+    """Of 8 epochs, 30 of DINO's 100 are 2."""
+    temp = dict(warmup_teacher_temp=0.02, teacher_temp=0.06, warmup_epochs=30)
+    cfg = tiny_cfg(video, tmp_path, custom_hooks=[dict(type='TeacherTempHook', **temp)])
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 2
+    cfg.train_cfg.max_epochs = 8
+    recorder = Recorder()
+    train(cfg, recorder)
+    assert recorder.column('teacher_temp') == pytest.approx([0.02] + [0.06] * 7)
