@@ -51,7 +51,7 @@ class ScheduleHook(Hook):
         if scaling.get('enable'):
             by_runner = _batch_size(runner) / scaling['base_batch_size']
             by_passes = wrapper._accumulative_counts
-        factor = max(by_passes, self.min_lr / rate)
+        factor = max(by_passes, self.min_lr / rate if rate else 0.0)
         groups = [(group, factor) for group in wrapper.optimizer.param_groups]
         if wrapper.base_param_settings is not None:  # of base_lr, which the runner leaves alone
             groups.append((wrapper.base_param_settings, factor * by_runner))
