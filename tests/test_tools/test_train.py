@@ -67,7 +67,10 @@ def train_tool():
         ),
         (['--cfg-options', 'optim_wrapper.optimiser.lr=1'], "Did you mean 'optim_wrapper.optimi"),
         (['--cfg-options', 'param_scheduler.9={}'], "unknown config key 'param_scheduler.9'"),
-        (['--amp', '--cfg-options', 'optim_wrapper.type=Mine'], 'no mixed precision is known for Mine'),
+        (
+            ['--amp', '--cfg-options', 'optim_wrapper.type=Mine'],
+            'no mixed precision is known for Mine',
+        ),
     ],
 )
 def test_mistakes_end_with_a_sentence(train_tool, config, monkeypatch, capsys, arguments, message):
