@@ -73,6 +73,7 @@ VIDEO_READERS = Registry('video reader', scope='mmvidssl', locations=['mmvidssl.
 
 # Pillar 2: functions of inputs and state
 MODELS = _child(mmengine.MODELS, 'mmvidssl.models')
+WEIGHT_INITIALIZERS = _child(mmengine.WEIGHT_INITIALIZERS, 'mmvidssl.models')
 
 # Pillar 3: time
 HOOKS = _child(mmengine.HOOKS, 'mmvidssl.engine.hooks')
@@ -82,7 +83,7 @@ OPTIM_WRAPPERS = _child(mmengine.OPTIM_WRAPPERS, 'mmvidssl.engine.optimizers')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     mmengine.OPTIM_WRAPPER_CONSTRUCTORS, 'mmvidssl.engine.optimizers'
 )
-PARAM_SCHEDULERS = _child(mmengine.PARAM_SCHEDULERS, 'mmvidssl.engine.optimizers')
+PARAM_SCHEDULERS = _child(mmengine.PARAM_SCHEDULERS, 'mmvidssl.engine.schedulers')
 
 # Pillar 4: numbers
 METRICS = _child(mmengine.METRICS, 'mmvidssl.evaluation')

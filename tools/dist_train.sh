@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # CONFIG GPUS [arguments of train.py ...]
+# Without a GPU, so many processes on the CPU.
 # Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on all of them, NODE_RANK aside.
 set -euo pipefail
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
 
 # isort: split
-from mmengine.runner import Runner
-
 from mmvidssl.data_checks import check_config
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
-from mmvidssl.utils.setup_env import leave_group
+from mmvidssl.utils.setup_env import join_group_without_gpu, leave_group
+from mmvidssl.utils.terse_runner import TerseRunner
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,7 +34,8 @@ def main() -> None:
             f'{args.config} has no test_dataloader and test_evaluator: a pretraining config has '
             'nothing to test. Test a fine-tuning config that loads its backbone.'
         )
-    Runner.from_cfg(cfg).test()
+    join_group_without_gpu(cfg)
+    TerseRunner.from_cfg(cfg).test()
     leave_group()
 
 

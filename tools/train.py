@@ -8,13 +8,13 @@ import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::'
 # isort: split
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import Runner
 
 from mmvidssl.data_checks import check_config
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files, check_trainable
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
-from mmvidssl.utils.setup_env import leave_group
+from mmvidssl.utils.setup_env import join_group_without_gpu, leave_group
+from mmvidssl.utils.terse_runner import TerseRunner
 
 EXAMPLES = """examples:
   python tools/train.py configs/dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py
@@ -73,7 +73,15 @@ def main() -> None:
             print(f'no GPU: {cfg.optim_wrapper.type} takes the place of mixed precision')
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
-    Runner.from_cfg(cfg).train()
+    join_group_without_gpu(cfg)
+    try:
+        TerseRunner.from_cfg(cfg).train()
+    except KeyboardInterrupt:
+        parser.exit(
+            130,
+            '\ninterrupted: the same command with --resume goes on from the latest checkpoint in '
+            f'{cfg.work_dir}\n',
+        )
     leave_group()
 
 

@@ -6,11 +6,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='StepParamSchedulerHook'),
-    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3),
+    schedule=dict(type='ScheduleHook'),
+    # Each epoch, and where an epoch takes longer, every half hour.
+    checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3, minutes=30),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
     # Refuses a teacher, or any other module, whose file is another model's.
     pretrained_report=dict(type='PretrainedReportHook'),
+    progress=dict(type='ProgressBarHook', terminal_only=True),
     data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
 )
 

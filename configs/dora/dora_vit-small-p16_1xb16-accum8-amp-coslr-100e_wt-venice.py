@@ -13,5 +13,3 @@ _base_ = [
 # Blocks are computed again in the backward pass, so that a smaller GPU has the memory.
 model = dict(backbone=dict(with_cp=True))
 optim_wrapper = dict(accumulative_counts=8)
-# MMEngine scales the learning rate by the clips of one pass: 256 / 8.
-auto_scale_lr = dict(base_batch_size=32)

@@ -16,15 +16,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_epochs = 1500
-warmup_epochs = 150
-
 optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(end=warmup_epochs)
-param_scheduler[1].update(begin=warmup_epochs, end=max_epochs, T_max=max_epochs - warmup_epochs)
-param_scheduler[2].update(end=max_epochs, T_max=max_epochs)
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler[0].update(warmup=150)
+train_cfg = dict(max_epochs=1500)
 custom_hooks = _base_.custom_hooks
 custom_hooks[2].update(num_epochs=15)
 default_hooks = dict(checkpoint=dict(interval=15))

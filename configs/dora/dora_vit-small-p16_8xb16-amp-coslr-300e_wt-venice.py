@@ -9,9 +9,4 @@ _base_ = [
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-max_epochs = 300
-
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(end=max_epochs, T_max=max_epochs - param_scheduler[1]['begin'])
-param_scheduler[2].update(end=max_epochs, T_max=max_epochs)
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=300)

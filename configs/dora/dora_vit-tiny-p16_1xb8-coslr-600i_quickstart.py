@@ -9,9 +9,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 600
-warmup_iters = 60
-
 # Small steps of many small views: on two cores, iterations and views a second count for more than
 # what each of them sees. One object less than the paper's three, and a sharper teacher with few
 # prototypes, without which so short a run ends in uniform targets.
@@ -74,23 +71,15 @@ train_dataloader = dict(
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 auto_scale_lr = dict(enable=False)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=warmup_iters),
     dict(
-        type='CosineAnnealingLR',
+        type='WarmupCosineLR',
+        warmup=60,
+        max_share=0.1,
+        start_ratio=1e-3,
         eta_min=1e-5,
         by_epoch=False,
-        begin=warmup_iters,
-        end=max_iters,
-        T_max=max_iters - warmup_iters,
     ),
-    dict(
-        type='mmpretrain.CosineAnnealingWeightDecay',
-        eta_min=0.4,
-        by_epoch=False,
-        begin=0,
-        end=max_iters,
-        T_max=max_iters,
-    ),
+    dict(type='mmpretrain.CosineAnnealingWeightDecay', eta_min=0.4, by_epoch=False),
 ]
 custom_hooks = [
     # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
@@ -106,7 +95,7 @@ custom_hooks = [
     dict(type='CollapseHook', action='warn', grace=100),
     dict(type='NaNGuardHook'),
 ]
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=max_iters)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=600)
 
 default_hooks = dict(
     logger=dict(interval=10),

@@ -12,9 +12,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_iters = 200
-warmup_iters = 20
-
 model = dict(
     backbone=dict(
         arch=dict(
@@ -51,19 +48,18 @@ train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=train
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 auto_scale_lr = dict(enable=False)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warmup_iters),
     dict(
-        type='CosineAnnealingLR',
+        type='WarmupCosineLR',
+        warmup=20,
+        max_share=0.1,
+        start_ratio=0.01,
         eta_min_ratio=0.01,
         by_epoch=False,
-        begin=warmup_iters,
-        end=max_iters,
-        T_max=max_iters - warmup_iters,
-    ),
+    )
 ]
 custom_hooks = _base_.custom_hooks
 custom_hooks[1].update(grace=100)
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=max_iters)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=200)
 
 default_hooks = dict(
     logger=dict(interval=10),

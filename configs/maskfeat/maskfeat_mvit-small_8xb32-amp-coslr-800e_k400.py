@@ -9,8 +9,4 @@ _base_ = [
     'maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
 ]
 
-max_epochs = 800
-
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(end=max_epochs, T_max=max_epochs - param_scheduler[1]['begin'])
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=800)

@@ -9,8 +9,4 @@ _base_ = [
     'maskfeat_vit-large-p16_8xb256-amp-coslr-300e_in1k.py',
 ]
 
-max_epochs = 1600
-
-param_scheduler = _base_.param_scheduler
-param_scheduler[1].update(end=max_epochs, T_max=max_epochs - param_scheduler[1]['begin'])
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=1600)

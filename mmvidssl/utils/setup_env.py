@@ -1,7 +1,9 @@
 """The environment of a run: registered modules, processor cores, the group of processes."""
 
 import os
+from datetime import timedelta
 from importlib import import_module
+from typing import Any
 
 PILLARS = ('datasets', 'models', 'engine', 'evaluation', 'structures', 'visualization')
 
@@ -26,6 +28,28 @@ def num_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def join_group_without_gpu(cfg: Any) -> None:
+    """Join the other processes over gloo, where there is no GPU.
+
+    MMEngine's runner, which finds them joined, would ask for CUDA to do so and to wrap the model.
+
+    Args:
+        cfg: Of the run; changed in place: how the model is wrapped.
+    """
+    from mmengine.device import get_device
+    from torch import distributed
+
+    if cfg.launcher != 'pytorch' or get_device() != 'cpu':
+        return
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+    distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds))
+    unused = cfg.get('find_unused_parameters', False)
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        broadcast_buffers=False, find_unused_parameters=unused
+    )
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
 def leave_group() -> None:

@@ -5,8 +5,6 @@ _base_ = [
     '../../configs/_base_/default_runtime.py',
 ]
 
-max_epochs = 2
-
 model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dims=24, num_layers=2, num_heads=4, feedforward_channels=48),
@@ -51,35 +49,9 @@ train_dataloader = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=0.128))
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.1,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-5,
-        by_epoch=True,
-        begin=1,
-        end=max_epochs,
-        T_max=max_epochs - 1,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='mmpretrain.CosineAnnealingWeightDecay',
-        eta_min=0.4,
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
-        convert_to_iter_based=True,
-    ),
-]
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(warmup=1, max_share=0.5, start_ratio=0.1)
+train_cfg = dict(max_epochs=2)
 
 default_hooks = dict(logger=dict(interval=1))
 # Without those for health, collapse and NaNs, whose tests add their own.
@@ -91,6 +63,6 @@ custom_hooks = [
         teacher_temp=0.04,
         warmup_epochs=0,
     ),
-    dict(type='FreezeLastLayerHook', num_epochs=1),
+    dict(type='FreezeLastLayerHook', num_epochs=1, max_share=0.5),
 ]
 env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))

@@ -60,7 +60,7 @@ def test_recipe_of_the_released_code(start, decay, rate, epochs, warmup):
     cfg = Config.fromfile(path)
     assert cfg.optim_wrapper.paramwise_cfg == dict(layer_decay_rate=decay)
     assert cfg.optim_wrapper.optimizer.lr / cfg.auto_scale_lr.base_batch_size == rate
-    assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[0].end) == (epochs, warmup)
+    assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[0].warmup) == (epochs, warmup)
     assert cfg.model.backbone.drop_path_rate == 0.1
 
 

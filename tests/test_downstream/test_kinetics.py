@@ -119,7 +119,7 @@ def test_recipe_of_the_released_code(name, options):
     assert cfg.model.backbone.drop_path_rate == options['drop_path']
     assert (head.init_scale, head.label_smooth_eps, head.dropout_ratio) == (0.001, 0.1, 0)
     assert cfg.train_cfg.max_epochs == options['epochs']
-    assert cfg.param_scheduler[0].end == options['warmup']
+    assert cfg.param_scheduler[0].warmup == options['warmup']
 
 
 def test_erasing_is_cut_off_noise():

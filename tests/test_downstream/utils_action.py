@@ -59,9 +59,7 @@ def check_common(cfg: Config, allow_new: Sequence[str] | None = ()) -> None:
         assert report.type == 'mmvidssl.PretrainedReportHook'
         assert list(report.get('allow_new', ())) == list(allow_new)
     assert len(reports) == (allow_new is not None)
-    *warmup, cosine = cfg.param_scheduler
-    assert cosine.begin == (warmup[0].end if warmup else 0)
-    assert cosine.begin + cosine.T_max == cosine.end == cfg.train_cfg.max_epochs
+    assert not any({'end', 'T_max'} & scheduler.keys() for scheduler in cfg.param_scheduler)
 
 
 def check_name(path: Path) -> None:

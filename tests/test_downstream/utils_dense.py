@@ -197,8 +197,8 @@ def check_name(path: Path, cfg: Config) -> None:
         assert cfg.train_cfg.max_epochs == length
     else:
         assert cfg.train_cfg.max_iters // 1000 == length
-    ends = [scheduler.end for scheduler in cfg.param_scheduler]
-    assert ends[-1] == (cfg.train_cfg.max_epochs if unit == 'e' else cfg.train_cfg.max_iters)
+    run = cfg.train_cfg.max_epochs if unit == 'e' else cfg.train_cfg.max_iters
+    assert cfg.param_scheduler[-1].get('end', run) == run
     backbone = cfg.model.get('module', cfg.model).backbone
     kind = dict(vit='mmvidssl.DINOViT', mvit='mmvidssl.ImageMViT')[name['net']]
     arch = f'deit-{name["size"]}' if name['net'] == 'vit' else name['size']

@@ -112,7 +112,7 @@ def _maskfeat_vit(imagenet: Path) -> Config:
 def _run(cfg: Config, work_dir: Path) -> None:
     """Train; every weight of the student learns, so that no other can pass for it."""
     set_max_iters(cfg, NUM_ITERS)
-    cfg.param_scheduler[0].start_factor = 0.5  # there is no time to warm up
+    cfg.param_scheduler[0].start_ratio = 0.5  # there is no time to warm up
     cfg.work_dir, cfg.experiment_name = str(work_dir), f'pretraining-{work_dir.name}'
     cfg.env_cfg = dict(cudnn_benchmark=False, dist_cfg=dict(backend='gloo'))
     cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)

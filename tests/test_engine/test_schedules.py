@@ -31,7 +31,11 @@ def record(video, tmp_path_factory, counts):
         custom_hooks=[
             dict(type='TeacherMomentumHook', momentum=START, end_momentum=END),
             dict(
-                type='TeacherTempHook', warmup_teacher_temp=0.02, teacher_temp=0.06, warmup_epochs=2
+                type='TeacherTempHook',
+                warmup_teacher_temp=0.02,
+                teacher_temp=0.06,
+                warmup_epochs=2,
+                max_share=1.0,
             ),
         ],
     )
@@ -71,6 +75,7 @@ def test_teacher_temp_by_iteration(video, tmp_path):
         teacher_temp=0.06,
         warmup_epochs=3,
         by_epoch=False,
+        max_share=1.0,
     )
     cfg = tiny_cfg(video, tmp_path, custom_hooks=[temp], train_cfg__max_epochs=1)
     train(cfg, recorder)
@@ -82,9 +87,10 @@ def test_teacher_temp_by_iteration(video, tmp_path):
 # A row shows the rate of the *next* iteration: schedulers step at the end of each.
 
 
-def test_learning_rate_is_scaled_warmed_up_and_annealed(record):
-    expected = [BASE_LR * (0.1 + 0.9 * i / (ITERS_PER_EPOCH - 1)) for i in range(ITERS_PER_EPOCH)]
-    expected += [cosine(i, ITERS_PER_EPOCH, BASE_LR, 1e-5) for i in range(ITERS_PER_EPOCH)]
+def test_learning_rate_is_scaled_warmed_up_and_annealed(record, counts):
+    peak = BASE_LR * counts
+    expected = [peak * (0.1 + 0.9 * i / (ITERS_PER_EPOCH - 1)) for i in range(ITERS_PER_EPOCH)]
+    expected += [cosine(i, ITERS_PER_EPOCH, peak, 1e-5) for i in range(ITERS_PER_EPOCH)]
     rates = record.column('lr')
     assert [first for first, _ in rates[:-1]] == pytest.approx(expected[1:])
     assert all(first == second for first, second in rates)
@@ -95,3 +101,14 @@ def test_weight_decay_grows_where_there_is_any(record):
     decays = record.column('weight_decay')
     assert [decay for decay, _ in decays[:-1]] == pytest.approx(expected[1:])
     assert all(none == 0 for _, none in decays)
+
+
+def test_the_warm_up_of_the_temperature_fits_a_short_run(video, tmp_path):
+    """Of 8 epochs, 30 of DINO's 100 are 2."""
+    temp = dict(warmup_teacher_temp=0.02, teacher_temp=0.06, warmup_epochs=30)
+    cfg = tiny_cfg(video, tmp_path, custom_hooks=[dict(type='TeacherTempHook', **temp)])
+    cfg.train_dataloader.sampler.num_samples_per_epoch = 2
+    cfg.train_cfg.max_epochs = 8
+    recorder = Recorder()
+    train(cfg, recorder)
+    assert recorder.column('teacher_temp') == pytest.approx([0.02] + [0.06] * 7)

@@ -42,8 +42,7 @@ def test_two_processes(shell, video, tmp_path):
     config = tmp_path / 'two.py'
     config.write_text(
         f"""_base_ = '{TINY_CONFIG}'
-custom_imports = dict(imports=['tests.utils_cpu_dist', 'breaking_hook'])
-model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
+custom_imports = dict(imports=['breaking_hook'])
 train_dataloader = dict(sampler=dict(num_samples_per_epoch=16), dataset=dict(videos=['{video}']))
 custom_hooks = [
     dict(type='HealthHook', interval=1),

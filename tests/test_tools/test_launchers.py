@@ -17,8 +17,7 @@ def test_two_processes_end_with_equal_parameters(shell, video, tmp_path):
     config = tmp_path / 'two.py'
     config.write_text(
         f"""_base_ = '{TINY_CONFIG}'
-custom_imports = dict(imports=['tests.utils_cpu_dist', 'tests.utils_run'])
-model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
+custom_imports = dict(imports=['tests.utils_run'])
 train_dataloader = dict(
     sampler=dict(num_samples_per_epoch=8), dataset=dict(videos=['{video}'])
 )

@@ -30,7 +30,11 @@ def test_trains_and_resumes(shell, config, tmp_path):
     ]
     first = shell(*command, *options)
     assert first.returncode == 0, first.stderr
-    assert 'Epoch(train) [1][4/4]' in first.stdout + first.stderr
+    shown = first.stdout + first.stderr
+    assert 'Epoch(train) [1][4/4]' in shown and 'Failed to search registry' not in shown
+    assert len(shown.split('Epoch(train)')[0].splitlines()) < 40
+    (log,) = (tmp_path / 'run').rglob('*.log')
+    assert 'TeacherMomentumHook' in log.read_text() and 'param_scheduler = [' in log.read_text()
     state = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(0.064 * 2 / 256)
 
@@ -89,6 +93,15 @@ def test_files_that_are_not_there(config, capsys, addition, message):
     config.write_text(config.read_text() + addition + '\n')
     assert run_tool('train', config) == 2
     assert message in capsys.readouterr().err
+
+
+def test_ctrl_c(config, monkeypatch, capsys):
+    def interrupted(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('mmvidssl.utils.terse_runner.TerseRunner.from_cfg', interrupted)
+    assert run_tool('train', config) == 130
+    assert 'with --resume goes on' in capsys.readouterr().err
 
 
 def test_missing_config(tmp_path, capsys):

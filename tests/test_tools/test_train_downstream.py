@@ -90,8 +90,6 @@ def test_trains_in_two_processes(shell, tmp_path):
     """As on two GPUs: no parameter is without gradient, both hooks check, one writes."""
     start = torch.load(utils.write_vit_checkpoint(tmp_path / 'vit.pth'), weights_only=True)
     cfg = shrunk_kinetics(tmp_path, num_videos=8)
-    cfg.custom_imports.imports.append('tests.utils_cpu_dist')
-    cfg.model_wrapper_cfg = dict(type='CPUDistributedDataParallel')
     cfg.dump(str(tmp_path / 'small.py'))
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))

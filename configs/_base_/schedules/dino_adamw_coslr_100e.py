@@ -1,7 +1,6 @@
 # DINO's schedule over 100 epochs, with the released DoRA's numbers.
-# The learning rate is for 256 clips a step and is scaled by the real number (GPUs x batch size).
-max_epochs = 100
-
+# The learning rate is for 256 clips a step and is scaled by the real number (GPUs x batch
+# size x accumulation).
 optim_wrapper = dict(
     type='PerParamClipOptimWrapper',
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.04),
@@ -10,22 +9,15 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=256, enable=True)
 
+# All of it is as long as train_cfg says.
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-6,
-        by_epoch=True,
-        begin=0,
-        end=10,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='WarmupCosineLR',
+        warmup=10,  # at most, and at most a tenth of the run
+        max_share=0.1,
+        start_ratio=1e-6,
         eta_min=1e-5,
         by_epoch=True,
-        begin=10,
-        end=max_epochs,
-        T_max=max_epochs - 10,
         convert_to_iter_based=True,
     ),
     # mmpretrain's leaves groups without weight decay at zero, MMEngine's does not.
@@ -33,14 +25,11 @@ param_scheduler = [
         type='mmpretrain.CosineAnnealingWeightDecay',
         eta_min=0.4,
         by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
         convert_to_iter_based=True,
     ),
 ]
 
-train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=max_epochs)
+train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=100)
 
 custom_hooks = [
     dict(type='TeacherMomentumHook', momentum=0.004, end_momentum=0.0),

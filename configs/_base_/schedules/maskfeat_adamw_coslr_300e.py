@@ -1,9 +1,8 @@
 # MaskFeat's schedule over 300 epochs of videos, with the released code's numbers.
-# The learning rate is for 512 clips a step and is scaled by the real number (GPUs x batch size).
+# The learning rate is for 512 clips a step and is scaled by the real number (GPUs x batch
+# size x accumulation).
 # It starts and ends at a hundredth of its peak: the released 1e-6 of 1e-4, which are for 32 clips
 # and are scaled together there too.
-max_epochs = 300
-
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1.6e-3, betas=(0.9, 0.999), weight_decay=0.05),
@@ -14,27 +13,20 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=512, enable=True)
 
+# As long as train_cfg says.
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=0.01,
-        by_epoch=True,
-        begin=0,
-        end=10,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='WarmupCosineLR',
+        warmup=10,  # at most, and at most a tenth of the run
+        max_share=0.1,
+        start_ratio=0.01,
         eta_min_ratio=0.01,
         by_epoch=True,
-        begin=10,
-        end=max_epochs,
-        T_max=max_epochs - 10,
         convert_to_iter_based=True,
-    ),
+    )
 ]
 
-train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=max_epochs)
+train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=300)
 
 custom_hooks = [
     dict(type='HealthHook', interval=10),

@@ -6,8 +6,7 @@ _base_ = 'maskfeat_adamw_coslr_300e.py'
 auto_scale_lr = dict(base_batch_size=2048)
 
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(start_factor=0.005, end=30)
-param_scheduler[1].update(eta_min_ratio=0.005, begin=30, T_max=_base_.max_epochs - 30)
+param_scheduler[0].update(warmup=30, start_ratio=0.005, eta_min_ratio=0.005)
 
 # Thirty epochs of warm-up on ImageNet-1k, 626 steps of 2048 images each, and some.
 custom_hooks = _base_.custom_hooks

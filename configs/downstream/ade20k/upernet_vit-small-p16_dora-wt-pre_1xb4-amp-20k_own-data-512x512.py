@@ -70,7 +70,6 @@ train_cfg = dict(max_iters=20000, val_interval=2000)
 # One GPU takes a quarter of the batch: the rate of 3e-5 times the square root of that.
 optim_wrapper = dict(optimizer=dict(lr=1.5e-5))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=20000),
+    dict(type='mmvidssl.WarmupCosineLR', warmup=1500, start_ratio=1e-6, by_epoch=False)
 ]
 default_hooks = dict(checkpoint=dict(interval=2000, save_best='mIoU', rule='greater'))

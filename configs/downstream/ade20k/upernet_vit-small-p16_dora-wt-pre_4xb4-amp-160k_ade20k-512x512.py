@@ -70,7 +70,8 @@ default_hooks = dict(
         by_epoch=False,
         interval=16000,
         max_keep_ckpts=2,
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

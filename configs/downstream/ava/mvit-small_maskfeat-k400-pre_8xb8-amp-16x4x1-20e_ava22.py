@@ -72,7 +72,6 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 
-max_epochs, warmup_epochs = 20, 5
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
@@ -85,24 +84,15 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=False, base_batch_size=64)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=0.1,
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.25,
+        start_ratio=0.1,
         by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
         convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,
-        by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
-        convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=20)
 
 default_hooks = dict(
     checkpoint=dict(
@@ -112,7 +102,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='mAP/overall',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

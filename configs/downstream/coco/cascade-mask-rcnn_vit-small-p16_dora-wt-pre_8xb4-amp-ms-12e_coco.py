@@ -58,7 +58,8 @@ auto_scale_lr = dict(enable=False, base_batch_size=32)
 default_hooks = dict(
     checkpoint=dict(
         _delete_=True, type='mmvidssl.PlainCheckpointHook', interval=1, max_keep_ckpts=2
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

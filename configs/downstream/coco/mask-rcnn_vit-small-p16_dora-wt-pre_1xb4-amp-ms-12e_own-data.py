@@ -47,4 +47,7 @@ test_evaluator = val_evaluator
 # One GPU takes an eighth of the batch: the rate of 1e-4 times the square root of that.
 optim_wrapper = dict(optimizer=dict(lr=3.5e-5))
 auto_scale_lr = dict(enable=False, base_batch_size=4)
+param_scheduler = [
+    dict(type='mmvidssl.WarmupCosineLR', warmup=500, start_ratio=0.001, by_epoch=False)
+]
 default_hooks = dict(checkpoint=dict(save_best='coco/segm_mAP', rule='greater'))

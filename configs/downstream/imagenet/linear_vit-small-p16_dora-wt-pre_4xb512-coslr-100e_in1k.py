@@ -67,9 +67,7 @@ optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='SGD', lr=0.08, momentum=0.9, weight_decay=0.0)
 )
 auto_scale_lr = dict(enable=False, base_batch_size=2048)
-param_scheduler = [
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, end=100, T_max=100)
-]
+param_scheduler = [dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True)]
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
@@ -82,7 +80,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='accuracy/top1',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

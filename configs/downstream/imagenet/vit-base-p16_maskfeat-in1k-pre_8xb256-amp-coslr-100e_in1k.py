@@ -42,7 +42,6 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 # 2e-3 for each 512 images; here for 2048.
-max_epochs, warmup_epochs = 100, 20
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
@@ -56,25 +55,17 @@ auto_scale_lr = dict(enable=False, base_batch_size=2048)
 # Ends at a share of each layer's rate, where mmpretrain's ends all layers at 1e-6.
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=5e-6,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=20,
+        max_share=0.2,
+        start_ratio=5e-6,
         eta_min_ratio=5e-4,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
 # mmpretrain's states its loop twice, and does not start.
-train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=max_epochs, val_interval=1)
+train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=100, val_interval=1)
 
 default_hooks = dict(
     checkpoint=dict(
@@ -84,7 +75,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='accuracy/top1',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['ln2.*']),

@@ -21,26 +21,17 @@ val_dataloader = dict(batch_size=128)
 test_dataloader = dict(batch_size=128)
 
 # 1e-3 for each 256 images; here for 1024.
-max_epochs, warmup_epochs = 50, 5
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.75), optimizer=dict(lr=4e-3))
 auto_scale_lr = dict(enable=False, base_batch_size=1024)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1e-5,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.1,
+        start_ratio=1e-5,
         eta_min_ratio=1e-3,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=50)

@@ -64,24 +64,15 @@ train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(batch_size=1, dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(batch_size=1, dataset=dict(pipeline=test_pipeline))
 
-max_epochs, warmup_epochs = 30, 5
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1 / 60000,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.17,
+        start_ratio=1 / 60000,
         eta_min_ratio=1 / 60,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=30)

@@ -24,25 +24,16 @@ train_dataloader = dict(batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *
 # mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
 val_dataloader = dict(batch_size=1)
 
-max_epochs, warmup_epochs = 75, 5
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.875))
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1 / 60000,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.1,
+        start_ratio=1 / 60000,
         eta_min_ratio=1 / 60,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=75)

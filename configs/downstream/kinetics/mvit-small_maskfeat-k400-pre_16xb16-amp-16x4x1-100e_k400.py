@@ -127,7 +127,6 @@ val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 # 6e-4 for each 16 videos; here for 256.
-max_epochs, warmup_epochs = 100, 20
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
@@ -140,24 +139,16 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=True, base_batch_size=256)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1 / 600,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=20,
+        max_share=0.2,
+        start_ratio=1 / 600,
         eta_min_ratio=1 / 600,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=100)
 
 default_hooks = dict(
     checkpoint=dict(
@@ -167,7 +158,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='acc/top1',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['norm3.*']),

@@ -59,24 +59,15 @@ test_dataloader = dict(
 # The rule of the released code, by whose batch of 16 videos the rate of 6e-4 is multiplied: here 8.
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 auto_scale_lr = dict(enable=True, base_batch_size=8)
-max_epochs, warmup_epochs = 50, 5
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1 / 600,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.1,
+        start_ratio=1 / 600,
         eta_min_ratio=1 / 600,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=50)

@@ -82,7 +82,6 @@ test_pipeline = [
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-max_epochs, warmup_epochs = 50, 5
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
@@ -95,24 +94,16 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=True, base_batch_size=256)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=1 / 1000,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=5,
+        max_share=0.1,
+        start_ratio=1 / 1000,
         eta_min_ratio=1 / 1000,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=50)
 
 default_hooks = dict(
     checkpoint=dict(
@@ -122,7 +113,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='acc/top1',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

@@ -86,15 +86,13 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=12800),
     dict(
-        type='CosineAnnealingLR',
-        T_max=25600,
-        eta_min=0.0,
+        type='mmvidssl.WarmupCosineLR',
+        warmup=12800,
+        max_share=0.34,
+        start_ratio=1e-3,
         by_epoch=False,
-        begin=12800,
-        end=38400,
-    ),
+    )
 ]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=38400, val_interval=3840)
 val_cfg = dict(type='ValLoop')
@@ -104,6 +102,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
     checkpoint=dict(
         type='mmvidssl.PlainCheckpointHook',
         by_epoch=False,

@@ -73,7 +73,6 @@ test_pipeline = [
 train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-max_epochs, warmup_epochs = 100, 30
 optim_wrapper = dict(
     _delete_=True,
     type='AmpOptimWrapper',
@@ -86,24 +85,16 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=False, base_batch_size=256)
 param_scheduler = [
     dict(
-        type='LinearLR',
-        start_factor=0.1,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
+        type='mmvidssl.WarmupCosineLR',
+        warmup=30,
+        max_share=0.3,
+        start_ratio=0.1,
         eta_min_ratio=0.01,
         by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
         convert_to_iter_based=True,
-    ),
+    )
 ]
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=100)
 
 default_hooks = dict(
     checkpoint=dict(
@@ -113,7 +104,8 @@ default_hooks = dict(
         max_keep_ckpts=2,
         save_best='acc/top1',
         rule='greater',
-    )
+    ),
+    schedule=dict(type='mmvidssl.ScheduleHook'),
 )
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),

@@ -9,7 +9,6 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
-from mmvidssl.engine.hooks import ProgressBarHook
 
 from .footage import ANN_FILE, find_sample_video, prepare_footage
 from .report import describe, draw_loss, draw_objects, write_summary
@@ -66,7 +65,6 @@ def run_quickstart(
     print(f'{max_iters} iterations of {step_seconds:.2f} s: {needed:.1f} minutes', flush=True)
 
     runner = QuietRunner.from_cfg(cfg)
-    runner.register_hook(ProgressBarHook())
     runner.model.init_weights()  # done here, it is not done again
     before = knn.accuracy(runner.model.eval())
     runner.train()
@@ -106,6 +104,7 @@ def _load_config(config: str | os.PathLike, footage: Path, work_dir: Path) -> Co
     cfg = Config.fromfile(config)
     cfg.train_dataloader.dataset.update(data_root=str(footage), ann_file=ANN_FILE)
     cfg.work_dir = str(work_dir)
+    cfg.default_hooks.progress = dict(type='ProgressBarHook', terminal_only=False)
     return cfg
 
 

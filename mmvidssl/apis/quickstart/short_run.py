@@ -19,7 +19,7 @@ MIN_CURVE_POINTS = 30
 def set_max_iters(cfg: Config, max_iters: int) -> None:
     """Stretch or shrink everything in ``cfg`` that counts iterations to a run of ``max_iters``.
 
-    That is the training loop, the schedulers' ``begin``, ``end`` and ``T_max``, temperature
+    That is the training loop, what schedulers count (``warmup``, ``end``, ...), temperature
     warm-ups and grace periods counted in iterations, and the checkpoint, of which there is one, at
     the end. Losses are logged often enough for a curve.
 
@@ -36,7 +36,7 @@ def set_max_iters(cfg: Config, max_iters: int) -> None:
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         if not scheduler.get('by_epoch', True):
-            _scale(scheduler, ('begin', 'end', 'T_max'), factor)
+            _scale(scheduler, ('begin', 'end', 'T_max', 'warmup'), factor)
     for hook in cfg.get('custom_hooks') or []:
         if not hook.get('by_epoch', True):
             _scale(hook, ('warmup_epochs',), factor)
@@ -74,7 +74,9 @@ def measure_step_time(cfg: Config) -> float:
     """
     cfg = copy.deepcopy(cfg)
     set_max_iters(cfg, NUM_WARMUP_STEPS + NUM_MEASURED_STEPS)
-    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
+    cfg.default_hooks = dict(
+        cfg.get('default_hooks') or {}, checkpoint=None, logger=None, progress=None
+    )
     cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
     cfg.experiment_name = 'step_time'  # runners of one name share a logger
     stopwatch = _Stopwatch()

@@ -20,6 +20,7 @@ from .resume import (
     find_resumable,
     restart_schedules,
     restore_gradients,
+    schedules_differ,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     'report',
     'restart_schedules',
     'restore_gradients',
+    'schedules_differ',
     'to_plain',
     'unpack_message_hub',
 ]

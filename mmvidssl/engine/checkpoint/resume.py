@@ -111,14 +111,32 @@ def restore_gradients(gradients: dict[str, Tensor], model: nn.Module) -> None:
             parameter.grad = gradients[name].to(parameter)
 
 
+def schedules_differ(stored: Sequence[dict], schedulers: Sequence) -> bool:
+    """Whether the schedules of a checkpoint are not those of this run.
+
+    Another length of the run, learning rate or kind of schedule makes others of them; MMEngine
+    would take those of the checkpoint, in order, whatever they are.
+
+    Args:
+        stored: States of the checkpoint's schedulers.
+        schedulers: Of this run.
+    """
+    now = [scheduler.state_dict() for scheduler in schedulers]
+    settings = ('param_name', 'begin', 'end', 'by_epoch', 'base_values')
+    return len(stored) != len(now) or any(
+        then.keys() != state.keys() or any(then[key] != state[key] for key in settings)
+        for then, state in zip(stored, now, strict=True)
+    )
+
+
 def restart_schedules(
     checkpoint: dict, schedulers: Sequence, optim_wrapper: OptimWrapper, iters_per_epoch: int
 ) -> None:
     """Put this run's own schedules into a checkpoint, advanced to where it goes on.
 
-    For a run that goes on with another number of iterations an epoch: learning rates and weight
-    decays of a checkpoint belong to the number of iterations, and to the base learning rate, of the
-    run that wrote it. The schedulers of the present run are stepped to the checkpoint's iteration.
+    For a run that goes on with another length, batch or learning rate: rates and weight decays of a
+    checkpoint belong to those of the run that wrote it. The schedulers of the present run are
+    stepped to the checkpoint's iteration.
 
     Args:
         checkpoint: Changed in place: schedulers, the settings of the optimizer's groups, and those

@@ -9,6 +9,7 @@ from .nan_guard_hook import NaNGuardHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pretrained_report_hook import PretrainedReportHook
 from .progress_bar_hook import ProgressBarHook
+from .schedule_hook import ScheduleHook
 from .step_param_scheduler_hook import StepParamSchedulerHook
 from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import TeacherMomentumHook
@@ -26,6 +27,7 @@ __all__ = [
     'PlainCheckpointHook',
     'PretrainedReportHook',
     'ProgressBarHook',
+    'ScheduleHook',
     'StepParamSchedulerHook',
     'StepSeedHook',
     'TeacherMomentumHook',

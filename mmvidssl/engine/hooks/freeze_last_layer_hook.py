@@ -19,18 +19,24 @@ class FreezeLastLayerHook(Hook):
         num_epochs: How long, in epochs or, with ``by_epoch=False``, iterations.
         by_epoch: The unit.
         prefix: Name of the layer in the model.
+        max_share: The longest, as a share of the run.
 
     Source: DINO, appendix "Implementation details".
     """
 
     def __init__(
-        self, num_epochs: int = 1, by_epoch: bool = True, prefix: str = 'neck.last_layer'
+        self,
+        num_epochs: int = 1,
+        by_epoch: bool = True,
+        prefix: str = 'neck.last_layer',
+        max_share: float = 0.1,
     ) -> None:
         if num_epochs < 0:
             raise ValueError(f'num_epochs must not be negative, got {num_epochs}')
         self.num_epochs = num_epochs
         self.by_epoch = by_epoch
         self.prefix = prefix
+        self.max_share = max_share
 
     def before_train(self, runner) -> None:
         """Step in between the backward pass and the optimizer.
@@ -49,8 +55,11 @@ class FreezeLastLayerHook(Hook):
                 f'{[name for name, _ in model.named_children()]}.'
             )
 
+        unit = len(runner.train_dataloader) if self.by_epoch else 1
+        num_iters = min(self.num_epochs * unit, round(self.max_share * runner.max_iters))
+
         def drop_gradients(*args) -> None:
-            if (runner.epoch if self.by_epoch else runner.iter) < self.num_epochs:
+            if runner.iter < num_iters:
                 for parameter in frozen:
                     parameter.grad = None
 

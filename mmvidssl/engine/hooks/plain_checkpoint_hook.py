@@ -1,8 +1,11 @@
 """Write checkpoints as plain data, whole, with all that an exact resume needs."""
 
+import logging
 import os.path as osp
+import time
 
-from mmengine.dist import is_main_process
+import torch
+from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import CheckpointHook
 from torch import Tensor, nn
 
@@ -18,10 +21,13 @@ from ..checkpoint import (
     pack_message_hub,
     restart_schedules,
     restore_gradients,
+    schedules_differ,
     unpack_message_hub,
 )
 from ..utils import unwrap_model
 from .pretrained_report_hook import PretrainedReportHook, is_only_tested
+
+INTERIM = 'interim.pth'
 
 
 @HOOKS.register_module()
@@ -37,14 +43,24 @@ class PlainCheckpointHook(CheckpointHook):
       (to test, all of the model); see :func:`examine_start`;
     - the position in the data is kept, if the training loop has one
       (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
-    - if ``last_checkpoint``, or the file that it names, is missing, the newest is resumed.
+    - if ``last_checkpoint``, or the file that it names, is missing, the newest is resumed;
+    - where an epoch takes long, ``interim.pth`` is written in between.
 
     Args:
+        minutes: Write ``interim.pth`` whenever so many have passed since the last checkpoint, until
+            the next one takes its place. Not in a loop that cannot resume within an epoch.
         **kwargs: As MMEngine's ``CheckpointHook`` takes.
     """
 
-    def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        backend_args: dict | None = None,
+        minutes: float | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(*args, backend_args=backend_args or dict(backend='atomic'), **kwargs)
+        self.minutes = minutes
         self._gradients: dict[str, Tensor] = {}
 
     def before_run(self, runner) -> None:
@@ -82,11 +98,17 @@ class PlainCheckpointHook(CheckpointHook):
             self._start(runner, model, checkpoint)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = unpack_message_hub(checkpoint['message_hub'])
-        if runner._resume and hasattr(runner.train_loop, 'load_state_dict'):
-            self._restore_position(runner, checkpoint)
-        if runner._resume and 'gradients' in checkpoint:
+        if not runner._resume:
+            return
+        has_moved = False
+        if hasattr(runner.train_loop, 'load_state_dict'):
+            has_moved = self._restore_position(runner, checkpoint)
+        self._restore_schedules(runner, checkpoint, has_moved)
+        if 'gradients' in checkpoint:
             restore_gradients(checkpoint['gradients'], model)
             runner.logger.info('restored the gradients of an unfinished accumulation')
+            for handler in runner.logger.handlers:
+                handler.addFilter(_is_no_false_alarm)
 
     @staticmethod
     def _start(runner, model: nn.Module, checkpoint: dict) -> None:
@@ -98,7 +120,8 @@ class PlainCheckpointHook(CheckpointHook):
         start.filter_checkpoint_(checkpoint)
         runner.logger.info(start.report())
 
-    def _restore_position(self, runner, checkpoint: dict) -> None:
+    def _restore_position(self, runner, checkpoint: dict) -> bool:
+        """Whether it is another iteration than the checkpoint's, of another length."""
         loop, meta = runner.train_loop, checkpoint['meta']
         if 'train_loop' not in checkpoint:
             raise ValueError(
@@ -109,18 +132,54 @@ class PlainCheckpointHook(CheckpointHook):
         loop.load_state_dict(checkpoint['train_loop'])
         iteration_then = meta['iter']
         meta.update(epoch=loop.epoch, iter=loop.iter)
-        if iteration_then != loop.iter:
-            if checkpoint.pop('gradients', None):
-                runner.logger.warning('the gradients of an unfinished accumulation are dropped')
-            if 'optimizer' in checkpoint and isinstance(runner.param_schedulers, list):
-                schedulers, wrapper = runner.param_schedulers, runner.optim_wrapper
-                restart_schedules(checkpoint, schedulers, wrapper, len(loop.dataloader))
+        has_moved = iteration_then != loop.iter
+        if has_moved and checkpoint.pop('gradients', None):
+            runner.logger.warning('the gradients of an unfinished accumulation are dropped')
+        return has_moved
+
+    @staticmethod
+    def _restore_schedules(runner, checkpoint: dict, has_moved: bool) -> None:
+        """Leave the schedules to MMEngine if they are this run's own."""
+        schedulers, stored = runner.param_schedulers, checkpoint.get('param_schedulers')
+        if 'optimizer' not in checkpoint or not isinstance(schedulers, list):
+            return
+        if has_moved or schedules_differ(stored or [], schedulers):
+            loader = runner.train_loop.dataloader
+            restart_schedules(checkpoint, schedulers, runner.optim_wrapper, len(loader))
+            runner.logger.info(
+                "schedules go on as this run's config has them: learning rates, weight decay or "
+                "length differ from the checkpoint's"
+            )
+
+    def before_train(self, runner) -> None:
+        """Find out where checkpoints go."""
+        super().before_train(runner)
+        self._written_at = time.monotonic()
+
+    def after_train_iter(self, runner, *args, **kwargs) -> None:
+        """Write a checkpoint if it is time for one."""
+        super().after_train_iter(runner, *args, **kwargs)
+        if self.minutes is None or not hasattr(runner.train_loop, 'state_dict'):
+            return
+        is_due = torch.tensor(float(time.monotonic() - self._written_at > 60 * self.minutes))
+        broadcast(is_due)  # clocks differ, and all processes take part
+        if is_due.item():
+            meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+            self._write(runner, INTERIM, meta, by_epoch=False)
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._choose_outdated(runner, step)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._write(runner, name, meta, self.by_epoch)
+        if is_main_process():
+            for path in [*outdated, self.file_backend.join_path(self.out_dir, INTERIM)]:
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+
+    def _write(self, runner, name: str, meta: dict, by_epoch: bool) -> None:
+        """Write a checkpoint, and note that it is the one to resume from."""
         is_accumulating = not runner.optim_wrapper.should_update()
         self._gradients = collect_gradients(unwrap_model(runner.model)) if is_accumulating else {}
         runner.save_checkpoint(
@@ -130,16 +189,15 @@ class PlainCheckpointHook(CheckpointHook):
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
             meta=meta,
-            by_epoch=self.by_epoch,
+            by_epoch=by_epoch,
             backend_args=self.backend_args,
             **self.args,
         )
         self._gradients = {}
         if is_main_process():
-            AtomicBackend().put_text(self.last_ckpt, osp.join(runner.work_dir, LAST_CHECKPOINT))
-            for path in outdated:
-                if self.file_backend.isfile(path):
-                    self.file_backend.remove(path)
+            path = self.file_backend.join_path(self.out_dir, name)
+            AtomicBackend().put_text(path, osp.join(runner.work_dir, LAST_CHECKPOINT))
+        self._written_at = time.monotonic()
 
     def _choose_outdated(self, runner, step: int) -> list[str]:
         """Note that ``step`` is kept; paths of those that need no longer be."""
@@ -150,3 +208,8 @@ class PlainCheckpointHook(CheckpointHook):
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         names = [self.filename_tmpl.format(number) for number in outdated]
         return [self.file_backend.join_path(self.out_dir, name) for name in names]
+
+
+def _is_no_false_alarm(record: logging.LogRecord) -> bool:
+    """MMEngine does not know that the gradients of an accumulation were restored."""
+    return 'the gradient of some iterations is lost' not in record.getMessage()

@@ -19,6 +19,7 @@ class TeacherTempHook(Hook):
         teacher_temp: Temperature after the warm-up.
         warmup_epochs: Length of the warm-up, in epochs or, with ``by_epoch=False``, iterations.
         by_epoch: The unit.
+        max_share: The longest that the warm-up may be, as a share of the run.
 
     Source: DINO, appendix "Implementation details". The released DoRA sets both temperatures to
     0.04, so that its 30 warm-up epochs have no effect.
@@ -30,6 +31,7 @@ class TeacherTempHook(Hook):
         teacher_temp: float = 0.04,
         warmup_epochs: int = 0,
         by_epoch: bool = True,
+        max_share: float = 0.3,
     ) -> None:
         if min(warmup_teacher_temp, teacher_temp) <= 0:
             raise ValueError(
@@ -40,6 +42,7 @@ class TeacherTempHook(Hook):
         self.teacher_temp = teacher_temp
         self.warmup_epochs = warmup_epochs
         self.by_epoch = by_epoch
+        self.max_share = max_share
 
     def temp_at(self, step: int) -> float:
         """Temperature at an epoch (or iteration), counted from 0."""
@@ -49,13 +52,15 @@ class TeacherTempHook(Hook):
         return self.warmup_teacher_temp + share * (self.teacher_temp - self.warmup_teacher_temp)
 
     def before_train(self, runner) -> None:
-        """Refuse to wait for epochs in a loop that has none.
+        """Shorten the warm-up to its share; refuse to wait for epochs in a loop that has none.
 
         Raises:
             ValueError: says which option to set.
         """
         if self.by_epoch and self.warmup_epochs > 1:
             check_loop_counts_epochs(runner, f'TeacherTempHook(warmup_epochs={self.warmup_epochs})')
+        length = runner.max_epochs if self.by_epoch else runner.max_iters
+        self.warmup_epochs = min(self.warmup_epochs, round(self.max_share * length))
 
     def before_train_epoch(self, runner) -> None:
         """Set the temperature of the epoch."""

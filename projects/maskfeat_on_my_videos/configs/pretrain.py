@@ -11,3 +11,7 @@ train_dataloader = dict(
     num_workers=4,
     dataset=dict(data_root='data/my_videos', ann_file='', data_prefix=dict(video='')),
 )
+
+# Scaled to 8 clips, the rate of 512 would be 2.5e-5, and 20 videos give 600 steps: too few to learn
+# at that rate. From 160 clips a step on, the scaled rate is larger than this.
+default_hooks = dict(schedule=dict(min_lr=5e-4))

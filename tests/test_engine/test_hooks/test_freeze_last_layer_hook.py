@@ -55,9 +55,10 @@ def run(video, work_dir, **options):
 @pytest.mark.parametrize(
     ('options', 'num_frozen'),
     [
-        (dict(), ITERS_PER_EPOCH),
+        (dict(max_share=0.5), ITERS_PER_EPOCH),
         (dict(num_epochs=0), 0),
-        (dict(num_epochs=3, by_epoch=False), 3),
+        (dict(num_epochs=3, by_epoch=False, max_share=1.0), 3),
+        (dict(), 1),  # a tenth of 8
     ],
 )
 def test_neither_updated_nor_decayed_until_then(video, tmp_path, options, num_frozen):
@@ -69,7 +70,7 @@ def test_neither_updated_nor_decayed_until_then(video, tmp_path, options, num_fr
 
 
 def test_another_layer(video, tmp_path):
-    watch = run(video, tmp_path, prefix='neck.mlp', num_epochs=2)
+    watch = run(video, tmp_path, prefix='neck.mlp', num_epochs=2, max_share=1.0)
     assert not any(watch.moved('neck.mlp.')) and all(watch.moved(LAST_LAYER))
 
 

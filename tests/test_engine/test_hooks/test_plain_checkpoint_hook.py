@@ -98,6 +98,38 @@ def test_resume_finds_the_latest(video, tmp_path):
     assert not [name for name in os.listdir(tmp_path) if '.tmp' in name]
 
 
+class Killed(Exception):
+    pass
+
+
+class KillHook(Hook):
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 2:
+            raise Killed
+
+
+def test_interim_checkpoint(run, video, tmp_path):
+    """Within the first epoch; resumed from it, the run ends as the uninterrupted one."""
+    options, whole = run
+
+    def cfg(**more):
+        cfg = tiny_cfg(video, tmp_path, **options, **more)
+        cfg.default_hooks.checkpoint.minutes = 0
+        return cfg
+
+    with pytest.raises(Killed):
+        train(cfg(), KillHook())
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['interim.pth']
+    assert load(tmp_path / 'interim.pth')['meta']['iter'] == 3
+    train(cfg(resume=True))
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
+    first, second = load(whole / 'epoch_2.pth'), load(tmp_path / 'epoch_2.pth')
+    for key in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_equal(first[key], second[key], key)
+
+
 class EpochRecorder(Hook):
     def __init__(self):
         self.epochs = []

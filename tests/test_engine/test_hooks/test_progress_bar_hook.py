@@ -1,5 +1,6 @@
 """The bar during a real run."""
 
+import pytest
 import torch
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -26,8 +27,10 @@ class Line(BaseModel):
         return dict(loss=self.linear(torch.stack(inputs)).square().mean())
 
 
-def test_bar_follows_iterations_and_loss(tmp_path, capsys):
-    hook = ProgressBarHook()
+@pytest.mark.parametrize('terminal_only', [False, True])
+def test_bar_follows_iterations_and_loss(tmp_path, capsys, terminal_only):
+    """Nothing is shown in a file if it is for terminals only."""
+    hook = ProgressBarHook(terminal_only=terminal_only)
     Runner(
         model=Line(),
         work_dir=str(tmp_path),
@@ -39,8 +42,11 @@ def test_bar_follows_iterations_and_loss(tmp_path, capsys):
         default_hooks=dict(checkpoint=None, logger=None),
         custom_hooks=[hook],
         default_scope='mmengine',
-        experiment_name='bar',
+        experiment_name=f'bar{terminal_only}',
     ).train()
-    assert (hook.bar.n, hook.bar.total) == (3, 3)
     shown = capsys.readouterr().err
+    if terminal_only:
+        assert 'training' not in shown
+        return
+    assert (hook.bar.n, hook.bar.total) == (3, 3)
     assert 'training: 100%' in shown and '3/3' in shown and 'loss ' in shown

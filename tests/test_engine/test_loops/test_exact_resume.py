@@ -38,8 +38,8 @@ def cfg_of(video, work_dir, loop, num_workers=0, save=None, **options):
     cfg.train_cfg = LOOPS[loop]
     cfg.custom_hooks = [
         dict(type='TeacherMomentumHook', momentum=0.1),
-        dict(type='TeacherTempHook', teacher_temp=0.06, warmup_epochs=3),
-        dict(type='FreezeLastLayerHook', num_epochs=1),
+        dict(type='TeacherTempHook', teacher_temp=0.06, warmup_epochs=3, max_share=1.0),
+        dict(type='FreezeLastLayerHook', num_epochs=1, max_share=0.5),
     ]
     return cfg
 
@@ -113,6 +113,8 @@ def test_resumed_equals_uninterrupted(whole, video, tmp_path, stop):
     seen = Decoded()
     runner = train(cfg, seen)
     assert (runner.iter, seen.clips) == (NUM_ITERS, clips[stop:])
+    (log,) = tmp_path.rglob('*.log')
+    assert 'gradient of some iterations is lost' not in log.read_text()
     compare(*(load(folder / f'iter_{NUM_ITERS}.pth') for folder in (work_dir, tmp_path)))
 
 

@@ -49,8 +49,7 @@ def cfg_of(folder, work_dir, num_workers):
     pipeline[3].update(mask_window=(2, 2, 2), min_num_patches=1, max_num_patches=4)
     cfg.model.backbone.update(spatial_size=32, temporal_size=4, drop_path_rate=0.3)
     cfg.train_cfg.max_iters = NUM_ITERS
-    cfg.param_scheduler[0].end = cfg.param_scheduler[1].begin = 2
-    cfg.param_scheduler[1].update(end=NUM_ITERS, T_max=NUM_ITERS - 2)
+    cfg.param_scheduler[0].update(warmup=2, max_share=0.5)
     cfg.default_hooks.checkpoint.update(interval=STOP, max_keep_ckpts=-1)
     return cfg
 

@@ -257,3 +257,33 @@ def test_refuses_half_an_iteration(video, tmp_path):
     cfg.train_cfg = dict(type='ResumableIterTrainLoop', max_iters=2.5)
     with pytest.raises(ValueError, match='max_iters.* 2.5'):
         train(cfg)
+
+
+def of_another_kind(checkpoint):
+    """As runs of MMEngine's two schedules, one after the other, have written it."""
+    first, *others = checkpoint['param_schedulers']
+    linear = {k: v for k, v in first.items() if k not in ('warmup', 'max_share', 'start_ratio')}
+    checkpoint['param_schedulers'] = [dict(linear, end=ITERS_PER_EPOCH), first, *others]
+
+
+@pytest.mark.parametrize(
+    'options, edit',
+    [({}, of_another_kind), (dict(optim_wrapper__optimizer__lr=0.2), None), ({}, None)],
+    ids=['old kind', 'another rate', 'longer'],
+)
+def test_schedules_of_a_resumed_run_are_its_own(video, tmp_path, stopped, options, edit):
+    content = torch.load(stopped[0], weights_only=True)
+    length = NUM_EPOCHS if edit or options else NUM_EPOCHS + 1
+    if edit:
+        edit(content)
+    torch.save(content, tmp_path / 'start.pth')
+    whole, watch = Watch(), Watch()
+    for name, hook in dict(whole=whole, resumed=watch).items():
+        cfg = tiny_cfg(video, tmp_path / name, default_hooks__checkpoint=None, **options)
+        cfg.train_cfg.max_epochs = length
+        if name == 'resumed':
+            cfg.default_hooks.checkpoint = dict(type='PlainCheckpointHook', interval=9)
+            cfg.resume, cfg.load_from = True, str(tmp_path / 'start.pth')
+        train(cfg, hook)
+    assert len(watch.groups) == ITERS_PER_EPOCH * length - 3
+    assert watch.groups == whole.groups[3:]

@@ -25,7 +25,7 @@ OPTIONS = dict(
     default_hooks=dict(checkpoint=dict(by_epoch=False, interval=3, max_keep_ckpts=-1)),
     custom_hooks=[
         dict(type='TeacherMomentumHook', momentum=0.3),
-        dict(type='FreezeLastLayerHook', num_epochs=3, by_epoch=False),
+        dict(type='FreezeLastLayerHook', num_epochs=3, by_epoch=False, max_share=1.0),
     ],
 )
 
@@ -37,8 +37,6 @@ def load(path):
 def write_config(path, options):
     path.write_text(
         f"_base_ = '{TINY_CONFIG}'\n"
-        "custom_imports = dict(imports=['tests.utils_cpu_dist'])\n"
-        "model_wrapper_cfg = dict(type='CPUDistributedDataParallel')\n"
         + '\n'.join(f'{key} = {value!r}' for key, value in options.items())
     )
     return path
