@@ -85,6 +85,8 @@ def test_resumed_equals_uninterrupted(folder, tmp_path, change, num_workers):
     cfg.resume, cfg.load_from = True, str(tmp_path / 'whole' / f'iter_{STOP}.pth')
     train(cfg, seen['rest'])
     assert len(seen['whole'].masks) == NUM_ITERS
+    (log,) = (tmp_path / 'whole').rglob('*.log')
+    assert 'Failed to search registry' not in log.read_text()
     for first, second in zip(seen['whole'].masks[STOP:], seen['rest'].masks, strict=True):
         assert torch.equal(first, second)
     last, start = (
