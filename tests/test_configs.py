@@ -239,16 +239,15 @@ def check_ablation(cfg, path):
 
 @EACH
 def test_learning_rate_is_scaled_by_the_clips_of_a_step(path):
-    """MMEngine's scaling knows nothing of accumulation."""
+    """By the runner, and by ScheduleHook those that are accumulated."""
     cfg = load(path)
-    passes = cfg.optim_wrapper.get('accumulative_counts', 1)
     if cfg.auto_scale_lr.enable:
         of_images = cfg.train_dataloader.dataset.type == 'ImageListDataset'
         expected = IMAGES_OF_RATE if of_images else CLIPS_OF_RATE[folder_of(path)]
-        assert cfg.auto_scale_lr.base_batch_size * passes == expected
-    if folder_of(path) != 'maskfeat':  # the center moves as far in a step
-        kept = (1 - cfg.model.target_generator.center_momentum) ** passes
-        assert kept == pytest.approx(0.9, abs=1e-3)
+        assert cfg.auto_scale_lr.base_batch_size == expected
+    assert cfg.default_hooks.schedule.type == 'ScheduleHook'
+    if folder_of(path) != 'maskfeat':
+        assert cfg.model.target_generator.center_momentum == 0.1
 
 
 def test_one_gpu_takes_the_steps_of_eight():
@@ -260,7 +259,6 @@ def test_one_gpu_takes_the_steps_of_eight():
     assert changes(eight, one).keys() == {
         'optim_wrapper.accumulative_counts',
         'model.backbone.with_cp',
-        'auto_scale_lr.base_batch_size',
     }
 
 
@@ -272,7 +270,6 @@ def test_a_proxy_is_trained_on_for_as_many_iterations():
     )
     changed = changes(video, proxy)
     assert changed.pop('data_root') == changed.pop('train_dataloader.dataset.data_root')
-    assert changed.pop('warmup_epochs') == 150
     assert {'train_cfg.max_epochs', 'custom_hooks.2.num_epochs'} <= changed.keys()
     for key, value in changes(proxy, video).items():
         assert key not in changed or changed[key] == 15 * value, key
@@ -293,8 +290,7 @@ def test_dino_takes_as_many_steps_of_as_many_frames_as_dora():
     assert frames == [128, 128]
     assert dino.train_cfg.max_epochs == 8 * dora.train_cfg.max_epochs
     for ours, theirs in zip(dino.param_scheduler, dora.param_scheduler, strict=True):
-        for key in {'begin', 'end', 'T_max'} & set(ours):
-            assert ours[key] == 8 * theirs[key]
+        assert ours.get('warmup') == (8 * theirs.warmup if 'warmup' in theirs else None)
     freeze = [cfg.custom_hooks[2].num_epochs for cfg in (dino, dora)]
     assert freeze == [8, 1]
 

@@ -20,20 +20,13 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-max_epochs = 800
-warmup_epochs = 80
-
 # DoRA's presets set it, so the common base leaves it out. The rest is the default of DINO's
 # main_dino.py, but for the head's last layer, whose norm learns: it recommends that for ViT-S.
 model = dict(backbone=dict(interpolate_offset=0.0))
 optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')
 param_scheduler = _base_.param_scheduler
-param_scheduler[0].update(end=warmup_epochs)
-param_scheduler[1].update(
-    eta_min=1e-6, begin=warmup_epochs, end=max_epochs, T_max=max_epochs - warmup_epochs
-)
-param_scheduler[2].update(end=max_epochs, T_max=max_epochs)
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler[0].update(warmup=80, eta_min=1e-6)
+train_cfg = dict(max_epochs=800)
 custom_hooks = _base_.custom_hooks
 custom_hooks[2].update(num_epochs=8)
 default_hooks = dict(checkpoint=dict(interval=8))
