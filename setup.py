@@ -32,6 +32,7 @@ INSTALL_REQUIRES = [
     'pillow>=9',
     'safetensors>=0.4',
     'scikit-learn>=1.5',
+    'pyyaml',
     'setuptools<82',
     'torch>=2.1',
     'tqdm>=4.60',

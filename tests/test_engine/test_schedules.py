@@ -54,7 +54,7 @@ def test_the_teacher_moves_with_real_steps_only(record, counts):
     for iteration, row in enumerate(record.rows):
         if (iteration + 1) % counts == 0:
             assert not torch.equal(row['student'], student)
-            momentum = cosine(iteration, NUM_ITERS, START, END)
+            momentum = cosine(iteration + 1 - counts, NUM_ITERS, START, END)
             teacher = (1 - momentum) * teacher + momentum * row['student']
             torch.testing.assert_close(row['teacher'], teacher, atol=1e-6, rtol=1e-5)
         else:
@@ -87,17 +87,24 @@ def test_teacher_temp_by_iteration(video, tmp_path):
 # A row shows the rate of the *next* iteration: schedulers step at the end of each.
 
 
+def of_first_passes(values, counts):
+    """A step takes, in all its passes, the rate of the first, as one large batch would."""
+    return [values[i - i % counts] for i in range(len(values))]
+
+
 def test_learning_rate_is_scaled_warmed_up_and_annealed(record, counts):
     peak = BASE_LR * counts
     expected = [peak * (0.1 + 0.9 * i / (ITERS_PER_EPOCH - 1)) for i in range(ITERS_PER_EPOCH)]
     expected += [cosine(i, ITERS_PER_EPOCH, peak, 1e-5) for i in range(ITERS_PER_EPOCH)]
     rates = record.column('lr')
+    expected = of_first_passes(expected, counts)
     assert [first for first, _ in rates[:-1]] == pytest.approx(expected[1:])
     assert all(first == second for first, second in rates)
 
 
-def test_weight_decay_grows_where_there_is_any(record):
+def test_weight_decay_grows_where_there_is_any(record, counts):
     expected = [cosine(i, NUM_ITERS, 0.04, 0.4) for i in range(NUM_ITERS)]
+    expected = of_first_passes(expected, counts)
     decays = record.column('weight_decay')
     assert [decay for decay, _ in decays[:-1]] == pytest.approx(expected[1:])
     assert all(none == 0 for _, none in decays)
