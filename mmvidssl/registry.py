@@ -39,7 +39,9 @@ def _check_options(cls: type) -> None:
 
     @functools.wraps(init)
     def checked_init(self, *args, **kwargs) -> None:
-        options = find_options(type(self))  # type: ignore[arg-type]
+        # What a derived class hands on to its base is its own affair.
+        is_outermost = type(self).__init__ is checked_init
+        options = find_options(type(self)) if is_outermost else None  # type: ignore[arg-type]
         if options is not None and (unknown := sorted(kwargs.keys() - options)):
             likes = get_close_matches(unknown[0], options, n=1)
             hint = (

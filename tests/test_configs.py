@@ -271,11 +271,9 @@ def test_learning_rate_is_scaled_by_the_clips_of_a_step(path):
 
 
 @EACH_DISTILLATION
-def test_center_moves_as_far_in_a_step(path):
-    cfg = load(path)
-    passes = cfg.optim_wrapper.get('accumulative_counts', 1)
-    kept = (1 - cfg.model.target_generator.center_momentum) ** passes
-    assert kept == pytest.approx(0.9, abs=1e-3)
+def test_center_moves_once_a_step(path):
+    """However many passes make it up, by what the released code takes."""
+    assert load(path).model.target_generator.get('center_momentum', 0.1) == 0.1
 
 
 def test_one_gpu_takes_the_steps_of_eight():
@@ -287,7 +285,6 @@ def test_one_gpu_takes_the_steps_of_eight():
     for cfg in (one, eight):
         cfg.optim_wrapper.pop('accumulative_counts', None)
         cfg.model.backbone.pop('with_cp', None)
-        cfg.model.target_generator.pop('center_momentum')
         cfg.pop('auto_scale_lr')
     assert one.to_dict() == eight.to_dict()
 
