@@ -27,7 +27,7 @@ def _check_options(cls: type) -> None:
 
     @functools.wraps(init)
     def checked_init(self, *args, **kwargs) -> None:
-        # A base class gets what the class that was asked for hands on.
+        # What a derived class hands on to its base is its own affair.
         is_outermost = type(self).__init__ is checked_init  # type: ignore[misc]
         options = find_options(type(self)) if is_outermost else None  # type: ignore[arg-type]
         if options is not None and (unknown := sorted(kwargs.keys() - options)):
