@@ -9,8 +9,13 @@ _base_ = (
 
 data_root = 'data/my_videos'
 # One class a line, in the order of their numbers; tools/datasets/list_videos.py writes it.
-with open(f'{data_root}/classes.txt', encoding='utf-8') as file:
-    classes = file.read().splitlines()
+try:
+    with open(f'{data_root}/classes.txt', encoding='utf-8') as file:
+        classes = file.read().splitlines()
+except FileNotFoundError as error:
+    raise FileNotFoundError(
+        f'{error.filename} is missing: tools/datasets/list_videos.py writes it (README.md)'
+    ) from None
 del file
 num_classes = len(classes)
 

@@ -181,3 +181,9 @@ def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
     )
     with nullcontext() if message is None else pytest.raises(ValueError, match=message):
         HOOKS.build(cfg.custom_hooks[1]).before_run(runner)
+
+
+def test_lists_come_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match='classes.txt .*list_videos.py'):
+        Config.fromfile(PROJECT / 'configs/finetune.py')
