@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmaction.models import MViT
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS, HOOKS, DefaultScope, init_default_scope
@@ -16,6 +15,7 @@ from mmengine.runner import BaseLoop
 from torch import nn
 
 from mmvidssl.apis import list_videos
+from mmvidssl.models.backbones import MViT
 from mmvidssl.models.backbones.maskfeat_mvit import PRETRAINING_ARCHS
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
