@@ -118,6 +118,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='VideoDataset',
+        _scope_='mmaction',  # also for configs that inherit this one by 'mmvidssl::...'
         ann_file=_base_.ann_file_train,
         data_prefix=dict(video=_base_.data_root),
         pipeline=train_pipeline,
