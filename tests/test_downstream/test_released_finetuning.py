@@ -168,7 +168,7 @@ def test_values_of_images(name):
 
 def test_the_paper_s_variant_differs_in_length_and_shows_alone():
     cfg, released = (Config.fromfile(KINETICS[name]) for name in (PAPER, SMALL))
-    assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[0].end) == (200, 5)
+    assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[0].warmup) == (200, 5)
     (steps, shown), (others, twice) = augmentation(cfg), augmentation(released)
     assert steps == others and (shown, twice) == (1, 2)
     for key in ('model', 'optim_wrapper', 'val_dataloader', 'test_dataloader', 'auto_scale_lr'):

@@ -13,24 +13,6 @@ _base_ = './mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400.py'
 
 train_dataloader = dict(dataset=dict(pipeline=[*_base_.decoding, *_base_.augment]))
 
-max_epochs, warmup_epochs = 200, 5
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1 / 600,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=1 / 600,
-        by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-]
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(warmup=5)
+train_cfg = dict(max_epochs=200)

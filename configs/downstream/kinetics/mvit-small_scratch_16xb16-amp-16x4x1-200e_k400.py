@@ -39,31 +39,13 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 # 1e-4 for each 16 videos; here for 256.
-max_epochs, warmup_epochs = 200, 30
 optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay_rate=1.0),
     optimizer=dict(lr=1.6e-3),
     clip_grad=dict(max_norm=1),
 )
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1 / 100,
-        by_epoch=True,
-        begin=0,
-        end=warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=1 / 100,
-        by_epoch=True,
-        begin=warmup_epochs,
-        end=max_epochs,
-        T_max=max_epochs - warmup_epochs,
-        convert_to_iter_based=True,
-    ),
-]
-train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(warmup=30, start_ratio=1 / 100, eta_min_ratio=1 / 100)
+train_cfg = dict(max_epochs=200)
 
 custom_hooks = [dict(type='mmvidssl.DataCheckHook')]

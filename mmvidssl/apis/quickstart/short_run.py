@@ -74,9 +74,8 @@ def measure_step_time(cfg: Config) -> float:
     """
     cfg = copy.deepcopy(cfg)
     set_max_iters(cfg, NUM_WARMUP_STEPS + NUM_MEASURED_STEPS)
-    cfg.default_hooks = dict(
-        cfg.get('default_hooks') or {}, checkpoint=None, logger=None, progress=None
-    )
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
+    cfg.default_hooks.pop('progress', None)
     cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
     cfg.experiment_name = 'step_time'  # runners of one name share a logger
     stopwatch = _Stopwatch()

@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
+from ..accumulation import first_pass_of_step
 from ..utils import check_loop_counts_epochs, unwrap_model
 
 
@@ -59,7 +60,7 @@ class FreezeLastLayerHook(Hook):
         num_iters = min(self.num_epochs * unit, round(self.max_share * runner.max_iters))
 
         def drop_gradients(*args) -> None:
-            if runner.iter < num_iters:
+            if first_pass_of_step(runner) < num_iters:
                 for parameter in frozen:
                     parameter.grad = None
 
