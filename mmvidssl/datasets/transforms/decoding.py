@@ -8,6 +8,7 @@ from mmvidssl.utils.removed_options import removed_options
 
 from ..clips import check_clip_timing, clip_frame_inds, count_clip_starts
 from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
+from .base import generator_of
 
 POSITIONS = ('random', 'center')
 
@@ -72,7 +73,7 @@ class SampleClip(BaseTransform):
     Differs from the reference: PySlowFast draws starts between two frames; mmaction2 leaves
     ``frame_interval - 1`` frames of room after the clip, and repeats a short video from its start.
 
-    **Required Keys:** video_path, reader; rng for ``position='random'``
+    **Required Keys:** video_path, reader
 
     **Added Keys:** clip (uint8 RGB ``(T, H, W, 3)``), frame_inds (int64 ``(T,)``), fps (float)
 
@@ -117,7 +118,8 @@ class SampleClip(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``results['clip']``."""
         reader = self.readers.get(results['video_path'], results['reader'])
-        results['frame_inds'] = self._choose_frames(reader, results.get('rng'))
+        rng = generator_of(results) if self.position == 'random' else None
+        results['frame_inds'] = self._choose_frames(reader, rng)
         results['fps'] = reader.fps
         results['clip'] = reader.get_frames(results['frame_inds'], self.short_side)
         return results
@@ -139,10 +141,8 @@ class SampleClip(BaseTransform):
 
     def _choose_start(self, num_starts: int, rng: np.random.Generator | None) -> int:
         num_starts = max(1, num_starts)
-        if self.position == 'center':
-            return (num_starts - 1) // 2
         if rng is None:
-            raise KeyError("SampleClip(position='random') needs results['rng']")
+            return (num_starts - 1) // 2  # in the middle
         return int(rng.integers(num_starts))
 
 

@@ -14,6 +14,7 @@ from .files import (
 from .matching import Start, check_loaded, drop_sources, examine, examine_all, examine_start
 from .report import Source, report
 from .resume import (
+    INTERIM,
     LAST_CHECKPOINT,
     check_checkpoint_fits,
     collect_gradients,
@@ -24,6 +25,7 @@ from .resume import (
 )
 
 __all__ = [
+    'INTERIM',
     'LAST_CHECKPOINT',
     'AtomicBackend',
     'Coverage',

@@ -1,5 +1,6 @@
 """Resuming: the latest checkpoint, schedules, gradients of an unfinished accumulation."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from .report import describe_mismatch, show
 
 LAST_CHECKPOINT = 'last_checkpoint'
+INTERIM = 'interim.pth'  # removed with each regular one, and so newer than any that is there
 
 
 def find_resumable(
@@ -40,12 +42,12 @@ def find_resumable(
             return str(named)
         problem = f'{note} names {named}, which does not exist'
     name = re.compile(re.escape(pattern).replace(r'\*', r'(\d+)'))
-    numbers = {}
+    numbers: dict[Path, float] = {}
     for folder in (Path(out_dir or work_dir), Path(work_dir)):
         for path in folder.glob('*'):
             match = name.fullmatch(path.name)
-            if match and path.is_file():
-                numbers[path] = int(match[1])
+            if (match or path.name == INTERIM) and path.is_file():
+                numbers[path] = int(match[1]) if match else math.inf
     newest = max(numbers, key=lambda path: numbers[path], default=None)
     if newest is not None:
         MMLogger.get_current_instance().warning(f'{problem}; going on from the newest, {newest}')
@@ -74,9 +76,15 @@ def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) ->
     expected = model.state_dict()
     given = {key.removeprefix('module.'): value for key, value in state_dict.items()}
     shapes = {k: (tuple(given[k].shape), tuple(v.shape)) for k, v in expected.items() if k in given}
+    # What earlier versions did not gather, a module says and fills in.
+    filled = {
+        f'{name}.{key}'
+        for name, module in model.named_modules()
+        for key in getattr(module, 'filled_on_load', ())
+    }
     problems = [
         *(describe_mismatch(key, pair) for key, pair in shapes.items() if pair[0] != pair[1]),
-        *(f'{key}: missing from the file' for key in expected if key not in given),
+        *(f'{key}: missing from the file' for key in expected if key not in {*given, *filled}),
         *(f'{key}: unexpected in the file' for key in given if key not in expected),
     ]
     if problems:
@@ -122,9 +130,10 @@ def schedules_differ(stored: Sequence[dict], schedulers: Sequence) -> bool:
         schedulers: Of this run.
     """
     now = [scheduler.state_dict() for scheduler in schedulers]
-    settings = ('param_name', 'begin', 'end', 'by_epoch', 'base_values')
+    position = {'last_step', '_global_step', '_last_value', 'verbose'}
     return len(stored) != len(now) or any(
-        then.keys() != state.keys() or any(then[key] != state[key] for key in settings)
+        then.keys() != state.keys()
+        or any(then[key] != value for key, value in state.items() if key not in position)
         for then, state in zip(stored, now, strict=True)
     )
 

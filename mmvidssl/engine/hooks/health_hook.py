@@ -77,7 +77,7 @@ class HealthHook(Hook):
             model.measure_health = is_due or batch_idx < size
             self._is_norm_due = self._is_norm_due or model.measure_health
             self._passes = []
-        model.measured, model.health = {}, {}
+        model.measure({})
         self._num_norms = _num_norms(runner)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -86,12 +86,12 @@ class HealthHook(Hook):
         if not model.measured:
             return
         self._passes.append(model.measured)
-        model.health = {}
+        model.measure({})
         if not runner.optim_wrapper.should_update():
             return
         means = {
             name: torch.stack([measured[name] for measured in self._passes]).mean(dim=0)
-            for name in model.measured
+            for name in self._passes[-1]
         }
         for mean in means.values():
             all_reduce(mean, op='mean')

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmvidssl.registry import HOOKS
 
 from ..checkpoint import (
+    INTERIM,
     LAST_CHECKPOINT,
     AtomicBackend,
     check_checkpoint_fits,
@@ -26,8 +27,6 @@ from ..checkpoint import (
 )
 from ..utils import unwrap_model
 from .pretrained_report_hook import PretrainedReportHook, is_only_tested
-
-INTERIM = 'interim.pth'
 
 
 @HOOKS.register_module()

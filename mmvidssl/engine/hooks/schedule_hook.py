@@ -8,6 +8,8 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from mmvidssl.registry import HOOKS
 
+from ..accumulation import passes_of_step
+
 # Of matrices at the beginning: the standard deviation that ViT and MViT draw them with.
 INITIAL_SPREAD = 0.02
 FOREVER = int(1e9)  # MMEngine's `end` of a schedule that has none
@@ -44,13 +46,13 @@ class ScheduleHook(Hook):
     def before_run(self, runner) -> None:
         """Scale the rates, once they and their schedules are built and before a run is resumed."""
         wrapper = runner.optim_wrapper
-        if not (isinstance(runner._train_loop, BaseLoop) and isinstance(wrapper, OptimWrapper)):
+        if not (isinstance(runner._train_loop, BaseLoop) and hasattr(wrapper, 'optimizer')):
             return
         scaling = runner.auto_scale_lr or {}
         rate, by_runner, by_passes = _peak(wrapper), 1.0, 1
         if scaling.get('enable'):
             by_runner = _batch_size(runner) / scaling['base_batch_size']
-            by_passes = wrapper._accumulative_counts
+            by_passes = passes_of_step(runner)
         factor = max(by_passes, self.min_lr / rate if rate else 0.0)
         groups = [(group, factor) for group in wrapper.optimizer.param_groups]
         if wrapper.base_param_settings is not None:  # of base_lr, which the runner leaves alone
@@ -65,9 +67,9 @@ class ScheduleHook(Hook):
     def before_train(self, runner) -> None:
         """Say it in a line, and warn."""
         wrapper = runner.optim_wrapper
-        if not isinstance(wrapper, OptimWrapper):
+        if not hasattr(wrapper, 'optimizer'):
             return
-        passes, peak = wrapper._accumulative_counts, _peak(wrapper)
+        passes, peak = passes_of_step(runner), _peak(wrapper)
         batch, steps = _batch_size(runner) * passes, -(-runner.max_iters // passes)
         warmup = sum(_num_warmup(runner, scheduler) for scheduler in _schedulers(runner))
         of = '' if passes == 1 else f', {passes} for a step of the optimizer'
@@ -123,7 +125,7 @@ class ScheduleHook(Hook):
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Put the rate that is in use into the log, where MMEngine has put the first group's."""
         wrapper = runner.optim_wrapper
-        if not isinstance(wrapper, OptimWrapper):
+        if not hasattr(wrapper, 'optimizer'):
             return
         rates = wrapper.get_lr()['lr']
         if rates[0] < max(rates):

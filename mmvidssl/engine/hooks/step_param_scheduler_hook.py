@@ -15,8 +15,11 @@ class StepParamSchedulerHook(ParamSchedulerHook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Let the schedules that count iterations catch up, once a step is due."""
+        if not isinstance(runner.param_schedulers, list):  # of several optimizers, or none
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+            return
         if not runner.optim_wrapper.should_update():
             return
-        for scheduler in runner.param_schedulers or ():
+        for scheduler in runner.param_schedulers:
             while not scheduler.by_epoch and scheduler._global_step <= runner.iter:
                 scheduler.step()

@@ -35,8 +35,7 @@ class BaseAlgorithm(BaseModel):
             init_cfg=init_cfg,
         )
         self.measure_health = False
-        self.measured: dict[str, Tensor] = {}
-        self.health: dict[str, Tensor] = {}
+        self.measure({})
         self.check_losses: Callable[[dict[str, Tensor]], None] | None = None
 
     def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> Any:
@@ -57,7 +56,15 @@ class BaseAlgorithm(BaseModel):
 
     def measure(self, means: dict[str, Tensor]) -> None:
         """Note what a batch measures; ``HealthHook`` calls it with the means of a whole step."""
-        self.measured, self.health = means, health_figures(means)
+        self.measured: dict[str, Tensor] = means
+        self._health: dict[str, Tensor] | None = None
+
+    @property
+    def health(self) -> dict[str, Tensor]:
+        """Scalars by name of what was measured; computed when asked for."""
+        if self._health is None:
+            self._health = health_figures(self.measured) if self.measured else {}
+        return self._health
 
     def finish_step(self) -> None:
         """Let parts act on what the passes of an optimizer step have gathered, once it is due.

@@ -27,6 +27,7 @@ class DistillationTargetGenerator(BaseModule):
     center: Tensor
     pass_sum: Tensor
     num_passes: Tensor
+    filled_on_load = ('pass_sum', 'num_passes')  # where a file, of an earlier version, lacks them
 
     def __init__(
         self, num_prototypes: int, center_momentum: float = 0.1, teacher_temp: float = 0.04

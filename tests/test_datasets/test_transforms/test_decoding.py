@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from mmvidssl.datasets import DecodeClip, PyAVReader, SampleClip
 from tests.utils_video import read_frame_number, write_video
@@ -123,6 +124,10 @@ def test_impossible_sampling(kwargs, word):
         SampleClip(**kwargs)
 
 
-def test_random_position_needs_a_generator(video):
-    with pytest.raises(KeyError, match='rng'):
-        SampleClip()(results_of(video))
+def test_random_position_follows_torch_where_there_is_no_generator(video):
+    """In other libraries' pipelines, whose workers seed torch."""
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        drawn.append(SampleClip(clip_len=2)(results_of(video))['frame_inds'].tolist())
+    assert drawn[0] == drawn[1]

@@ -98,3 +98,10 @@ MVIT = dict(type='mmvidssl.MaskFeatMViT', arch=ARCH, spatial_size=32, temporal_s
 def test_another_size_is_another_model(saved, own, name):
     """Its positions would be interpolated, which is for a start and not for going on."""
     assert name in refusal(MODELS.build(saved).state_dict(), MODELS.build(own))
+
+
+def test_an_interim_checkpoint_is_the_newest(tmp_path):
+    """It is removed with each regular one that is written."""
+    for name in ('iter_3.pth', 'interim.pth'):
+        (tmp_path / name).touch()
+    assert find(tmp_path) == str(tmp_path / 'interim.pth')
