@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.init_cfg import names_checkpoint
+from mmvidssl.utils.init_cfg import listed
 from mmvidssl.utils.removed_options import removed_options
 
 from .base import PatchTargetGenerator
@@ -62,8 +62,9 @@ class TeacherGenerator(PatchTargetGenerator):
         self.teacher = MODELS.build(teacher).requires_grad_(False)
         self._weights = _named_weights(teacher)
         configs = [getattr(module, 'init_cfg', None) for module in self.teacher.modules()]
-        files = [name for name in self._weights if isinstance(name, str)]
-        if files and not any(map(names_checkpoint, configs)):
+        checked = [entry.get('checkpoint') for cfg in configs for entry in listed(cfg)]
+        files = [n for n in self._weights if isinstance(n, str) and n not in checked]
+        if files:
             raise ValueError(
                 f'the {type(self.teacher).__name__} of this {type(self).__name__} would load '
                 f'{files[0]} by itself, whatever of it fits. Say it in its config by '
