@@ -33,6 +33,8 @@ def dora_step(args: argparse.Namespace) -> Step:
 
     def step() -> float:
         value = update()
+        if args.kind == 'ours':  # the naive step moves center and heads itself
+            model.finish_step()
         model.update_teacher(0.004)
         return value
 
