@@ -6,7 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+import pytest
+from av.stream import Disposition
+
+from mmvidssl.datasets.readers import DecordReader, PyAVReader, TorchCodecReader
 
 NUM_BITS = 10
 TIME_BASE = Fraction(1, 1000)
@@ -24,7 +29,7 @@ def write_video(
     pix_fmt: str = 'yuv420p',
     time_base: Fraction = TIME_BASE,
     num_b_frames: int | None = None,
-    rotation: float = 0,
+    matrix: Sequence[float] | None = None,
     shift: float = 0,
 ) -> Path:
     """Write a video of colourful noise with :func:`read_frame_number`'s bar on top.
@@ -41,7 +46,8 @@ def write_video(
         pix_fmt: FFmpeg's name of the pixel format.
         time_base: Seconds of a unit of time, for encoders that take few.
         num_b_frames: The most between others; the encoder's default if None.
-        rotation: Degrees, counterclockwise, by which players turn the frames.
+        matrix: Players show the pixel x to the right and y down, of ``(a, b, c, d)``, at
+            a x + c y and b x + d y: ``(0, -1, 1, 0)`` turns counterclockwise.
         shift: Seconds put on all times; what comes before 0 is hidden by an edit list (MP4).
     """
     times = [i / fps for i in range(num_frames)] if timestamps is None else timestamps
@@ -53,8 +59,9 @@ def write_video(
         stream.codec_context.time_base = time_base
         if num_b_frames is not None:
             stream.codec_context.max_b_frames = num_b_frames
-        if rotation:
-            stream.set_display_rotation(rotation)
+        if matrix:
+            a, b, c, d = (round(65536 * number) for number in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 2**30])
         for number, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(draw_frame(number, size), format='rgb24')
             frame.pts, frame.time_base = round((time + shift) / time_base), time_base
@@ -97,3 +104,64 @@ def torchcodec_works() -> bool:
     except (RuntimeError, ValueError) as error:
         return 'libtorchcodec' not in str(error)
     return True
+
+
+READERS = [
+    PyAVReader,
+    DecordReader,
+    pytest.param(
+        TorchCodecReader,
+        marks=pytest.mark.skipif(
+            not torchcodec_works(),
+            reason='optional: needs pip install torchcodec and FFmpeg (apt install ffmpeg)',
+        ),
+    ),
+]
+
+
+def write_streams(path: str | Path, names: Sequence[str]) -> Path:
+    """Write an MP4 with several streams, each 'cover' or 'video' (30 frames, GOP 12, 10 fps).
+
+    Frames of the second video are numbered from 100 on; it is the larger, and the default. MP4
+    keeps covers apart, where FFmpeg finds them first.
+    """
+    with av.open(str(path), 'w') as container:
+        streams, videos = [], []
+        for name in names:
+            if name == 'cover':
+                stream = container.add_mux_stream('mjpeg', rate=1, width=96, height=64)
+                stream.disposition = Disposition.attached_pic
+            else:
+                stream = container.add_stream('libx264', rate=10)
+                stream.width, stream.height = 96 * (len(videos) + 1), 64 * (len(videos) + 1)
+                stream.pix_fmt, stream.gop_size = 'yuv420p', 12
+                stream.disposition = Disposition.default if videos else Disposition(0)
+                videos.append(stream)
+            streams.append(stream)
+        for name, stream in zip(names, streams, strict=True):
+            if name == 'cover':
+                packet = av.Packet(cv2.imencode('.jpg', draw_frame(1000, (64, 96)))[1].tobytes())
+                packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, 0, 0, True
+                container.mux(packet)
+        for number in range(30):
+            for first, stream in zip((0, 100), videos, strict=False):
+                pixels = draw_frame(first + number, (stream.height, stream.width))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format='rgb24')))
+        for stream in videos:
+            container.mux(stream.encode())
+    file = Path(path)
+    data = file.read_bytes()
+    moov = data.index(b'moov') - 4  # the last
+    boxes = _boxes(data[moov + 8 :])
+    boxes.sort(key=lambda box: box[4:8] != b'udta')
+    file.write_bytes(data[: moov + 8] + b''.join(boxes))
+    return file
+
+
+def _boxes(data: bytes) -> list[bytes]:
+    boxes = []
+    while data:
+        size = int.from_bytes(data[:4], 'big')
+        boxes.append(data[:size])
+        data = data[size:]
+    return boxes

@@ -16,6 +16,7 @@ from mmvidssl.datasets.readers import (
     build_reader,
 )
 from mmvidssl.datasets.readers.base import check_video_file
+from mmvidssl.datasets.readers.stream import video_stream
 from mmvidssl.datasets.readers.video_index import open_video
 
 ANN_FILE = 'videos.txt'
@@ -74,9 +75,7 @@ def _copy_beginning(video: Path, path: Path, seconds: float) -> bool:
     """
     try:
         with open_video(video) as source:
-            if not source.streams.video:
-                raise UndecodableVideoError(f'{video} holds no video stream')
-            stream = source.streams.video[0]
+            stream = video_stream(source)
             if (source.duration or 0) / av.time_base <= seconds:
                 return False
             with av.open(str(path), 'w', format=source.format.name.split(',')[0]) as target:

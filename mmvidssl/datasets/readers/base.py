@@ -19,7 +19,8 @@ from .errors import (
     class_of_system_error,
     first_line,
 )
-from .video_index import VideoIndex, load_index
+from .stream import Turn, turn_of, video_streams
+from .video_index import VideoIndex, load_index, open_video
 
 PROXY_SUFFIX = '.proxy.mp4'
 OLD_PROXY_SUFFIX = '.frames'
@@ -257,6 +258,14 @@ class IndexedReader(ABC):
     def close(self) -> None:
         """Free the decoder and the index."""
         self._decoder = self._index = None
+
+    def _look(self) -> tuple[list[int], Turn]:
+        """Numbers of the video streams, of which the first is read, and how that is turned."""
+        with open_video(self.path) as container:
+            streams = video_streams(container)
+            for frame in container.decode(streams[0]):
+                return [stream.index for stream in streams], turn_of(frame, self.path)
+        raise UndecodableVideoError(f'no frame of {self.path} can be decoded; get it again')
 
     def _check_count(self, num_found: int) -> None:
         """Refuse a file in which the library counts other frames than there are."""

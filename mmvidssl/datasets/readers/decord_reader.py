@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import av
 import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
@@ -27,7 +28,8 @@ class DecordReader(IndexedReader):
 
     Files of which decord is known to give wrong frames, or to see other times than there are, are
     refused: those of :attr:`VideoIndex.pitfall`, HEVC (after seeking to an open GOP), H.264 in
-    AVI, B-frames of MPEG-4 part 2, edit lists, and what was not compared.
+    AVI, B-frames of MPEG-4 part 2, edit lists, several video streams, what is turned or mirrored
+    when it is shown, and what was not compared.
 
     Args:
         path: The video file.
@@ -39,7 +41,7 @@ class DecordReader(IndexedReader):
         """What decord raises; it asserts that there are frames."""
         from decord._ffi.base import DECORDError
 
-        return DECORDError, RuntimeError, IndexError, AssertionError
+        return DECORDError, RuntimeError, IndexError, AssertionError, av.FFmpegError
 
     def _decode(
         self, decoder: Any, wanted: np.ndarray, short_side: int | None
@@ -59,6 +61,11 @@ class DecordReader(IndexedReader):
             self._refuse('h264 in avi')
         if codec == 'mpeg4' and self.index.has_b_frames:
             self._refuse('B-frames of mpeg4')
+        streams, turn = self._look()
+        if len(streams) > 1:  # decord chooses one, and does not say which
+            self._refuse(f'which has {len(streams)} video streams')
+        if any(turn):  # it turns those of MP4, never mirrors, and does not say what it did
+            self._refuse('which is turned or mirrored when it is shown')
         decoder = decord.VideoReader(self.path, num_threads=self.num_threads)
         self._check_count(len(decoder))
         times = decoder.get_frame_timestamp(range(len(decoder)))[:, 0]

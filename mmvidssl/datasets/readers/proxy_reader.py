@@ -14,6 +14,7 @@ from mmvidssl.registry import VIDEO_READERS
 from .base import PROXY_SUFFIX, is_proxy, shrink_frame
 from .errors import UndecodableVideoError
 from .pyav_reader import OpenVideo, PyAVReader
+from .stream import video_stream
 from .video_index import VideoIndex, load_index, open_video
 
 MANIFEST_KEYS = {'source', 'settings', 'num_frames', 'bytes', 'sha256', 'versions'}
@@ -99,7 +100,7 @@ def _listed_index(path: str) -> VideoIndex | None:
     """
     try:
         with open_video(path) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             entries = list(stream.index_entries)
             codec, kind = stream.codec_context.name, container.format.name
             pts = np.array([entry.timestamp for entry in entries], dtype=np.int64)

@@ -12,6 +12,7 @@ from mmvidssl.registry import VIDEO_READERS
 
 from .base import IndexedReader, shrink_frame
 from .errors import UndecodableVideoError
+from .stream import turn_of, video_stream
 from .video_index import open_video
 
 # Codecs whose decoders leave out frames that no other refers to, and stay right.
@@ -22,7 +23,7 @@ NUM_EARLIER_KEYS = 2
 
 
 class OpenVideo(NamedTuple):
-    """A container, its first video stream, and what converts colours.
+    """A container, its video stream, and what converts colours.
 
     A converter of each frame's own, PyAV's default, would cost a context each time.
     """
@@ -56,7 +57,7 @@ class PyAVReader(IndexedReader):
 
     def _build(self) -> OpenVideo:
         container = open_video(self.path)
-        stream = container.streams.video[0]
+        stream = video_stream(container)
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
         return OpenVideo(container, stream, VideoReformatter())
@@ -68,7 +69,7 @@ class PyAVReader(IndexedReader):
         while num_done < len(pts):
             for frame in self._run(decoder, pts[num_done:]):
                 num_done += 1
-                yield to_rgb(frame, decoder.reformatter, short_side)
+                yield to_rgb(frame, decoder, short_side)
 
     def _run(self, decoder: OpenVideo, left: list[int]) -> Iterator[Any]:
         """Frames with the times ``left``, as far as going on is quicker than seeking again."""
@@ -123,13 +124,12 @@ class PyAVReader(IndexedReader):
         )
 
 
-def to_rgb(frame: Any, reformatter: VideoReformatter, short_side: int | None) -> np.ndarray:
+def to_rgb(frame: Any, decoder: OpenVideo, short_side: int | None) -> np.ndarray:
     """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
 
     FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than the
     other readers, and with colours of half the width.
     """
-    rgb = reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
+    rgb = decoder.reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
     pixels = shrink_frame(rgb, short_side)
-    quarter_turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
+    return turn_of(frame, decoder.container.name).apply(pixels)

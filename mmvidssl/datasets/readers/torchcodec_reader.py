@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import av
 import numpy as np
 
 from mmvidssl.registry import VIDEO_READERS
 
 from .base import IndexedReader, shrink_frame
+
+MAX_TIME_ERROR = 1e-6  # seconds
 
 
 @VIDEO_READERS.register_module()
@@ -15,8 +18,10 @@ class TorchCodecReader(IndexedReader):
     """Frame-accurate reading with torchcodec, which needs FFmpeg's shared libraries.
 
     It reads every packet once more when it opens a file. Files of which torchcodec gives wrong
-    frames are refused (:attr:`VideoIndex.pitfall`), and the last frames of some others (H.264 in
-    FLV). Install it with ``pip install mmvidssl[torchcodec]`` and ``apt install ffmpeg``.
+    frames are refused: those of :attr:`VideoIndex.pitfall`, and what is mirrored when it is shown.
+    So are frames that come with other times (where an edit list shows a part twice), and the last
+    of some files (H.264 in FLV).
+    Install it with ``pip install mmvidssl[torchcodec]`` and ``apt install ffmpeg``.
 
     Args:
         path: The video file.
@@ -26,16 +31,20 @@ class TorchCodecReader(IndexedReader):
         ImportError: torchcodec, or FFmpeg, is not installed.
     """
 
-    errors = (RuntimeError, IndexError)
+    errors = (RuntimeError, IndexError, av.FFmpegError)
 
     def _build(self) -> Any:
         if self.index.pitfall:
             self._refuse(self.index.pitfall)
+        streams, turn = self._look()
         try:
             from torchcodec.decoders import VideoDecoder
 
             decoder = VideoDecoder(
-                self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
+                self.path,
+                stream_index=streams[0],
+                dimension_order='NHWC',
+                num_ffmpeg_threads=self.num_threads,
             )
         except RuntimeError as error:
             if 'libtorchcodec' not in str(error):
@@ -45,10 +54,18 @@ class TorchCodecReader(IndexedReader):
                 "use reader=dict(type='PyAVReader')"
             ) from error
         self._check_count(len(decoder))
+        # It never mirrors; it turns frames from 0.11 on, and then says so.
+        if turn.is_mirrored or (any(turn) and not getattr(decoder.metadata, 'rotation', None)):
+            self._refuse('which is turned or mirrored when it is shown')
         return decoder
 
     def _decode(
         self, decoder: Any, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
+        times = self.timestamps - self.timestamps[0]
+        begin = decoder.metadata.begin_stream_seconds  # of AVI, FFmpeg's releases differ in it
         for index in wanted:  # a batch of whole 4K frames would be held before it is shrunk
-            yield shrink_frame(decoder.get_frame_at(int(index)).data.numpy(), short_side)
+            frame = decoder.get_frame_at(int(index))
+            if abs(frame.pts_seconds - begin - times[index]) > MAX_TIME_ERROR:
+                self._refuse(f'of which it gives another frame for frame {index}')
+            yield shrink_frame(frame.data.numpy(), short_side)

@@ -17,6 +17,7 @@ from mmengine.logging import MMLogger
 from mmvidssl.utils.atomic_file import atomic_path
 
 from .errors import EmptyVideoError, UndecodableVideoError, class_of_decoder_error, first_line
+from .stream import video_stream
 
 # Some packets of these show no frame: frames have to be counted.
 CODECS_TO_COUNT = ('vp8',)
@@ -112,7 +113,7 @@ def open_video(path: str | os.PathLike) -> Any:
 
 
 def build_index(path: str) -> VideoIndex:
-    """Read every packet of the first video stream; decode none, but of VP8 and of odd files.
+    """Read every packet of the video stream; decode none, but of VP8 and of odd files.
 
     What an edit list hides does not count.
 
@@ -122,9 +123,7 @@ def build_index(path: str) -> VideoIndex:
     """
     try:
         with open_video(path) as container:
-            if not container.streams.video:
-                raise UndecodableVideoError(f'there is no video stream in {path}')
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             if stream.codec_context is None:
                 raise UndecodableVideoError(
                     f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
@@ -189,7 +188,8 @@ def _packets(path: str, container: Any, stream: Any) -> list[_Frame]:
 def _decoded_frames(path: str) -> list[_Frame]:
     """The same by decoding everything."""
     with open_video(path) as container:
-        frames = [_Frame(f.pts, f.dts, f.key_frame, True) for f in container.decode(video=0)]
+        decoded = container.decode(video_stream(container))
+        frames = [_Frame(f.pts, f.dts, f.key_frame, True) for f in decoded]
     if any(frame.pts is None for frame in frames):
         raise _without_times(path, 'its frames have no times')
     return frames

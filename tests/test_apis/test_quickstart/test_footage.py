@@ -8,7 +8,7 @@ import pytest
 
 from mmvidssl.apis.quickstart.footage import find_sample_video, open_footage, prepare_footage
 from mmvidssl.datasets.readers import EmptyVideoError, VideoError
-from tests.utils_video import read_frame_number, write_video
+from tests.utils_video import read_frame_number, write_streams, write_video
 
 
 def numbers(path):
@@ -46,9 +46,14 @@ def test_a_short_video_is_used_whole_and_frames_above_30_a_second_are_not(tmp_pa
 
 
 def test_frames_are_small_and_upright(tmp_path):
-    video = write_video(tmp_path / 'video.mp4', num_frames=30, size=(240, 320), rotation=90)
+    video = write_video(tmp_path / 'video.mp4', num_frames=30, size=(240, 320), matrix=(0, 1, 1, 0))
     reader = open_footage(prepare_footage(video, tmp_path / 'work', seconds=1))
     assert reader.get_frames(np.array([0])).shape[1:3] == (213, 160)
+
+
+def test_a_cover_picture_is_left_out(tmp_path):
+    video = write_streams(tmp_path / 'video.mp4', ['cover', 'video'])
+    assert numbers(prepare_footage(video, tmp_path / 'work', seconds=1))[:8] == list(range(8))
 
 
 def test_sound_is_no_video(tmp_path):

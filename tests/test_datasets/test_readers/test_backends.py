@@ -10,13 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from mmvidssl.datasets.readers import (
-    DecordReader,
-    PyAVReader,
-    TorchCodecReader,
-    UndecodableVideoError,
-)
-from tests.utils_video import draw_frame, read_frame_number, torchcodec_works, write_video
+from mmvidssl.datasets.readers import PyAVReader, TorchCodecReader, UndecodableVideoError
+from tests.utils_video import READERS, draw_frame, read_frame_number, write_video
 
 NUM_FRAMES = 60
 TENTH, TWENTY_FIFTH = Fraction(1, 10), Fraction(1, 25)
@@ -106,19 +101,6 @@ KINDS = {
 }
 
 
-READERS = [
-    PyAVReader,
-    DecordReader,
-    pytest.param(
-        TorchCodecReader,
-        marks=pytest.mark.skipif(
-            not torchcodec_works(),
-            reason='optional: needs pip install torchcodec and FFmpeg (apt install ffmpeg)',
-        ),
-    ),
-]
-
-
 def numbers(frames):
     return [read_frame_number(frame) for frame in frames]
 
@@ -170,14 +152,6 @@ def test_b_frames_without_times_are_refused(reader_type, tmp_path):
     for path in (hidden, shared):
         with pytest.raises(UndecodableVideoError, match=path.name):
             _ = reader_type(str(path)).num_frames
-
-
-@pytest.mark.parametrize('reader_type', READERS)
-@pytest.mark.parametrize('rotation', [90, 180, -90])
-def test_rotated_videos_are_turned_upright(rotation, reader_type, tmp_path):
-    path = write_video(tmp_path / 'turned.mp4', 3, rotation=rotation)
-    (frame,) = reader_type(str(path)).get_frames(np.array([2]))
-    assert read_frame_number(np.rot90(frame, -rotation // 90)) == 2
 
 
 @pytest.mark.parametrize('reader_type', READERS)

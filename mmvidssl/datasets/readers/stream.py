@@ -1,0 +1,79 @@
+"""Which stream of a file is its video, and which way up its frames are."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from av.stream import Disposition
+
+from .errors import UndecodableVideoError
+
+MAX_SLANT = 0.001  # tangent of what a display matrix may be off from right angles
+
+
+def video_streams(container: Any) -> list[Any]:
+    """A container's video streams, in the order of the file; cover pictures are none."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def video_stream(container: Any) -> Any:
+    """The stream that is read: the first video stream, ``0:V:0`` of the ffmpeg command line.
+
+    Raises:
+        UndecodableVideoError: there is none.
+    """
+    streams = video_streams(container)
+    if not streams:
+        raise UndecodableVideoError(f'there is no video stream in {container.name}')
+    return streams[0]
+
+
+class Turn(NamedTuple):
+    """How a stored frame becomes the one that is shown: axes swapped first, then reversed."""
+
+    swaps: bool = False
+    flips_rows: bool = False
+    flips_columns: bool = False
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether it is more than a rotation."""
+        return sum(self) % 2 == 1
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """A stored frame ``(H, W, 3)`` as it is shown."""
+        if not any(self):
+            return pixels
+        pixels = pixels.swapaxes(0, 1) if self.swaps else pixels
+        rows, columns = (slice(None, None, -1 if flips else 1) for flips in self[1:])
+        return np.ascontiguousarray(pixels[rows, columns])
+
+
+def turn_of(frame: Any, path: str) -> Turn:
+    """How a decoded frame is to be turned, by its display matrix.
+
+    Raises:
+        UndecodableVideoError: by an angle that is no right one.
+    """
+    # Of a stored pixel, x to the right and y down, the place shown is a x + c y and b x + d y.
+    a, b, c, d = _display_matrix(frame)
+    straight, crosswise = abs(a) + abs(d), abs(b) + abs(c)
+    if min(straight, crosswise) > MAX_SLANT * max(straight, crosswise):
+        raise UndecodableVideoError(
+            f'{path} is to be shown turned by {-math.degrees(math.atan2(b, a)):.1f} degrees, which '
+            'is no right angle; encode it anew, which turns it: ffmpeg -i FILE OUT.mp4'
+        )
+    return Turn(True, b < 0, c < 0) if crosswise > straight else Turn(False, d < 0, a < 0)
+
+
+def _display_matrix(frame: Any) -> tuple[float, float, float, float]:
+    try:
+        found = (data for data in frame.side_data if data.type.name == 'DISPLAYMATRIX')
+        matrix = next((np.frombuffer(data, np.int32) for data in found), None)
+    except ValueError:  # beside data that PyAV does not know, such as EXIF's, it tells turns alone
+        angle = math.radians(frame.rotation)
+        return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
+    if matrix is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = matrix[:5].tolist()
+    return a, b, c, d
