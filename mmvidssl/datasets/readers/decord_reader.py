@@ -1,5 +1,6 @@
 """Reading with decord."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +60,7 @@ class DecordReader(IndexedReader):
             self._refuse('h264 in avi')
         if codec == 'mpeg4' and self.index.has_b_frames:
             self._refuse('B-frames of mpeg4')
-        decoder = decord.VideoReader(self.path, num_threads=self.num_threads)
+        decoder = decord.VideoReader(os.path.abspath(self.path), num_threads=self.num_threads)
         self._check_count(len(decoder))
         times = decoder.get_frame_timestamp(range(len(decoder)))[:, 0]
         if np.ptp(self.timestamps - times) > MAX_TIME_ERROR:

@@ -1,5 +1,6 @@
 """Reading with torchcodec, where it is installed."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,9 @@ class TorchCodecReader(IndexedReader):
             from torchcodec.decoders import VideoDecoder
 
             decoder = VideoDecoder(
-                self.path, dimension_order='NHWC', num_ffmpeg_threads=self.num_threads
+                os.path.abspath(self.path),
+                dimension_order='NHWC',
+                num_ffmpeg_threads=self.num_threads,
             )
         except RuntimeError as error:
             if 'libtorchcodec' not in str(error):
