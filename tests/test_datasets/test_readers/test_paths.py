@@ -1,6 +1,7 @@
 """Paths that FFmpeg would take for something else, and files that are no videos at all."""
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -52,7 +53,7 @@ def test_a_name_with_a_colon_is_written(short_video, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(short_video, 'a:b.mp4')
     assert make_proxy('a:b.mp4', 'c:d.proxy.mp4').num_frames > 10
-    footage = build_reader(str(prepare_footage('a:b.mp4', tmp_path / 'new', 2)), {})
+    footage = build_reader(str(prepare_footage('a:b.mp4', Path('new:1'), 2)), {})
     assert read_frame_number(footage.get_frames(np.array([5]))[0]) == 5
     write_frames('e:f.mp4', np.zeros((3, 32, 32, 3), np.uint8), 10)
     assert PyAVReader('e:f.mp4').num_frames == 3
@@ -106,7 +107,7 @@ def test_urls_are_refused(url, tmp_path):
 
 def test_a_folder_that_is_called_like_a_url_is_read(short_video, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 's3:').mkdir()
-    shutil.copy(short_video, 's3:/a.mp4')
-    assert len(VideoListDataset(data_root='s3:')) == 1
-    assert PyAVReader('s3:/a.mp4').num_frames == 40
+    (tmp_path / 's3:' / 'in').mkdir(parents=True)
+    shutil.copy(short_video, 's3:/in/a.mp4')
+    assert len(VideoListDataset(data_root='s3:/in')) == 1
+    assert PyAVReader('s3:/in/a.mp4').num_frames == 40
