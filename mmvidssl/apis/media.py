@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mmvidssl.datasets.clips import clip_frame_inds, count_clip_starts
 from mmvidssl.datasets.list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_files
-from mmvidssl.datasets.readers import build_readers, probe_video, read_image
+from mmvidssl.datasets.readers import build_readers, check_is_local, probe_video, read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 
 READER = dict(type='mmvidssl.PyAVReader')
@@ -67,8 +67,9 @@ class MediaSamples(Dataset):
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
-        ValueError: a file is neither image nor video by its suffix, a folder holds none, images are
-            given where clips are needed, or ``sampling`` is impossible.
+        ValueError: a file is neither image nor video by its suffix, a folder holds none, files of
+            two folders have the same name, images are given where clips are needed, or
+            ``sampling`` is impossible.
         VideoError: a video cannot be read; names it.
     """
 
@@ -134,6 +135,7 @@ def find_media(sources: Paths) -> list[tuple[str, str]]:
             files = find_files(source, (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
             found += [(str(Path(source, file.path)), file.path) for file in files]
         elif not Path(source).exists():
+            check_is_local(source)
             raise FileNotFoundError(f'no such image, video or folder: {source}')
         elif not source.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)):
             raise ValueError(
@@ -142,6 +144,13 @@ def find_media(sources: Paths) -> list[tuple[str, str]]:
             )
         else:
             found.append((source, source))
+    paths: dict[str, str] = {}
+    for path, name in found:
+        if paths.setdefault(name, path) != path:
+            raise ValueError(
+                f'{paths[name]} and {path} would both be called {name}: give the folder that holds '
+                'both folders, or one of them at a time'
+            )
     return found
 
 

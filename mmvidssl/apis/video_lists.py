@@ -1,10 +1,12 @@
 """Annotation files for one's own videos."""
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import MMLogger
 
 from mmvidssl.data_checks import CLASS_FILE
 from mmvidssl.datasets.list_files import VIDEO_SUFFIXES, find_files
@@ -78,6 +80,13 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     videos: dict[str, list[str]] = {name: [] for name in names}
     for path in found:
         videos[path.split('/')[0]].append(path)
+    stems = Counter(os.path.splitext(path)[0] for path in found)
+    twins = [path for path in found if stems[os.path.splitext(path)[0]] > 1]
+    if twins:
+        MMLogger.get_current_instance().warning(
+            f'{len(twins)} videos share their folder and name, but for the suffix, with another '
+            f'({_some(twins)}): if they are the same video, keep one, lest it be in both lists'
+        )
     empty = [name for name, paths in videos.items() if not paths]
     if empty:
         raise ValueError(

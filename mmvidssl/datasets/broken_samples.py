@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.dist import sync_random_seed
+from mmengine.dist import all_gather_object, sync_random_seed
 from mmengine.logging import MMLogger
 
 from .clips import ClipIndex
-from .readers import MAY_PASS, VideoError
+from .readers import MAY_PASS, VideoError, check_is_local
 from .transforms import build_transforms
 
 # Each may take until the deadline of decoding (2 minutes), while other processes wait for
@@ -97,6 +97,8 @@ class FaultTolerantDataset(BaseDataset):
             the runner's seed.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
+        on_bad: What is done with files that are known to be bad when the data set is built:
+            'error' refuses them all in one error, 'skip' goes on with the rest and warns.
         **kwargs: As :class:`mmengine.dataset.BaseDataset` takes.
     """
 
@@ -105,11 +107,43 @@ class FaultTolerantDataset(BaseDataset):
         pipeline: Sequence[dict | Callable],
         seed: int | None,
         quarantine_after: int | None,
+        on_bad: str,
         **kwargs: Any,
     ) -> None:
+        if on_bad not in ('error', 'skip'):
+            raise ValueError(f"on_bad must be 'error' or 'skip', got {on_bad!r}")
+        places = (
+            kwargs.get('ann_file'),
+            kwargs.get('data_root'),
+            *kwargs.get('data_prefix', {}).values(),
+        )
+        for place in filter(None, places):
+            check_is_local(place)
+        self.on_bad = on_bad
         self.seed = sync_random_seed() if seed is None else seed
         self.quarantine = None if quarantine_after is None else Quarantine(quarantine_after)
         super().__init__(pipeline=build_transforms(pipeline), max_refetch=0, **kwargs)
+
+    def leave_out(self, bad: dict[str, str], paths: Sequence[str]) -> dict[str, str]:
+        """What to go on without, for ``on_bad='skip'``: what is bad in any process of the run.
+
+        Samples of a process that left out other files than the rest would have other numbers.
+
+        Args:
+            bad: Why, by path.
+            paths: Of all files.
+
+        Raises:
+            VideoError: no file is left.
+        """
+        bad = {path: why for part in all_gather_object(bad) for path, why in part.items()}
+        if bad:
+            what = f'{len(bad)} of {len(set(paths))} files are left out'
+            what = '\n  '.join([what, *_shown(bad)])
+            if bad.keys() >= set(paths):
+                raise VideoError(f'no file is left: {what}')
+            MMLogger.get_current_instance().warning(what)
+        return bad
 
     @abstractmethod
     def video_ends(self) -> np.ndarray:
@@ -174,7 +208,7 @@ class FaultTolerantDataset(BaseDataset):
             return self._run_pipeline(now, failures)
         except MAY_PASS as error:
             sleep(RETRY_PAUSE)
-            failed = self._failure(self.video_of(now.index), _reason(error), is_replaced=False)
+            failed = self._failure(self.video_of(now.index), reason_of(error), is_replaced=False)
             return self._run_pipeline(now, [*failures, failed])
 
     def _run_pipeline(self, now: ClipIndex, failures: list[dict]) -> Any:
@@ -186,7 +220,7 @@ class FaultTolerantDataset(BaseDataset):
     def _note_failure(self, video: int, error: VideoError, failures: list[dict]) -> None:
         """Add to the ``failures`` of one sample, of which each video's first one counts."""
         assert self.quarantine is not None
-        path, reason = self.path_of(video), _reason(error)
+        path, reason = self.path_of(video), reason_of(error)
         is_first = all(failure['path'] != path for failure in failures)
         is_last = is_first and self.quarantine.note_failure(video, reason)
         if is_last:
@@ -210,12 +244,17 @@ class FaultTolerantDataset(BaseDataset):
         assert self.quarantine is not None
         reasons = {failure['path']: failure['reason'] for failure in failures}
         reasons |= {self.path_of(video): why for video, why in self.quarantine.reasons.items()}
-        shown = [f'{path}: {why}' for path, why in list(reasons.items())[:NUM_SHOWN]]
-        if len(reasons) > NUM_SHOWN:
-            shown.append(f'and {len(reasons) - NUM_SHOWN} more')
         what = f'{len(reasons)} of {len(self.video_ends())} videos fail'
-        return '\n  '.join([f'no sample can be read, nor one in its place: {what}', *shown])
+        return '\n  '.join(
+            [f'no sample can be read, nor one in its place: {what}', *_shown(reasons)]
+        )
 
 
-def _reason(error: VideoError) -> str:
+def _shown(reasons: dict[str, str]) -> list[str]:
+    """Lines with the first few reasons, by path."""
+    shown = [f'{path}: {why}' for path, why in list(reasons.items())[:NUM_SHOWN]]
+    return [*shown, f'and {len(reasons) - NUM_SHOWN} more'] if len(reasons) > NUM_SHOWN else shown
+
+
+def reason_of(error: VideoError) -> str:
     return f'{type(error).__name__}: {error}'

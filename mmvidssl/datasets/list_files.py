@@ -1,18 +1,25 @@
 """Lists of the files of a data set: read from a text file, or found in a folder."""
 
 import functools
+import mimetypes
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .readers import PROXY_SUFFIX, is_proxy, proxy_stem, read_manifest
+from mmengine.logging import MMLogger
+
+from .readers import PROXY_SUFFIX, check_is_local, is_proxy, proxy_stem, read_manifest
 
 VIDEO_SUFFIXES = (
-    '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
+    '.3g2', '.3gp', '.asf', '.avi', '.divx', '.dv', '.f4v', '.flv', '.gif', '.m1v', '.m2t',
+    '.m2ts', '.m2v', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.mxf', '.ogv',
+    '.qt', '.rm', '.rmvb', '.ts', '.vob', '.webm', '.wmv',
 )  # fmt: skip
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+KNOWN_TYPES = mimetypes.MimeTypes()  # of the standard library, whatever the system adds
+NUM_SHOWN = 3
 
 # A path, which may hold spaces, and the numbers after it
 LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+-?\d+)*)[,;]?')
@@ -37,6 +44,7 @@ def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
         ValueError: nothing is listed.
     """
     if not Path(ann_file).is_file():
+        check_is_local(ann_file)
         raise FileNotFoundError(
             f'no such ann_file (a path a line, with or without label): {ann_file}'
         )
@@ -63,25 +71,56 @@ def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Liste
     """The files in a folder and all below it that end in one of ``suffixes``, sorted by path.
 
     Case does not matter in the suffix. Links are followed; hidden files (macOS leaves ``._name``
-    beside files copied from it) and folders are left out.
+    beside files copied from it) and folders are left out. A warning names files that may be videos
+    or images of a suffix that is not known.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no such file, or a video and its proxy.
     """
     if not Path(folder).is_dir():
+        check_is_local(folder)
         raise FileNotFoundError(f'no such folder: {folder}')
     found = []
+    unknown: dict[str, list[str]] = {}  # by suffix
     for place, folders, names in _walk(os.fspath(folder)):
         folders[:] = [name for name in folders if not name.startswith('.')]
         below = os.path.relpath(place, folder)
         for name in names:
-            if name.lower().endswith(tuple(suffixes)) and not name.startswith('.'):
-                found.append(os.path.normpath(os.path.join(below, name)))
+            path = os.path.normpath(os.path.join(below, name))
+            if name.startswith('.'):
+                continue
+            if name.lower().endswith(tuple(suffixes)):
+                found.append(path)
+            elif _is_unknown(name):
+                unknown.setdefault(os.path.splitext(name)[1].lower(), []).append(path)
+    if unknown:
+        what = [
+            f'{len(p)} {suffix or "without suffix"} ({some(p)})' for suffix, p in unknown.items()
+        ]
+        MMLogger.get_current_instance().warning(
+            f'left out of {folder}, since the suffix is not known: {"; ".join(what)}. Give videos '
+            'and images among them their usual suffix, or name it in suffixes=[...] of the data set'
+        )
     if not found:
         raise ValueError(f'no file in {folder} or below it ends in one of {tuple(suffixes)}')
     _check_for_doubles(folder, found)
     return [ListedFile(Path(path).as_posix()) for path in sorted(found)]
+
+
+def _is_unknown(name: str) -> bool:
+    """Whether a file may be a video or an image, but has no suffix that we know."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
+        return False
+    kind = KNOWN_TYPES.guess_type(f'file{suffix}')[0]
+    return kind is None or kind.startswith(('video/', 'image/'))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
+    return ', '.join(names[:NUM_SHOWN]) + more
 
 
 def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:

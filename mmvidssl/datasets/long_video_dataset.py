@@ -3,7 +3,7 @@
 import copy
 import functools
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,19 @@ from torch.utils.data import get_worker_info
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
+from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset, reason_of
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .list_files import read_file_list
-from .readers import Readers, VideoInfo, build_readers, is_proxy, probe_video
+from .readers import (
+    DecodeTimeoutError,
+    Readers,
+    ShortVideoError,
+    VideoError,
+    VideoInfo,
+    build_readers,
+    is_proxy,
+    probe_video,
+)
 
 IN_PLACE_OF_GROUPS = (
     'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/proxies.md), where a clip '
@@ -42,11 +51,11 @@ class LongVideoDataset(FaultTolerantDataset):
     ``len(dataset)`` is the number of valid starts over all videos, so a video weighs by its
     duration; a clip never runs past its video.
 
-    Every file is opened and its first and last frame decoded when the data set is built; one that
-    cannot be read then is an error, one that fails later is replaced
-    (:class:`FaultTolerantDataset`). A proxy (``tools/datasets/make_proxy.py``) takes the place of a
-    video by its name, whatever ``reader`` says; its frames are fewer, so ``interval_unit='frames'``
-    and ``start_stride`` count others.
+    Every file is opened and its first and last frame decoded when the data set is built; all that
+    cannot be read then, or are too short, are one error (or left out, see ``on_bad``), one that
+    fails later is replaced (:class:`FaultTolerantDataset`). A proxy
+    (``tools/datasets/make_proxy.py``) takes the place of a video by its name, whatever ``reader``
+    says; its frames are fewer, so ``interval_unit='frames'`` and ``start_stride`` count others.
 
     The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
     ``(clip_len,)``), ``fps`` (float), ``video_stamp`` (:class:`FileStamp`), ``reader`` (config) and
@@ -72,10 +81,13 @@ class LongVideoDataset(FaultTolerantDataset):
             deadline. Decoding has its own, see :class:`DecodeClip`.
         quarantine_after: See :class:`FaultTolerantDataset`.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
+        on_bad: What is done with videos that cannot be read, or are shorter than a clip: 'error'
+            refuses them, 'skip' goes on with the rest and warns.
 
     Raises:
-        ValueError: impossible settings, or a video shorter than a clip.
-        VideoError: a missing, empty or broken file.
+        ValueError: impossible settings.
+        VideoError: names all files that are missing, empty, broken or shorter than a clip. It is of
+            the kind that these have in common: :class:`ShortVideoError`, a ``ValueError`` too, say.
     """
 
     def __init__(
@@ -96,6 +108,7 @@ class LongVideoDataset(FaultTolerantDataset):
         metainfo: dict | None = None,
         timeout: float | None = 1800.0,
         quarantine_after: int | None = 3,
+        on_bad: str = 'error',
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -116,6 +129,7 @@ class LongVideoDataset(FaultTolerantDataset):
             lazy_init=lazy_init,
             seed=seed,
             quarantine_after=quarantine_after,
+            on_bad=on_bad,
         )
 
     def list_videos(self) -> list[str]:
@@ -134,11 +148,29 @@ class LongVideoDataset(FaultTolerantDataset):
 
     def load_data_list(self) -> list[dict]:
         """One entry per video: ``info`` (:class:`VideoInfo`) and ``num_clips``."""
+        paths = self.list_videos()
+        videos: list[dict] = []
+        errors: dict[str, VideoError] = {}
         readers = build_readers(max_open=1, timeout=self.timeout)
         try:
-            videos = [self._load_video(path, readers) for path in self.list_videos()]
+            for path in paths:
+                try:
+                    videos.append(self._load_video(path, readers))
+                except VideoError as error:
+                    errors[path] = error
+                    if isinstance(error, DecodeTimeoutError) and self.on_bad == 'error':
+                        break  # on a disk that hangs, each of them would take as long
         finally:
             readers.close()
+        if self.on_bad == 'skip':
+            bad = self.leave_out({path: reason_of(why) for path, why in errors.items()}, paths)
+            videos = [video for video in videos if video['info'].path not in bad]
+        elif errors:
+            raise _common_kind(errors.values())(
+                f'{len(errors)} of {len(paths)} videos cannot be used; take them from the list, or '
+                "leave them out with on_bad='skip':"
+                + ''.join(f'\n  {error}' for error in errors.values())
+            )
         _advise_on_proxies([video['info'] for video in videos], *self._timing)
         return videos
 
@@ -148,7 +180,7 @@ class LongVideoDataset(FaultTolerantDataset):
         if num_starts == 0:
             clip_len, frame_interval, unit = self._timing
             longest = max_clip_len(info.timestamps, frame_interval, unit)
-            raise ValueError(
+            raise ShortVideoError(
                 f'{path} lasts {info.duration:.2f} s ({len(info.timestamps)} frames), too short '
                 f'for a clip of {clip_len} frames {frame_interval} {unit} apart; the longest that '
                 f'fits has clip_len={longest}'
@@ -211,6 +243,11 @@ class LongVideoDataset(FaultTolerantDataset):
         )
 
     get_subset_ = get_subset
+
+
+def _common_kind(errors: Iterable[VideoError]) -> type[VideoError]:
+    kinds = {type(error) for error in errors}
+    return kinds.pop() if len(kinds) == 1 else VideoError
 
 
 def _advise_on_proxies(

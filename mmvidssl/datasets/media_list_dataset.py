@@ -21,9 +21,9 @@ from .list_files import (
     find_files,
     find_missing,
     read_file_list,
+    some,
 )
-
-NUM_SHOWN = 3
+from .readers import check_is_local
 
 
 @removed_options(max_retries=NO_MAX_RETRIES)
@@ -49,9 +49,12 @@ class MediaListDataset(FaultTolerantDataset):
         lazy_init: Whether to leave the list alone until first use.
         metainfo: See :class:`mmengine.dataset.BaseDataset`.
         quarantine_after: See :class:`FaultTolerantDataset`.
+        on_bad: What is done with listed files that are missing: 'error' refuses them, 'skip' goes
+            on with the rest and warns.
 
     Raises:
         FileNotFoundError: the list, the folder or listed files are missing.
+        VideoError: a URL is given, or ``on_bad='skip'`` leaves no file.
         ValueError: there is no file.
     """
 
@@ -73,6 +76,7 @@ class MediaListDataset(FaultTolerantDataset):
         lazy_init: bool = False,
         metainfo: dict | None = None,
         quarantine_after: int | None = 1,
+        on_bad: str = 'error',
     ) -> None:
         if data_prefix is not None and set(data_prefix) != {self.PREFIX_KEY}:
             raise ValueError(
@@ -90,6 +94,7 @@ class MediaListDataset(FaultTolerantDataset):
             lazy_init=lazy_init,
             seed=seed,
             quarantine_after=quarantine_after,
+            on_bad=on_bad,
         )
 
     @property
@@ -100,8 +105,7 @@ class MediaListDataset(FaultTolerantDataset):
     def load_data_list(self) -> list[dict]:
         """One entry per file: ``path`` relative to :attr:`folder`, and ``label`` if it has one."""
         if self.ann_file:
-            files = read_file_list(self.ann_file)
-            self._check_presence(files)
+            files = self._present(read_file_list(self.ann_file))
         elif self.folder:
             files = find_files(self.folder, self.suffixes)
         else:
@@ -115,17 +119,24 @@ class MediaListDataset(FaultTolerantDataset):
             for file in files
         ]
 
-    def _check_presence(self, files: list[ListedFile]) -> None:
-        missing = find_missing([self._join(file.path) for file in files])
+    def _present(self, files: list[ListedFile]) -> list[ListedFile]:
+        paths = [self._join(file.path) for file in files]
+        missing = find_missing(paths)
+        for path in missing:
+            check_is_local(path)
+        if self.on_bad == 'skip':
+            bad = self.leave_out(dict.fromkeys(missing, 'missing'), paths)
+            return [file for file, path in zip(files, paths, strict=True) if path not in bad]
         if missing:
-            more = f' and {len(missing) - NUM_SHOWN} more' if len(missing) > NUM_SHOWN else ''
             raise FileNotFoundError(
                 f'{len(missing)} of the {len(files)} {self.KIND}s listed in {self.ann_file} are '
-                f'missing: {", ".join(missing[:NUM_SHOWN])}{more}. Paths are relative to '
+                f'missing: {some(missing)}. Paths are relative to '
                 f'{self.folder or "the working directory"} (data_root and '
-                f'data_prefix=dict({self.PREFIX_KEY}=...)); take missing files from the list. '
-                'A line is a path, and then perhaps labels (numbers).'
+                f'data_prefix=dict({self.PREFIX_KEY}=...)); take missing files from the list, or '
+                "leave them out with on_bad='skip'. A line is a path, and then perhaps labels "
+                '(numbers).'
             )
+        return files
 
     def _join(self, path: str) -> str:
         return str(Path(self.folder) / path)

@@ -7,27 +7,27 @@ from typing import Any
 
 from mmvidssl.registry import DATASETS
 
+from .list_files import VIDEO_SUFFIXES
 from .long_video_dataset import LongVideoDataset
 from .readers import VideoNotFoundError, proxy_stem
-
-SUFFIXES = ('.mp4', '.mkv', '.webm')
 
 
 @DATASETS.register_module()
 class WalkingToursDataset(LongVideoDataset):
     """Clips of the ten Walking Tours videos (DoRA, Sec. 3): single takes in 4K at 60 fps.
 
-    A video is the file of that name in ``data_root`` (and ``data_prefix['video']``) that ends in
-    .mp4, .mkv or .webm; case, spaces, hyphens and underscores do not matter (``Kuala_Lumpur.mp4``,
-    or ``kuala-lumpur.proxy.mp4``, its proxy).
+    A video is the file of that name in ``data_root`` (and ``data_prefix['video']``) with a suffix
+    of videos; case, spaces, hyphens and underscores do not matter (``Kuala_Lumpur.mp4``, or
+    ``kuala-lumpur.proxy.mp4``, its proxy).
 
     Args:
         data_root: Folder of the videos.
         cities: 'all', or some of ``METAINFO['cities']``, spelled as freely as the files.
         **kwargs: See :class:`LongVideoDataset`; ``ann_file`` and ``videos`` are not taken.
+            ``on_bad='skip'`` leaves out broken files, but each city must have one.
 
     Raises:
-        VideoNotFoundError: videos are missing; the message lists them and what was found.
+        VideoNotFoundError: cities without a file; the message lists them and what was found.
     """
 
     METAINFO = dict(
@@ -53,7 +53,7 @@ class WalkingToursDataset(LongVideoDataset):
         folder = Path(self.data_prefix['video'])
         if not folder.is_dir():
             raise VideoNotFoundError(f'no such folder of Walking Tours videos: {folder}')
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
         matches = {
             city: [file for file in files if _plain(proxy_stem(file)) == _plain(city)]
             for city in self.cities
@@ -62,7 +62,7 @@ class WalkingToursDataset(LongVideoDataset):
         if missing:
             raise VideoNotFoundError(
                 f'{folder} lacks the videos of {missing}; each must be named after its city and '
-                f'end in one of {SUFFIXES}. Found there: {[file.name for file in files]}'
+                f'end in one of {VIDEO_SUFFIXES}. Found there: {[file.name for file in files]}'
             )
         for city, found in matches.items():
             if len(found) > 1:

@@ -119,7 +119,7 @@ def write_video(path: str | os.PathLike, frames: np.ndarray, fps: float) -> None
         raise ValueError(f'fps must be positive, got {fps}')
     _, height, width, _ = frames.shape
     frames = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode='edge')
-    with atomic_path(path) as temporary, av.open(str(temporary), 'w') as container:
+    with atomic_path(path) as temporary, av.open(os.path.abspath(temporary), 'w') as container:
         stream = container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = 'yuv420p'

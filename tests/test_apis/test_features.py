@@ -1,5 +1,6 @@
 """Features of frames, clips, images and videos, against the backbones' own outputs."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -180,6 +181,17 @@ def test_frames_are_of_the_size_that_the_model_was_built_for(cfg, folder):
     )
     assert Sampling().for_frames_of(224)[2:] == (256, 224)
     assert Sampling(crop_size=112).for_frames_of(224)[2:] == (128, 112)
+
+
+def test_two_files_are_never_called_the_same(dora, folder, tmp_path):
+    other = tmp_path / 'other'
+    other.mkdir()
+    shutil.copy(folder / 'a.png', other / 'a.png')
+    with pytest.raises(ValueError, match=r'other.a\.png') as info:
+        extract_features(dora, [folder, other], sampling=SMALL)
+    assert str(folder / 'a.png') in str(info.value)
+    found = extract_features(dora, [folder / 'a.png', other / 'a.png'], sampling=SMALL)
+    assert found.names == [str(folder / 'a.png'), str(other / 'a.png')]
 
 
 def test_workers_and_progress_change_nothing(dora, folder, capsys):

@@ -1,4 +1,5 @@
 import pytest
+from mmengine.logging import MMLogger
 
 from mmvidssl.apis import list_videos
 from mmvidssl.datasets import VideoListDataset, read_file_list
@@ -30,6 +31,19 @@ def test_the_data_set_reads_them(tmp_path):
     dataset = VideoListDataset(ann_file='train.txt', data_root=str(tmp_path))
     assert len(dataset) == 6
     assert dataset.get_data_info(5)['label'] == 1
+
+
+def test_what_may_be_left_out_or_twice_is_said(tmp_path, monkeypatch):
+    warned = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', warned.append)
+    fill(tmp_path / 'videos', a=3, b=3)
+    assert list_videos(tmp_path / 'videos', tmp_path)[1:] == (4, 2) and not warned
+    for name in ('a/1.m2ts', 'b/2.WebM', 'b/3.dav'):
+        (tmp_path / 'videos' / name).touch()
+    assert list_videos(tmp_path / 'videos', tmp_path)[1:] == (6, 2)
+    unknown, twins = warned
+    assert '1 .dav (b/3.dav)' in unknown
+    assert '4 videos' in twins and 'a/1.m2ts, a/1.mp4, b/2.WebM and 1 more' in twins
 
 
 def test_the_split_follows_the_seed(tmp_path):

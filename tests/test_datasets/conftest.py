@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from tests.utils_broken_video import public_folder
 from tests.utils_video import write_video
@@ -25,6 +26,14 @@ def public_path() -> Iterator[Path]:
     """As ``tmp_path``, for :func:`run_as_nobody`."""
     with public_folder() as path:
         yield path
+
+
+@pytest.fixture
+def warned(monkeypatch) -> list[str]:
+    """Warnings that are logged."""
+    messages: list[str] = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', messages.append)
+    return messages
 
 
 @pytest.fixture(scope='session')

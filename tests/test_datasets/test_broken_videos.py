@@ -272,12 +272,17 @@ def test_stalling_and_crashing_files_in_workers(tmp_path, video, reader, error):
 
 
 def test_a_stall_while_the_data_set_is_built_is_an_error(tmp_path, video):
-    path = tmp_path / 'stall.mp4'
-    path.write_bytes(video.read_bytes())
+    paths = [
+        tmp_path / name for name in ('text.mp4', 'stall.mp4', *(f'stall{n}.mp4' for n in range(9)))
+    ]
+    paths[0].write_text('no video')
+    for path in paths[1:]:
+        path.write_bytes(video.read_bytes())
     started = time.monotonic()
-    with pytest.raises(VideoError, match=r'stall\.mp4 gave no answer'):
-        LongVideoDataset(videos=[str(path)], reader=dict(type='StallingReader'), timeout=1.5)
-    assert time.monotonic() - started < 15
+    with pytest.raises(VideoError, match=r'stall\.mp4 gave no answer') as info:
+        LongVideoDataset(videos=[*map(str, paths)], reader=dict(type='StallingReader'), timeout=1.5)
+    assert time.monotonic() - started < 15  # it waited for one of them
+    assert 'text.mp4' in str(info.value) and 'stall0' not in str(info.value)
 
 
 def descendants(pid: int) -> list[int]:

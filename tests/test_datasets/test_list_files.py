@@ -1,3 +1,6 @@
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
 from mmvidssl.datasets.list_files import (
@@ -7,6 +10,10 @@ from mmvidssl.datasets.list_files import (
     find_missing,
     read_file_list,
 )
+from mmvidssl.datasets.readers import PyAVReader
+from tests.utils_video import read_frame_number, write_video
+
+MPEG2 = dict(codec='mpeg2video', fps=25, time_base=Fraction(1, 25))
 
 
 def touch(folder, *names):
@@ -53,6 +60,44 @@ def test_finds_files_below_in_order(tmp_path):
     assert {file.label for file in find_files(tmp_path, VIDEO_SUFFIXES)} == {None}
     with pytest.raises(ValueError, match=r'in one of .*\.jpeg'):
         find_files(tmp_path, IMAGE_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    'suffix, options',
+    [
+        ('.3g2', {}),
+        ('.3gp', {}),
+        ('.asf', dict(MPEG2, codec='wmv2')),
+        ('.f4v', {}),
+        ('.gif', dict(codec='gif', pix_fmt='rgb8', time_base=Fraction(1, 100))),
+        ('.m2ts', {}),
+        ('.MTS', {}),
+        ('.mxf', MPEG2),
+        ('.rm', dict(MPEG2, codec='rv10', size=(96, 128))),
+        ('.ts', {}),
+        ('.vob', MPEG2),
+    ],
+)
+def test_files_of_all_suffixes_are_videos(tmp_path, suffix, options):
+    path = write_video(tmp_path / f'v{suffix}', 12, **options)
+    assert [file.path for file in find_files(tmp_path, VIDEO_SUFFIXES)] == [path.name]
+    frames = PyAVReader(str(path)).get_frames(np.arange(12))
+    assert [read_frame_number(frame) for frame in frames] == list(range(12))
+
+
+def test_files_of_unknown_suffixes_are_named(tmp_path, warned):
+    touch(tmp_path, 'a.mp4', 'n.txt', 'a.json', 'thumb.jpg', 'b/.hidden', '.DS_Store', 'a.wav')
+    assert len(find_files(tmp_path, VIDEO_SUFFIXES)) == 1 and not warned
+    unknown = [*(f'b/{number}.DAV' for number in range(5)), 'clip', 'a.mp4.part', 'x.tiff']
+    touch(tmp_path, *unknown)
+    assert len(find_files(tmp_path, VIDEO_SUFFIXES)) == 1
+    (message,) = warned
+    for said in ('5 .dav (b/', ' and 2 more)', '1 without suffix (clip)', 'a.mp4.part', 'x.tiff'):
+        assert said in message
+    for name in ('n.txt', 'a.json', 'thumb.jpg', '.hidden', 'DS_Store', 'a.wav'):
+        assert name not in message
+    find_files(tmp_path, ['.mp4', '.dav', '.part', '.tiff', 'clip'])
+    assert len(warned) == 1
 
 
 def test_follows_links_but_not_in_circles(tmp_path):

@@ -3,9 +3,18 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as mp
 
 from mmvidssl.datasets import ClipIndex, DecodeClip, LongVideoDataset
-from mmvidssl.datasets.readers import EmptyVideoError, UndecodableVideoError, VideoNotFoundError
+from mmvidssl.datasets.readers import (
+    EmptyVideoError,
+    PyAVReader,
+    ShortVideoError,
+    UndecodableVideoError,
+    VideoError,
+    VideoNotFoundError,
+)
+from mmvidssl.registry import VIDEO_READERS
 from tests.utils_video import read_frame_number, write_video
 
 
@@ -132,6 +141,68 @@ def test_broken_files_are_named_before_training(video, tmp_path):
     ]:
         with pytest.raises(error, match=name.replace('.', r'\.')):
             build(video, tmp_path / name)
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """A file of each kind of bad."""
+    (tmp_path / 'zero.mp4').touch()
+    (tmp_path / 'text.mp4').write_text('no video\n' * 50)
+    short = write_video(tmp_path / 'short.mp4', num_frames=2)
+    return [tmp_path / 'zero.mp4', tmp_path / 'text.mp4', short, tmp_path / 'gone.mp4']
+
+
+def test_all_bad_videos_are_named_in_one_error(video, short_video, bad):
+    with pytest.raises(VideoError, match='4 of 6 videos') as info:
+        build(bad[0], video, *bad[1:3], short_video, bad[3])
+    lines = str(info.value).splitlines()[1:]
+    assert [path.name in line for path, line in zip(bad, lines, strict=True)] == [True] * 4
+    assert type(info.value) is VideoError
+    with pytest.raises(ShortVideoError, match='2 of 2'):  # of the kind that all are of
+        build(bad[2], short_video, clip_len=5)
+
+
+def test_bad_videos_are_skipped_if_asked(video, short_video, bad, warned):
+    dataset = build(bad[0], video, *bad[1:], short_video, on_bad='skip')
+    good = build(video, short_video)
+    assert len(dataset) == len(good) == 100
+    assert dataset.fingerprint() == good.fingerprint()
+    for index in (0, 79, 80, 99):
+        found, expected = dataset.get_data_info(index), good.get_data_info(index)
+        assert found['video_path'] == expected['video_path']
+        assert found['frame_inds'].tolist() == expected['frame_inds'].tolist()
+    (message,) = warned
+    assert '4 of 6' in message and all(str(path) in message for path in bad)
+    with pytest.raises(VideoError, match=r'no file is left: 4 of 4'):
+        build(*bad, on_bad='skip')
+    with pytest.raises(ValueError, match='on_bad'):
+        build(video, on_bad='ignore')
+
+
+def _build_in_one_of_two(rank, folder):
+    """Each of two processes cannot read another of three videos."""
+
+    class HalfBlindReader(PyAVReader):
+        def _build(self):
+            if self.path.endswith(f'{rank}.mp4'):
+                raise UndecodableVideoError(f'{self.path} cannot be read here')
+            return super()._build()
+
+    VIDEO_READERS.register_module(module=HalfBlindReader)
+    torch.distributed.init_process_group('gloo', f'file://{folder}/meet', rank=rank, world_size=2)
+    reader = dict(type='HalfBlindReader')
+    dataset = build(*(folder / f'{n}.mp4' for n in range(3)), reader=reader, on_bad='skip')
+    (folder / f'{rank}.txt').write_text(dataset.get_data_info(len(dataset) - 1)['video_path'])
+    torch.distributed.destroy_process_group()
+    assert len(dataset) == 20
+
+
+def test_all_processes_skip_the_same_videos(short_video, tmp_path):
+    for number in range(3):
+        shutil.copy(short_video, tmp_path / f'{number}.mp4')
+    mp.start_processes(_build_in_one_of_two, (tmp_path,), nprocs=2, start_method='fork')
+    said = {(tmp_path / f'{rank}.txt').read_text() for rank in range(2)}
+    assert said == {str(tmp_path / '2.mp4')}
 
 
 def test_lazy_init_leaves_the_files_alone(tmp_path):

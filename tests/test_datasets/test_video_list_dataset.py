@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmvidssl.datasets import ClipIndex, PyAVReader, VideoListDataset
-from mmvidssl.datasets.readers import UndecodableVideoError
+from mmvidssl.datasets.readers import UndecodableVideoError, VideoError
 from tests.utils_video import read_frame_number
 
 
@@ -73,6 +73,21 @@ def test_missing_files_are_counted_and_named(folder):
     assert '5 of the 6 videos' in message and str(folder / 'list.txt') in message
     assert 'gone0.mp4' in message and 'gone2.mp4 and 2 more' in message
     assert 'gone3.mp4' not in message and 'data_prefix=dict(video=' in message
+
+
+def test_missing_files_are_skipped_if_asked(folder, warned):
+    (folder / 'list.txt').write_text('gone.mp4 1\nb.mp4 2\nin/gone.mp4 3\n')
+    dataset = listed(folder, on_bad='skip')
+    assert [info['label'] for info in map(dataset.get_data_info, range(len(dataset)))] == [2]
+    (message,) = warned
+    assert '2 of 3' in message and str(folder / 'videos' / 'in' / 'gone.mp4') in message
+    (folder / 'list.txt').write_text('gone.mp4\n')
+    with pytest.raises(VideoError, match=r'gone\.mp4'):
+        listed(folder, on_bad='skip')
+    (folder / 'list.txt').write_text('b.mp4 2\n')
+    assert len(listed(folder, on_bad='skip')) == len(warned) == 1
+    with pytest.raises(ValueError, match="got 'ignore'"):
+        listed(folder, on_bad='ignore')
 
 
 def test_a_broken_file_is_named_when_it_is_read(folder):

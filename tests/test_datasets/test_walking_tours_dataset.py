@@ -3,11 +3,11 @@ import shutil
 import pytest
 
 from mmvidssl.datasets import WalkingToursDataset
-from mmvidssl.datasets.readers import VideoNotFoundError
+from mmvidssl.datasets.readers import UndecodableVideoError, VideoNotFoundError
 
 NAMES = [
     'amsterdam.mp4', 'Bangkok.mp4', 'chiang-mai.mp4', 'ISTANBUL.mkv', 'Kuala_Lumpur.mp4',
-    'singapore.webm', 'stockholm.mp4', 'venice.mp4', 'Zurich.MP4', 'wildlife.mp4',
+    'singapore.webm', 'stockholm.mov', 'venice.mp4', 'Zurich.MP4', 'wildlife.mp4',
 ]  # fmt: skip
 
 
@@ -53,6 +53,20 @@ def test_refuses_to_choose_between_two_files(short_video, tmp_path):
     root = fill(tmp_path, short_video, ['venice.mp4', 'Venice.mkv'])
     with pytest.raises(ValueError, match=r'several videos of Venice'):
         WalkingToursDataset(root, cities='venice')
+
+
+def test_broken_files_are_skipped_but_not_cities(short_video, tmp_path, warned):
+    root = fill(tmp_path, short_video, ['venice.mp4'])
+    for name in ('bangkok.mp4', 'zurich.mp4'):
+        (tmp_path / name).write_text('no video')
+    cities = ['bangkok', 'venice', 'zurich']
+    with pytest.raises(UndecodableVideoError, match=r'bangkok\.mp4[^$]*zurich\.mp4'):
+        WalkingToursDataset(root, cities, clip_len=3)
+    dataset = WalkingToursDataset(root, cities, clip_len=3, on_bad='skip')
+    assert len(dataset) == 20 and dataset[0]['video_path'] == str(tmp_path / 'venice.mp4')
+    assert 'bangkok.mp4' in warned[0] and 'zurich.mp4' in warned[0]
+    with pytest.raises(VideoNotFoundError, match='Wildlife'):
+        WalkingToursDataset(root, 'all', clip_len=3, on_bad='skip')
 
 
 def test_takes_no_list_of_files(tmp_path):

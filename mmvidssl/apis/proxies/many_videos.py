@@ -15,7 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
 
 from mmvidssl.datasets.list_files import VIDEO_SUFFIXES, find_files
-from mmvidssl.datasets.readers import PROXY_SUFFIX, is_proxy, read_manifest
+from mmvidssl.datasets.readers import PROXY_SUFFIX, check_is_local, is_proxy, read_manifest
 from mmvidssl.utils.setup_env import num_cores
 
 from .one_video import Progress, Proxy, ProxySettings, hash_file, make_proxy
@@ -91,6 +91,7 @@ def plan_proxies(videos: Sequence[str | os.PathLike], out: str | os.PathLike) ->
         elif video.exists():
             found = [(video, Path(video.name))]
         else:
+            check_is_local(video)
             raise FileNotFoundError(f'no such video or folder: {video}')
         for file, name in found:
             if is_proxy(file):

@@ -228,7 +228,7 @@ def _write(
     options = dict(movie_timescale=str(time_base.denominator))
     frames = reader.iter_frames(chosen, settings.short_side)
     try:
-        with av.open(str(path), 'w', format='mp4', options=options) as container:
+        with av.open(os.path.abspath(path), 'w', format='mp4', options=options) as container:
             packets = _encode(container, frames, pts.tolist(), time_base, settings)
             for number, packet in enumerate(packets, start=1):
                 container.mux(packet)

@@ -78,7 +78,8 @@ def _copy_beginning(video: Path, path: Path, seconds: float) -> bool:
             stream = video_stream(source)
             if (source.duration or 0) / av.time_base <= seconds:
                 return False
-            with av.open(str(path), 'w', format=source.format.name.split(',')[0]) as target:
+            kind = source.format.name.split(',')[0]
+            with av.open(os.path.abspath(path), 'w', format=kind) as target:
                 copy = target.add_stream_from_template(stream)
                 start = stream.start_time or 0
                 for packet in source.demux(stream):

@@ -7,11 +7,13 @@ from .errors import (
     DecoderDiedError,
     DecodeTimeoutError,
     EmptyVideoError,
+    ShortVideoError,
     UndecodableVideoError,
     VideoChangedError,
     VideoDiskError,
     VideoError,
     VideoNotFoundError,
+    check_is_local,
 )
 from .guarded import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
@@ -37,6 +39,7 @@ __all__ = [
     'PyAVReader',
     'ReaderCache',
     'Readers',
+    'ShortVideoError',
     'TorchCodecReader',
     'UndecodableVideoError',
     'VideoChangedError',
@@ -48,6 +51,7 @@ __all__ = [
     'VideoReader',
     'build_reader',
     'build_readers',
+    'check_is_local',
     'is_proxy',
     'load_index',
     'manifest_path',

@@ -15,8 +15,10 @@ from .errors import (
     UndecodableVideoError,
     VideoError,
     VideoNotFoundError,
+    check_is_local,
     class_of_decoder_error,
     class_of_system_error,
+    describe_start,
     first_line,
 )
 from .stream import Turn, turn_of, video_streams
@@ -81,16 +83,17 @@ def is_proxy(path: str | os.PathLike) -> bool:
 
 
 def check_video_file(path: str) -> None:
-    """Refuse a path that cannot be a video, without opening it.
+    """Refuse a path that cannot be a video, as its first bytes tell.
 
     Raises:
-        VideoNotFoundError, EmptyVideoError, VideoError: missing, without a byte, not a file, it
-            cannot be looked at, or it is a proxy of an older version.
+        VideoError: a URL, missing, without a byte, not a file, it cannot be looked at, a page or a
+            pointer that was saved under its name, or a proxy of an older version.
     """
     file = Path(path)
     try:
         found = file.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        check_is_local(path)
         raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})') from error
     except (OSError, ValueError) as error:  # a folder without permission, a lost disk
         raise class_of_system_error(error)(
@@ -100,11 +103,22 @@ def check_video_file(path: str) -> None:
         raise VideoError(f'a video must be a file, but this is not one: {path}')
     if found.st_size == 0:
         raise EmptyVideoError(f'the video has 0 bytes, get it again: {path}')
+    what = describe_start(_first_bytes(path))
+    if what:
+        raise UndecodableVideoError(f'{path} is no video, but {what}')
     if file.suffix == OLD_PROXY_SUFFIX:
         raise UndecodableVideoError(
             f'{path} is a proxy of an older mmvidssl, which this one does not read; make it anew: '
             'python tools/datasets/make_proxy.py VIDEO --out FOLDER'
         )
+
+
+def _first_bytes(path: str) -> bytes:
+    try:
+        with open(path, 'rb') as file:
+            return file.read(64)
+    except OSError:  # the decoder's error will say which
+        return b''
 
 
 def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Reading with decord."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,7 @@ class DecordReader(IndexedReader):
             self._refuse(f'which has {len(streams)} video streams')
         if any(turn):  # it turns those of MP4, never mirrors, and does not say what it did
             self._refuse('which is turned or mirrored when it is shown')
-        decoder = decord.VideoReader(self.path, num_threads=self.num_threads)
+        decoder = decord.VideoReader(os.path.abspath(self.path), num_threads=self.num_threads)
         self._check_count(len(decoder))
         times = decoder.get_frame_timestamp(range(len(decoder)))[:, 0]
         if np.ptp(self.timestamps - times) > MAX_TIME_ERROR:

@@ -2,11 +2,17 @@
 
 import errno
 import os
+import re
 
 DISK_ERRNOS = (
     *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO),
     *(errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH),
 )
+
+# 'https://', and 's3:/' that pathlib makes of 's3://'; not a drive of Windows.
+URL = re.compile(r'[a-z][a-z0-9+.-]+:/', re.IGNORECASE)
+LFS_POINTER = b'version https://git-lfs'
+MARKUP = (b'<!doctype', b'<!--', b'<html', b'<?xml')
 
 
 class VideoError(OSError):
@@ -15,6 +21,10 @@ class VideoError(OSError):
 
 class VideoNotFoundError(VideoError, FileNotFoundError):
     """There is no such file."""
+
+
+class ShortVideoError(VideoError, ValueError):
+    """The video is too short for a clip."""
 
 
 class EmptyVideoError(VideoError):
@@ -58,6 +68,32 @@ def class_of_decoder_error(error: Exception, path: str) -> type[VideoError]:
     if getattr(error, 'errno', None) in DISK_ERRNOS and not _is_readable(path):
         return VideoDiskError
     return UndecodableVideoError
+
+
+def check_is_local(path: str | os.PathLike) -> None:
+    """Refuse the URL of a file or folder, of which nothing is read.
+
+    Raises:
+        VideoError: it is one.
+    """
+    if URL.match(os.fspath(path)) and not os.path.exists(path):
+        raise VideoError(
+            f'URLs and object stores are not read: {path}. Mount the storage as a folder (NFS, '
+            's3fs, rclone mount), or copy the files, and give their paths'
+        )
+
+
+def describe_start(start: bytes) -> str:
+    """What text a file is that begins so, where it is found in the place of a video or an image.
+
+    ``''`` of all else.
+    """
+    start = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
+    if start.startswith(LFS_POINTER):
+        return 'a Git-LFS pointer, which stands for the file itself; get that: git lfs pull'
+    if start.startswith(MARKUP):
+        return 'an HTML or XML page, as a failed download leaves it (of a log-in or an error)'
+    return ''
 
 
 def first_line(error: Exception) -> str:

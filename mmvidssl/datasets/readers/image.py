@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .errors import describe_start
+
 
 class ImageError(OSError):
     """An image cannot be read; the message names the file."""
@@ -24,5 +26,7 @@ def read_image(path: str) -> np.ndarray:
         raise ImageError(f'the image has 0 bytes, get it again: {path}')
     image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ImageError(f'not an image, damaged, or of a kind OpenCV does not know: {path}')
+        what = describe_start(data[:64].tobytes())
+        why = f'but {what}' if what else 'damaged, or of a kind OpenCV does not know'
+        raise ImageError(f'not an image, {why}: {path}')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,5 +1,6 @@
 """Reading with torchcodec, where it is installed."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,7 @@ class TorchCodecReader(IndexedReader):
             from torchcodec.decoders import VideoDecoder
 
             decoder = VideoDecoder(
-                self.path,
+                os.path.abspath(self.path),
                 stream_index=streams[0],
                 dimension_order='NHWC',
                 num_ffmpeg_threads=self.num_threads,

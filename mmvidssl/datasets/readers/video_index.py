@@ -109,7 +109,8 @@ class _Frame(NamedTuple):
 
 def open_video(path: str | os.PathLike) -> Any:
     """A file's container, by PyAV, whatever the encoding of its title."""
-    return av.open(os.fspath(path), metadata_errors='replace')
+    # Absolute, since FFmpeg takes what comes before a colon for a protocol.
+    return av.open(os.path.abspath(path), metadata_errors='replace')
 
 
 def build_index(path: str) -> VideoIndex:

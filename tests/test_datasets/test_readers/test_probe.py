@@ -1,8 +1,10 @@
+import av
+import cv2
 import numpy as np
 import pytest
 
 from mmvidssl.datasets.readers import UndecodableVideoError, probe_video
-from tests.utils_video import write_video
+from tests.utils_video import TIME_BASE, write_video
 
 READER = dict(type='PyAVReader')
 
@@ -13,6 +15,21 @@ def test_tells_times_rate_and_duration(short_video):
     assert info.fps == pytest.approx(10)
     assert info.duration == pytest.approx(4)
     np.testing.assert_allclose(info.timestamps, np.arange(40) / 10, atol=1e-6)
+
+
+def test_frames_may_change_their_size_on_the_way(tmp_path):
+    """The rest of such a video can be read; the smaller side is that of the smaller frame."""
+    with av.open(str(tmp_path / 'v.mkv'), 'w') as container:
+        stream = container.add_mux_stream('mjpeg', rate=10, width=96, height=64)
+        for number, side in enumerate([64, 64, 48]):
+            data = cv2.imencode('.jpg', np.zeros((side, 96, 3), np.uint8))[1].tobytes()
+            packet = av.Packet(data)
+            packet.stream, packet.is_keyframe = stream, True
+            packet.pts = packet.dts = number * 100
+            packet.time_base = TIME_BASE
+            container.mux(packet)
+    info = probe_video(str(tmp_path / 'v.mkv'), READER)
+    assert (info.short_side, len(info.timestamps)) == (48, 3)
 
 
 def test_finds_damage_at_the_end(tmp_path):
