@@ -53,7 +53,7 @@ ENCODERS = {
     'wmv2': Encoder('avi wmv asf', rates=RATES[1:]),
     'flv': Encoder('flv avi'),
     'h263': Encoder('avi 3gp mov', size=(96, 128), rates=RATES[3:4]),
-    'h263p': Encoder('avi mov', rates=RATES[1:]),
+    'h263p': Encoder('avi', rates=RATES[1:]),
     'rv10': Encoder('rm', size=(96, 128), rates=RATES[1:]),
     'rv20': Encoder('rm', size=(96, 128), rates=RATES[1:]),
     'svq1': Encoder('mov', pix_fmt='yuv410p'),
