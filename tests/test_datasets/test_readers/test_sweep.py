@@ -1,4 +1,4 @@
-"""Every frame of many kinds of files, singly and in clips, is what decoding from the start gives."""
+"""Every frame of many kinds of files, alone and in clips, equals decoding from the start."""
 
 from fractions import Fraction
 from itertools import product
@@ -40,9 +40,7 @@ ENCODERS = {
     ),
     'libx265': Encoder('mp4 mkv ts hevc', gops=(5, 300), b_frames=B_FRAMES, options=X265),
     'mpeg4': Encoder('mp4 mov mkv avi ts 3gp nut m4v', b_frames=B_FRAMES),
-    'mpeg2video': Encoder(
-        'mp4 mkv avi ts mpg vob mxf m2v', b_frames=B_FRAMES, rates=MPEG1_RATES
-    ),
+    'mpeg2video': Encoder('mp4 mkv avi ts mpg vob mxf m2v', b_frames=B_FRAMES, rates=MPEG1_RATES),
     'mpeg1video': Encoder('mp4 mkv avi ts mpg m1v', b_frames=B_FRAMES, rates=MPEG1_RATES),
     'libvpx': Encoder('webm mkv avi ivf ogv', options=VPX),
     'libvpx-vp9': Encoder('webm mkv mp4 ivf', options=VPX),
@@ -123,9 +121,7 @@ def check(path: Path, chosen: Combination) -> None:
     reader = PyAVReader(str(path))
     assert reader.num_frames == chosen.num_frames
     times = np.arange(chosen.num_frames) / float(chosen.rate)
-    np.testing.assert_allclose(
-        reader.timestamps - reader.timestamps[0], times, atol=TIME_TOLERANCE
-    )
+    np.testing.assert_allclose(reader.timestamps - reader.timestamps[0], times, atol=TIME_TOLERANCE)
     assert reader.fps == pytest.approx(float(chosen.rate), rel=2 * TIME_TOLERANCE)
     rng = np.random.default_rng(chosen.num_frames)
     asked = [np.array([number]) for number in rng.permutation(chosen.num_frames)]
