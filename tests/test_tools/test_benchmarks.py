@@ -1,12 +1,16 @@
 """The benchmarks run as their help says, on next to nothing."""
 
+import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mmvidssl.datasets.readers import PyAVReader
+from mmvidssl.registry import VIDEO_READERS
 from tests.utils_run import tiny_cfg
 from tests.utils_video import write_video
 
@@ -61,3 +65,29 @@ def test_reader_memory():
         figures = re.search(rf'{name}: 10: \d+ MiB, 100: (\d+) MiB, 250: (\d+) MiB', out)
         assert figures, out
         assert int(figures[2]) - int(figures[1]) < 12, out
+
+
+class LateReader(PyAVReader):
+    """Gives frame 8 in place of frame 7, where it is asked for alone."""
+
+    def get_frames(self, indices=None, short_side=None, times=None):
+        return super().get_frames(indices + 1 if indices.tolist() == [7] else indices)
+
+
+@pytest.mark.skipif(not shutil.which('ffmpeg'), reason='needs the ffmpeg command line')
+def test_compare_with_ffmpeg(tmp_path, monkeypatch, capsys):
+    write_video(tmp_path / 'b_frames.mp4', num_b_frames=2)
+    write_video(tmp_path / 'turned.mp4', num_frames=5, rotation=90)
+    (tmp_path / 'notes.txt').write_text('no video')
+    monkeypatch.syspath_prepend(TOOLS)
+    monkeypatch.setitem(VIDEO_READERS._module_dict, 'LateReader', LateReader)
+    main = importlib.import_module('compare_with_ffmpeg').main
+    for name, outcome in (
+        ('PyAVReader', 'equal'),
+        ('DecordReader', 'equal'),
+        ('LateReader', 'WRONG'),
+    ):
+        monkeypatch.setattr(sys, 'argv', ['', str(tmp_path), '--reader', name])
+        assert main() == (outcome == 'WRONG')
+        found = re.findall(r'^(\w+) \S+/(\w+)\.', capsys.readouterr().out, re.M)
+        assert found == [(outcome, 'b_frames'), ('refused', 'notes'), ('equal', 'turned')]
