@@ -7,6 +7,7 @@ nothing: where the default scope has no such registry, MMEngine warns in every r
 
 import functools
 import inspect
+from collections.abc import Callable
 from difflib import get_close_matches
 
 from mmengine import registry as mmengine
@@ -18,45 +19,31 @@ class Registry(MMEngineRegistry):
 
     def _register_module(self, module, *args, **kwargs) -> None:
         if inspect.isclass(module):
-            _check_options(module)
+            module.__init__ = _explain_options(module.__init__)  # type: ignore[method-assign]
         super()._register_module(module, *args, **kwargs)
 
 
-def _check_options(cls: type) -> None:
-    init = cls.__init__  # type: ignore[misc]
-
+def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
-    def checked_init(self, *args, **kwargs) -> None:
-        # What a derived class hands on to its base is its own affair.
-        is_outermost = type(self).__init__ is checked_init  # type: ignore[misc]
-        options = find_options(type(self)) if is_outermost else None  # type: ignore[arg-type]
-        if options is not None and (unknown := sorted(kwargs.keys() - options)):
+    def explained_init(self, *args, **kwargs) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError as error:
+            # Options are handed on to bases.
+            inits = [base.__init__ for base in type(self).__mro__]  # type: ignore[misc]
+            options = {name for init in inits for name in inspect.signature(init).parameters}
+            options -= {'self', 'args', 'kwargs'}
+            unknown = sorted(kwargs.keys() - options)
+            if not unknown or 'unexpected keyword' not in str(error):
+                raise
             likes = get_close_matches(unknown[0], options, n=1)
             hint = (
                 f'did you mean {likes[0]!r}?' if likes else f'it has {", ".join(sorted(options))}'
             )
-            raise TypeError(f'{type(self).__name__} has no option {unknown[0]!r}: {hint}')
-        init(self, *args, **kwargs)
+            name = type(self).__name__
+            raise TypeError(f'{name} has no option {unknown[0]!r}: {hint}') from error
 
-    cls.__init__ = checked_init  # type: ignore[misc]
-
-
-@functools.cache
-def find_options(cls: type) -> frozenset[str] | None:
-    """What a class can be built with: its own, and those of the bases that it hands options on to.
-
-    Returns:
-        Names, those that ``removed_options`` refuses too; None if a base takes whatever there is.
-    """
-    options = set(getattr(cls, 'removed_options', ()))
-    for base in cls.__mro__:
-        if '__init__' in vars(base):
-            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
-            named = {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-            options |= named - {'self'}
-            if all(p.kind != p.VAR_KEYWORD for p in parameters):
-                return frozenset(options)
-    return None
+    return explained_init
 
 
 def _child(parent: MMEngineRegistry, location: str) -> Registry:

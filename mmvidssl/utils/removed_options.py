@@ -34,8 +34,6 @@ def removed_options(harmless: dict | None = None, /, **instead: str) -> Callable
             init(self, *args, **kwargs)
 
         cls.__init__ = checked_init  # type: ignore[misc]
-        # For registries, which refuse options that a class does not have.
-        setattr(cls, 'removed_options', {*instead, *getattr(cls, 'removed_options', ())})  # noqa: B010
         return cls
 
     return decorate

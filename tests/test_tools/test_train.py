@@ -1,11 +1,16 @@
 """``tools/train.py`` from the command line."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from tests.utils_run import TINY_CONFIG
-from tests.utils_tool import load_tool, run_tool
+from tests.utils_tool import ROOT, load_tool, run_tool
 
 set_resume = load_tool('train').set_resume
 
@@ -95,13 +100,27 @@ def test_files_that_are_not_there(config, capsys, addition, message):
     assert message in capsys.readouterr().err
 
 
-def test_ctrl_c(config, monkeypatch, capsys):
-    def interrupted(cfg):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr('mmvidssl.utils.terse_runner.TerseRunner.from_cfg', interrupted)
-    assert run_tool('train', config) == 130
-    assert 'with --resume goes on' in capsys.readouterr().err
+@pytest.mark.slow
+def test_ctrl_c(config, tmp_path):
+    """A real one in the middle of a run, sent to the workers too as terminals do."""
+    options = ['--cfg-options', 'train_dataloader.num_workers=1', 'train_cfg.max_epochs=999']
+    process = subprocess.Popen(
+        [sys.executable, 'tools/train.py', config, '--work-dir', tmp_path / 'run', *options],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'CUDA_VISIBLE_DEVICES': '-1'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert any('Epoch(train)' in line for line in process.stdout)
+        os.killpg(process.pid, signal.SIGINT)
+        shown, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert 'with --resume goes on' in shown and 'Traceback' not in shown
 
 
 def test_missing_config(tmp_path, capsys):

@@ -8,7 +8,6 @@
 #           configs/downstream/kinetics/mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400.py \
 #           WORK_DIR --cfg-options model.backbone.init_cfg.checkpoint=CHECKPOINT
 #
-# Recipe:   masked_ssl/k400_MVITv2_S_16x4_FT; the paper's length is in ...-paper-200e_k400.py.
 # Inherited: the files of Kinetics-400 as mmaction2 lists them, top-1 and top-5 accuracy.
 _base_ = (
     'mmaction::recognition/mvit/'

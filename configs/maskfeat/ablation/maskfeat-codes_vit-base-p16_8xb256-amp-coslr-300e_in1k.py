@@ -9,7 +9,8 @@ _base_ = [
     '../maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k.py',
 ]
 
-# The checkpoint is mmpretrain's dalle_encoder.pth, the one of its BEiT configs.
+# The checkpoint is that of mmpretrain's BEiT configs, as it is: into checkpoints/ from
+# https://download.openmmlab.com/mmselfsup/1.x/target_generator_ckpt/dalle_encoder.pth
 model = dict(
     neck=dict(out_channels=8192),
     target_generator=dict(

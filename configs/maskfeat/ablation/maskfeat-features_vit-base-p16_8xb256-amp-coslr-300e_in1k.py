@@ -9,7 +9,12 @@ _base_ = [
     '../maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k.py',
 ]
 
-# The teacher is that of the ablation on Kinetics-400, and takes pixels as the student does.
+# Another teacher is another config: of any model in the registries, supervised or not, a ViT with
+# out_type='featmap' or a CNN. The checkpoint is DINO's ViT-B/16, from
+# https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth, and then
+# python tools/model_converters/dora_to_mmvidssl.py dino_vitbase16_pretrain.pth \
+#     checkpoints/dino_vit-base-p16.pth
+# The teacher takes pixels as the student does.
 norm = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 model = dict(
     neck=dict(out_channels=768),

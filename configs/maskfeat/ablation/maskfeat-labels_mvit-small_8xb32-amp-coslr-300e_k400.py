@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 # A ResNet-50 stands in for the paper's NF-Net, which mmpretrain has not. The checkpoint is any of
-# mmpretrain's for this model, as it is, such as
+# mmpretrain's for this model, under the name below, such as
 # https://download.openmmlab.com/mmclassification/v0/resnet/resnet50_8xb32_in1k_20210831-ea4938fc.pth
 model = dict(
     neck=dict(out_channels=1000),

@@ -9,7 +9,10 @@ _base_ = [
     '../maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k.py',
 ]
 
-# The classifier is that of the ablation on Kinetics-400, and takes pixels as the student does.
+# A ResNet-50 stands in for the paper's NF-Net, which mmpretrain has not. The checkpoint is any of
+# mmpretrain's for this model, under the name below, such as
+# https://download.openmmlab.com/mmclassification/v0/resnet/resnet50_8xb32_in1k_20210831-ea4938fc.pth
+# The classifier takes pixels as the student does.
 norm = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 model = dict(
     neck=dict(out_channels=1000),

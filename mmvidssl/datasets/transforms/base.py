@@ -34,7 +34,7 @@ def generator_of(results: dict) -> np.random.Generator:
 class FrameTransform(BaseTransform):
     """Base of what changes each frame by itself, with a probability.
 
-    **Required Keys:** clip, rng
+    **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
     **Modified Keys:** clip
 

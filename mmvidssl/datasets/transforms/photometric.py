@@ -1,8 +1,8 @@
 """Changing colours and sharpness.
 
-Every transform here **requires** the keys ``clip`` and ``rng`` and **modifies** ``clip``. ``prob``
-is the probability of changing a clip, or with ``per_frame`` each frame, which then draws its own
-parameters too.
+Every transform here **requires** the key ``clip`` and **modifies** it; ``rng`` is optional
+(:func:`generator_of`). ``prob`` is the probability of changing a clip, or with ``per_frame`` each
+frame, which then draws its own parameters too.
 """
 
 from collections.abc import Sequence

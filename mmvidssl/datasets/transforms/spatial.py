@@ -24,7 +24,7 @@ def _check_interpolation(interpolation: str) -> str:
 class ClipRandomResizedCrop(BaseTransform):
     """Cut out a random part and resize it.
 
-    **Required Keys:** clip, rng
+    **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
     **Modified Keys:** clip
 
@@ -77,7 +77,7 @@ class ClipRandomResizedCrop(BaseTransform):
 class ClipRandomFlip(FrameTransform):
     """Mirror left and right.
 
-    **Required Keys:** clip, rng
+    **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
     **Modified Keys:** clip
 

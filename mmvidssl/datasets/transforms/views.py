@@ -15,7 +15,7 @@ from .base import build_transforms, generator_of
 class ClipMultiCrop(BaseTransform):
     """Make every view from the same clip, each with a generator of its own.
 
-    **Required Keys:** clip, rng
+    **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
     **Added Keys:**
 

@@ -86,6 +86,8 @@ class CollapseHook(Hook):
         for name, value in dict(shares, rank_drop=rank_drop, min_spread=min_spread).items():
             if not 0 <= value < 1:
                 raise ValueError(f'{name} is a share and lies in [0, 1), got {value}')
+        if not 0 < max_overlap <= 1:
+            raise ValueError(f'max_overlap lies in (0, 1], got {max_overlap}')
         self.window, self.patience, self.grace, self.action = window, patience, grace, action
         self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
         self.min_rank, self.rank_drop, self.min_spread = min_rank, rank_drop, min_spread

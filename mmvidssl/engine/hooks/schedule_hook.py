@@ -4,7 +4,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LinearLR
-from mmengine.runner import BaseLoop, IterBasedTrainLoop
+from mmengine.runner import BaseLoop
 
 from mmvidssl.registry import HOOKS
 
@@ -12,7 +12,6 @@ from ..accumulation import passes_of_step
 
 # Of matrices at the beginning: the standard deviation that ViT and MViT draw them with.
 INITIAL_SPREAD = 0.02
-FOREVER = int(1e9)  # MMEngine's `end` of a schedule that has none
 
 
 @HOOKS.register_module()
@@ -26,7 +25,7 @@ class ScheduleHook(Hook):
     - the steps are too few or too small: Adam moves a weight by about the rate in each, and by less
       than the spread of initial weights in all of them;
     - half of the run or more is warm-up;
-    - a schedule ends after the run or, of the learning rate, long before it.
+    - the last schedule of a parameter ends before or after the run.
 
     In the log, ``lr`` is the largest rate of all groups (MMEngine's is the first group's, the
     lowest layer's under layer decay), and ``base_lr`` is scaled as the others are.
@@ -48,88 +47,68 @@ class ScheduleHook(Hook):
         wrapper = runner.optim_wrapper
         if not (isinstance(runner._train_loop, BaseLoop) and hasattr(wrapper, 'optimizer')):
             return
-        scaling = runner.auto_scale_lr or {}
-        rate, by_runner, by_passes = _peak(wrapper), 1.0, 1
-        if scaling.get('enable'):
-            by_runner = _batch_size(runner) / scaling['base_batch_size']
+        peak, by_runner, by_passes = _peak(wrapper), 1.0, 1
+        if runner.auto_scale_lr and runner.auto_scale_lr.get('enable'):
+            by_runner = _batch_size(runner) / runner.auto_scale_lr['base_batch_size']
             by_passes = passes_of_step(runner)
-        factor = max(by_passes, self.min_lr / rate if rate else 0.0)
-        groups = [(group, factor) for group in wrapper.optimizer.param_groups]
-        if wrapper.base_param_settings is not None:  # of base_lr, which the runner leaves alone
-            groups.append((wrapper.base_param_settings, factor * by_runner))
-        for group, scale in groups:
+        factor = max(by_passes, self.min_lr / peak if peak else 0.0)
+        for group in wrapper.param_groups:
+            # The runner has scaled the others, and leaves those of base_lr alone.
+            is_base = group is wrapper.base_param_settings
             for key in {'lr', 'initial_lr'} & group.keys():
-                group[key] *= scale
-        for scheduler in _schedulers(runner):
+                group[key] *= factor * by_runner if is_base else factor
+        for scheduler in runner.param_schedulers or []:
             if scheduler.param_name == 'lr':
                 scheduler.base_values = [group['initial_lr'] for group in wrapper.param_groups]
 
     def before_train(self, runner) -> None:
         """Say it in a line, and warn."""
-        wrapper = runner.optim_wrapper
-        if not hasattr(wrapper, 'optimizer'):
+        if not hasattr(runner.optim_wrapper, 'optimizer'):
             return
-        passes, peak = passes_of_step(runner), _peak(wrapper)
+        passes, peak = passes_of_step(runner), _peak(runner.optim_wrapper)
         batch, steps = _batch_size(runner) * passes, -(-runner.max_iters // passes)
-        warmup = sum(_num_warmup(runner, scheduler) for scheduler in _schedulers(runner))
+        schedulers = runner.param_schedulers or []
+        warmup = sum(_num_warmup(scheduler) * _unit(runner, scheduler) for scheduler in schedulers)
         of = '' if passes == 1 else f', {passes} for a step of the optimizer'
+        scaling = runner.auto_scale_lr or {}
+        base = batch if scaling.get('enable') else scaling.get('base_batch_size', batch)
+        note = f', not scaled from the {base} it is meant for (auto_scale_lr.enable=True scales it)'
         runner.logger.info(
             f'{runner.max_iters} iterations{of}: {warmup} of warm-up, peak learning rate '
-            f'{peak:.3g} for {batch} samples a step{self._note(runner, batch)}'
+            f'{peak:.3g} for {batch} samples a step{note if base != batch else ""}'
         )
-        longer = 'train longer (train_cfg)'
-        if 'Adam' in type(wrapper.optimizer).__name__ and peak * steps < INITIAL_SPREAD:
-            runner.logger.warning(
+        warn = runner.logger.warning
+        optimizer = type(runner.optim_wrapper.optimizer).__name__
+        if 'Adam' in optimizer and peak * steps < INITIAL_SPREAD:
+            warn(
                 f'this run hardly learns: {steps} steps of at most {peak:.3g} move a weight by '
                 f'{peak * steps:.2g}, and weights are drawn with a spread of {INITIAL_SPREAD}. '
-                f'{longer.capitalize()}, or raise the rate (optim_wrapper.optimizer.lr, or min_lr '
-                'of ScheduleHook).'
+                'Train longer (train_cfg), or raise the rate (optim_wrapper.optimizer.lr, or '
+                'min_lr of ScheduleHook).'
             )
         if 2 * warmup > runner.max_iters:
-            runner.logger.warning(
-                f'{warmup} of {runner.max_iters} iterations are warm-up: {longer}, or shorten '
-                "it (param_scheduler; type='mmvidssl.WarmupCosineLR' does so by itself)."
+            warn(
+                f'{warmup} of {runner.max_iters} iterations are warm-up: train longer (train_cfg), '
+                "or shorten it (param_scheduler; type='mmvidssl.WarmupCosineLR' does so by itself)."
             )
-        self._check_ends(runner)
-
-    @staticmethod
-    def _note(runner, batch: int) -> str:
-        """Whose batch the rate is for, if it is not that of this run."""
-        scaling = runner.auto_scale_lr or {}
-        base = scaling.get('base_batch_size', batch)
-        if scaling.get('enable') or base == batch:
-            return ''
-        return f', not scaled from the {base} it is meant for (auto_scale_lr.enable=True scales it)'
-
-    @staticmethod
-    def _check_ends(runner) -> None:
-        """Of each parameter, the last schedule should end with the run."""
-        last: dict[tuple, int] = {}
-        for scheduler in _schedulers(runner):
-            kind = (scheduler.param_name, scheduler.by_epoch)
-            if scheduler.end < FOREVER:
-                last[kind] = max(last.get(kind, 0), scheduler.end)
-        for (name, by_epoch), end in last.items():
-            if by_epoch and isinstance(runner.train_loop, IterBasedTrainLoop):
-                continue
-            length, unit = (
-                (runner.max_epochs, 'epochs') if by_epoch else (runner.max_iters, 'iterations')
-            )
-            is_alone = sum(other == name for other, _ in last) == 1
-            if end > length or (is_alone and end < length):
-                runner.logger.warning(
-                    f'the schedule of {name} is for {end} {unit}, and the run has {length}: fit '
-                    'param_scheduler to it (end and T_max follow train_cfg where they are left out)'
+        by_end = sorted(schedulers, key=lambda scheduler: scheduler.end * _unit(runner, scheduler))
+        for name, last in {scheduler.param_name: scheduler for scheduler in by_end}.items():
+            length, unit = runner.max_iters, 'iterations'
+            if last.by_epoch:
+                length, unit = runner.max_epochs, 'epochs'
+            if last.end != length:
+                warn(
+                    f'the schedule of {name} is for {last.end} {unit}, and the run has {length}: '
+                    'fit param_scheduler to it (end and T_max follow train_cfg where they are left '
+                    'out)'
                 )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Put the rate that is in use into the log, where MMEngine has put the first group's."""
-        wrapper = runner.optim_wrapper
-        if not hasattr(wrapper, 'optimizer'):
-            return
-        rates = wrapper.get_lr()['lr']
-        if rates[0] < max(rates):
-            runner.message_hub.update_scalar('train/lr', max(rates))
+        if hasattr(runner.optim_wrapper, 'optimizer'):
+            rates = runner.optim_wrapper.get_lr()['lr']
+            if rates[0] < max(rates):
+                runner.message_hub.update_scalar('train/lr', max(rates))
 
 
 def _peak(wrapper: OptimWrapper) -> float:
@@ -137,21 +116,19 @@ def _peak(wrapper: OptimWrapper) -> float:
     return max(g.get('initial_lr', g['lr']) for g in wrapper.optimizer.param_groups)
 
 
-def _num_warmup(runner, scheduler) -> int:
-    """Iterations in which a schedule, ours or MMEngine's, lets the rate rise."""
+def _num_warmup(scheduler) -> int:
+    """Steps in which a schedule, ours or MMEngine's, lets the rate rise."""
     if isinstance(scheduler, LinearLR) and scheduler.start_factor < scheduler.end_factor:
-        length = scheduler.end - scheduler.begin
-    else:
-        length = getattr(scheduler, 'num_warmup', 0)
-    return length * (len(runner.train_dataloader) if scheduler.by_epoch else 1)
+        return scheduler.end - scheduler.begin
+    return getattr(scheduler, 'num_warmup', 0)
+
+
+def _unit(runner, scheduler) -> int:
+    """Iterations in a step of a schedule."""
+    return len(runner.train_dataloader) if scheduler.by_epoch else 1
 
 
 def _batch_size(runner) -> int:
     """Samples of all processes in a pass."""
     loader = runner.train_dataloader
     return (getattr(loader.batch_sampler, 'batch_size', None) or 1) * get_world_size()
-
-
-def _schedulers(runner) -> list:
-    schedulers = runner.param_schedulers
-    return schedulers if isinstance(schedulers, list) else []

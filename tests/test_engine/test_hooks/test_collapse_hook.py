@@ -179,6 +179,17 @@ def test_predictions_that_are_all_alike_are_seen():
     assert names(code_accuracy=0.1, rank_tokens=9.0) == []
 
 
+def test_objects_that_are_one_are_seen_by_default():
+    hook = HOOKS.build(dict(type='mmvidssl.CollapseHook'))
+
+    def names(overlap):
+        return [
+            symptom.name for symptom in hook.examine(dict(mask_overlap=overlap)) if symptom.is_seen
+        ]
+
+    assert names(0.97) == [] and names(0.99) == ['one object']
+
+
 @pytest.mark.parametrize(
     'options, message',
     [
@@ -190,6 +201,7 @@ def test_predictions_that_are_all_alike_are_seen():
         (dict(one_prototype_tol=-0.1), 'one_prototype_tol is a share'),
         (dict(rank_drop=2), 'rank_drop is a share'),
         (dict(min_spread=1), 'min_spread is a share'),
+        (dict(max_overlap=1.5), 'max_overlap .* 1.5'),
     ],
 )
 def test_refuses(options, message):

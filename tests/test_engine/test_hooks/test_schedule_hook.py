@@ -49,7 +49,7 @@ class Logged(Hook):
         self.used.append([group['lr'] for group in runner.optim_wrapper.optimizer.param_groups])
 
 
-def run(tmp_path, max_iters=20, passes=1, schedulers=(COSINE,), lr=1e-2, scaling=None, **options):
+def run(tmp_path, passes=1, schedulers=(COSINE,), kind='AdamW', lr=1e-2, scaling=None, **options):
     """Peak rate of the last group, the hook above, and the log."""
     watch = Logged()
     low = dict(custom_keys={'low': dict(lr_mult=0.1)})
@@ -59,9 +59,9 @@ def run(tmp_path, max_iters=20, passes=1, schedulers=(COSINE,), lr=1e-2, scaling
         train_dataloader=dict(
             dataset=Numbers(), batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False)
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=max_iters // 4),
+        train_cfg=dict(by_epoch=True, max_epochs=5),
         optim_wrapper=dict(
-            optimizer=dict(type='AdamW', lr=lr), accumulative_counts=passes, paramwise_cfg=low
+            optimizer=dict(type=kind, lr=lr), accumulative_counts=passes, paramwise_cfg=low
         ),
         param_scheduler=list(schedulers),
         auto_scale_lr=scaling,
@@ -101,8 +101,11 @@ def test_rate_is_for_the_clips_of_a_step(tmp_path, passes, options, expected):
     [
         (dict(lr=2.5e-5), 'hardly learns: 20 steps of at most 2.5e-05'),
         (dict(lr=2.5e-5, min_lr=1e-2), None),
+        (dict(lr=2.5e-5, kind='SGD'), None),
         (dict(schedulers=[WARMUP]), '500 of 20 iterations are warm-up'),
         (dict(schedulers=[STEPS]), 'schedule of lr is for 12 epochs, and the run has 5'),
+        (dict(schedulers=[dict(WARMUP, end=2), dict(STEPS, end=3)]), 'is for 3 epochs, and'),
+        (dict(schedulers=[dict(WARMUP, end=2), dict(COSINE, begin=2)]), None),
         (dict(schedulers=[dict(COSINE, end=10)]), 'is for 10 iterations, and the run has 20'),
         (dict(scaling=dict(enable=False, base_batch_size=64)), 'not scaled from the 64'),
         (dict(), None),
