@@ -24,10 +24,12 @@ def note_token_grid(weights: Mapping[str, Any], meta: Any) -> None:
     """
     meta = meta if isinstance(meta, Mapping) else {}
     grid = grid_of_config(meta.get('cfg') or meta.get('config'))
+    if grid is None:
+        return
     for name, value in weights.items():
-        if grid and name.split('.')[-1] == 'pos_embed' and isinstance(value, Tensor):
-            if value.ndim == 3 and value.shape[1] - math.prod(grid) in (0, 1):  # a class token
-                value.token_grid = grid  # type: ignore[attr-defined]
+        is_row = name.split('.')[-1] == 'pos_embed' and isinstance(value, Tensor)
+        if is_row and value.ndim == 3 and value.shape[1] - math.prod(grid) in (0, 1):  # class token
+            value.token_grid = grid
 
 
 def grid_of_config(text: Any) -> Grid | None:

@@ -54,7 +54,7 @@ class ViTFeature2Pyramid(BaseModule):
             features: Four maps ``(B, D, h, w)``, the earliest block's first.
 
         Returns:
-            Maps of ``4h x 4w``, ``2h x 2w``, ``h x w`` and ``h/2 x w/2`` (rounded down), contiguous.
+            Contiguous maps of ``4h x 4w``, ``2h x 2w``, ``h x w`` and ``h/2 x w/2`` (rounded down).
 
         Raises:
             ValueError: if there are not four.
