@@ -78,8 +78,9 @@ def fit_positions(vit: nn.Module, positions: Tensor) -> Tensor:
     target: Grid = tuple(vit.patch_embed.init_out_size)
     source = getattr(positions, 'token_grid', None)
     if source is None:
-        number = positions.shape[1] - vit.num_extra_tokens
-        if positions.shape[1] != vit.pos_embed.shape[1] and math.isqrt(number) ** 2 != number:
+        own, number = vit.pos_embed.shape[1], positions.shape[1] - vit.num_extra_tokens
+        fits = positions.shape[1] in (own, own if vit.with_cls_token else own + 1)
+        if not fits and math.isqrt(number) ** 2 != number:
             raise ValueError(
                 f'the file has positions of {number} patches, which is no square, and no config '
                 f'that tells the size of the images; the model has {target[0]} x {target[1]}. Set '
