@@ -31,7 +31,7 @@ def replay_iteration(
     if saved.get('model_cfg') is None or 'random_state' not in saved:
         raise ValueError(
             f'{path} does not hold a batch and the config of a model, as NaNGuardHook saves them '
-            f'in runs that are built from a config; it holds {sorted(saved)}'
+            f'in pretraining that is built from a config; it holds {sorted(saved)}'
         )
     init_default_scope('mmvidssl')
     device_type = torch.device(device).type

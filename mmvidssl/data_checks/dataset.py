@@ -17,7 +17,7 @@ from .files import ON_DISK, find_missing
 from .segmentation import check_masks
 from .videos import check_video_list
 
-FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir')
+FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir', 'video_path')
 NUM_SHOWN = 5
 
 
@@ -48,7 +48,8 @@ def check_dataset(dataset: BaseDataset, name: str, model: nn.Module, num_masks: 
         info = dataset.get_data_info(index)
         files = [info[key] for key in FILE_KEYS if isinstance(info.get(key), str)]
         paths.update(path for path in files if '://' not in path)
-        label = info.get('gt_label', info.get('label'))
+        unlabelled = -1 if 'video_path' in info else None
+        label = info.get('gt_label', info.get('label', unlabelled))
         if isinstance(label, (int, np.integer)):
             labels.append((files[0] if files else '', int(label)))
     elsewhere = sorted(_backends(dataset).difference(ON_DISK))

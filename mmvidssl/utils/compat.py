@@ -6,10 +6,13 @@ and has a test in ``tests/test_utils/test_compat.py``.
 
 import importlib.util
 import sys
+from collections.abc import Callable
+from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
@@ -86,6 +89,9 @@ def register_package() -> None:
     MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
     if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
         sys.meta_path.append(_MissingDRNFinder())
+        sys.meta_path.insert(0, _MendingFinder())
+        for name in MENDS.keys() & sys.modules.keys():
+            MENDS[name](sys.modules[name])
 
 
 def strip_function_scopes(cfg: dict) -> None:
@@ -129,3 +135,97 @@ class _MissingDRN:
             'the mmaction2 1.2.0 wheel was published without mmaction/models/localizers/drn; '
             'install mmaction2 from source to use DRN'
         )
+
+
+def _mend_action_head(module: ModuleType) -> None:
+    """mmaction2 1.2 turns scores into NumPy's arrays, which have no bfloat16.
+
+    It is what autocast makes of them on a CPU, and with ``dtype='bfloat16'`` on a GPU, in training
+    (top-k accuracy) and in a validation (``fp16=True``).
+    """
+    for name in ('loss_by_feat', 'predict_by_feat'):
+        _wrap(module.BaseHead, name, lambda head, scores, *rest: (head, scores.float(), *rest))
+
+
+def _mend_ava_metrics(module: Any) -> None:
+    """mmaction2 1.2 says ``np.NAN`` of a class that has no ground truth; numpy 2 has ``np.nan``."""
+    average_precision = module.compute_average_precision
+
+    @wraps(average_precision)
+    def mended(precision, recall):
+        if precision is None and recall is None:
+            return float('nan')
+        return average_precision(precision, recall)
+
+    module.compute_average_precision = mended
+
+
+def _mend_roi_align(module: ModuleType) -> None:
+    """mmcv's compiled RoIAlign takes all memory for contiguous, and reads what it finds (#2203)."""
+    forward = module.RoIAlignFunction.forward
+    module.RoIAlignFunction.forward = staticmethod(
+        lambda ctx, maps, rois, *rest: forward(ctx, maps.contiguous(), rois.contiguous(), *rest)
+    )
+
+
+def _mend_checkpoint_loader(module: Any) -> None:
+    """mmengine hands on the weights of a file without its config, which tells their token grid."""
+    from .token_grid import note_token_grid
+
+    load = module.CheckpointLoader.load_checkpoint
+
+    @wraps(load)
+    def mended(*args, **kwargs):
+        checkpoint = load(*args, **kwargs)
+        if isinstance(checkpoint, dict):
+            note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
+        return checkpoint
+
+    module.CheckpointLoader.load_checkpoint = staticmethod(mended)
+
+
+def _mend_vit(module: Any) -> None:
+    """mmpretrain 1.2 takes all positions of another number for those of a square grid."""
+    from .token_grid import fit_positions
+
+    def fit(vit: Any, state_dict: dict, prefix: str, *rest: Any) -> tuple:
+        if (positions := state_dict.get(f'{prefix}pos_embed')) is not None:
+            state_dict[f'{prefix}pos_embed'] = fit_positions(vit, positions)
+        return vit, state_dict, prefix, *rest
+
+    _wrap(module.VisionTransformer, '_prepare_pos_embed', fit)
+
+
+def _wrap(owner: type, name: str, change: Callable[..., tuple]) -> None:
+    """Let a method see changed arguments."""
+    method = getattr(owner, name)
+    setattr(owner, name, wraps(method)(lambda *args, **kwargs: method(*change(*args), **kwargs)))
+
+
+MENDS: dict[str, Callable[[ModuleType], Any]] = {
+    'mmaction.models.heads.base': _mend_action_head,
+    'mmaction.evaluation.functional.ava_evaluation.metrics': _mend_ava_metrics,
+    'mmcv.ops.roi_align': _mend_roi_align,
+    'mmengine.runner.checkpoint': _mend_checkpoint_loader,
+    'mmpretrain.models.backbones.vision_transformer': _mend_vit,
+}
+"""What is called with a module of another library as soon as that is imported."""
+
+
+class _MendingFinder(MetaPathFinder):
+    """Finds the modules of ``MENDS`` where they are, and has them mended after they are loaded."""
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname not in MENDS:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            load(module)
+            MENDS[fullname](module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from .token_grid import note_token_grid
+
 BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
 AVERAGE = 'target_generator.teacher.'
 """What comes before the names of a backbone's moving average that only says targets."""
@@ -64,6 +66,7 @@ def select_weights(
     }
     if not weights:
         raise ValueError(f'{checkpoint} holds no weights {prefix}*: it has no {role} backbone')
+    note_token_grid(weights, content['meta'])
     return weights, 'backbone' if role == 'teacher' and without_teacher else role
 
 

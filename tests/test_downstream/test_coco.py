@@ -4,8 +4,11 @@ import pytest
 import torch
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torchvision.ops import roi_align
 
 from mmvidssl.models.backbones.mvit import resize_rel_pos
+from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import coverage_at_full_size, pretraining_config
 from tests.test_downstream.utils_dense import (
@@ -26,6 +29,8 @@ PATHS = configs_of('coco')
 EACH = pytest.mark.parametrize('name', PATHS)
 IBOT_1X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco'
 IBOT_3X = 'cascade-mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-36e_coco'
+MASK_RCNN = 'mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco'
+MVIT = 'cascade-mask-rcnn_mvit-small_maskfeat-k400-pre_8xb4-amp-ms-36e_coco'
 WIDTHS = {384: 32, 256: 16, 1024: 32}
 MVIT_WIDTHS = {192: 16, 384: 32, 768: 64, 256: 16, 1024: 32}
 KEYS = (
@@ -117,9 +122,33 @@ def test_full_size(name):
     check_custom_keys(cfg)
     model = utils.build_on_meta(cfg)
     check_metafile(PATHS[name], model)
+    ops = {type(m).__name__ for m in model.modules() if 'mmcv.ops' in type(m).__module__}
+    assert ops == {'RoIAlign'}  # compiled; of their maps' memory see the next test
     levels = model.extract_feat(torch.zeros(1, 3, 64, 96, device='meta'))
     sizes = [tuple(level.shape[1:]) for level in levels]
     assert sizes == [(256, 64 // s, 96 // s) for s in (4, 8, 16, 32)] + [(256, 1, 2)]
+
+
+@pytest.mark.parametrize('name', [MASK_RCNN, IBOT_1X, MVIT])
+def test_features_of_boxes_are_those_of_torchvision(name, tmp_path):
+    """Of contiguous maps: mmcv's compiled operator takes any for such (mmcv#2203)."""
+    cfg = shrink(Config.fromfile(PATHS[name]), name, tmp_path, 'none', tmp_path)
+    utils.register_all_modules(init_default_scope=False)
+    init_default_scope('mmdet')
+    model = MODELS.build(cfg.model).eval()
+    boxes = torch.tensor([[0, 4, 4, 40, 50], [1, 8, 8, 90, 60], [1, 10, 3, 30, 33]]).float()
+    with torch.no_grad():
+        levels = model.extract_feat(torch.randn(2, 3, 64, 96))
+        assert all(level.is_contiguous() for level in levels)
+        extractors = [model.roi_head.bbox_roi_extractor, model.roi_head.mask_roi_extractor]
+        for extractor in extractors:
+            extractor = extractor[0] if isinstance(extractor, torch.nn.ModuleList) else extractor
+            features = extractor(levels[:4], boxes)  # all of these belong to the finest level
+            layer = extractor.roi_layers[0]
+            expected = roi_align(
+                levels[0], boxes, layer.output_size, layer.spatial_scale, 0, layer.aligned
+            )
+            torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmvidssl.engine.optimizers import fit_to_device
 from mmvidssl.registry import MODELS
 from mmvidssl.utils import register_all_modules
 from tests.utils_model import dora_cfg
@@ -67,7 +68,7 @@ def write_checkpoint(path: str | Path, model_cfg: dict, seed: int = 0) -> Path:
 def shrink_runner(cfg: Config, work_dir: str | Path, batch_size: int = 2) -> Config:
     """Two iterations on a CPU and a validation after them, in place.
 
-    Batch normalisation is of one process, mixed precision off, data are read in the main process.
+    Batch normalisation is of one process, data are read in the main process.
     Models and data are the caller's to make small; an epoch of ``2 * batch_size`` samples has two
     iterations.
     """
@@ -85,11 +86,7 @@ def shrink_runner(cfg: Config, work_dir: str | Path, batch_size: int = 2) -> Con
             loader.pop('prefetch_factor', None)
     cfg.train_dataloader.batch_size = batch_size
     _shorten(cfg)
-    wrapper = cfg.optim_wrapper
-    if wrapper.type == 'AmpOptimWrapper':  # it refuses a CPU
-        wrapper.type = 'OptimWrapper'
-        wrapper.pop('loss_scale', None)
-        wrapper.pop('dtype', None)
+    fit_to_device(cfg.optim_wrapper, 'cpu', cfg.default_scope != 'mmdet')  # as tools/train.py
     replace_sync_norms(cfg.model)
     return cfg
 

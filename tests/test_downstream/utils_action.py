@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mmvidssl.engine.checkpoint import Coverage, find_coverage
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
-from tests.test_downstream.utils_dense import CONFIGS, metrics_of
+from tests.test_downstream.utils_dense import CONFIGS, check_amp_can_be_off, metrics_of
 from tests.test_downstream.utils_pretraining import Pretrained
 from tests.utils_video import draw_frame, write_video
 
@@ -53,12 +53,17 @@ def check_common(cfg: Config, allow_new: Sequence[str] | None = ()) -> None:
     """What all configs state for themselves; ``allow_new`` is None for one from scratch."""
     assert 'mmvidssl' in cfg.custom_imports.imports
     assert cfg.default_hooks.checkpoint.type == 'mmvidssl.PlainCheckpointHook'
-    *reports, data = cfg.custom_hooks
-    assert data == dict(type='mmvidssl.DataCheckHook')
-    for report in reports:
-        assert report.type == 'mmvidssl.PretrainedReportHook'
-        assert list(report.get('allow_new', ())) == list(allow_new)
-    assert len(reports) == (allow_new is not None)
+    hooks = {hook.type.removeprefix('mmvidssl.'): hook for hook in cfg.custom_hooks}
+    report = hooks.pop('PretrainedReportHook', None)
+    assert (report is None) is (allow_new is None)
+    assert report is None or list(report.get('allow_new', ())) == list(allow_new)
+    reads_videos = 'VideoListDataset' in cfg.train_dataloader.dataset.type
+    assert [*hooks] == [
+        'DataCheckHook',
+        *(['DataFailureHook'] if reads_videos else []),
+        'NaNGuardHook',
+    ]
+    check_amp_can_be_off(cfg)
     assert not any({'end', 'T_max'} & scheduler.keys() for scheduler in cfg.param_scheduler)
 
 
@@ -186,7 +191,11 @@ def write_ava(root: Path) -> None:
     """AVA 2.2 as mmaction2 reads it: frames, annotations, classes and proposals."""
     annotations = root / 'annotations'
     annotations.mkdir(parents=True)
-    classes = ('  name: "stand"\n  id: 12\n', '  name: "walk"\n  id: 14\n')
+    # of the last there is no box
+    classes = [
+        f'  name: "{name}"\n  id: {id_}\n'
+        for name, id_ in (('stand', 12), ('walk', 14), ('sit', 11))
+    ]
     text = ''.join(f'item {{\n{item}}}\n' for item in classes)
     (annotations / 'ava_action_list_v2.2_for_activitynet_2019.pbtxt').write_text(text)
     for part, videos in dict(train=['one', 'two'], val=['three']).items():

@@ -10,9 +10,13 @@ import numpy as np
 import torch
 import yaml
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from mmvidssl.engine.optimizers import fit_to_device
+from mmvidssl.utils.checks import check_overrides
 
 Size = tuple[int, int]
 CONFIGS = Path(__file__).parents[2] / 'configs/downstream'
@@ -223,4 +227,19 @@ def check_custom_keys(cfg: Config) -> None:
     assert [hook.type for hook in cfg.custom_hooks] == [
         'mmvidssl.PretrainedReportHook',
         'mmvidssl.DataCheckHook',
+        'mmvidssl.NaNGuardHook',
     ]
+    check_amp_can_be_off(cfg)
+
+
+def check_amp_can_be_off(cfg: Config) -> None:
+    """By ``--cfg-options optim_wrapper.type=OptimWrapper`` alone, the loss scale still stated."""
+    options = {'optim_wrapper.type': 'OptimWrapper'}
+    check_overrides(cfg, options)
+    wrapper = Config(dict(optim_wrapper=cfg.optim_wrapper.to_dict()))
+    wrapper.merge_from_dict(options)
+    fit_to_device(wrapper.optim_wrapper, 'cuda')
+    settings = wrapper.optim_wrapper.to_dict()
+    for key in ('constructor', 'paramwise_cfg', 'type', 'optimizer'):
+        settings.pop(key, None)
+    OptimWrapper(torch.optim.SGD([torch.zeros(1)], lr=0.1), **settings)

@@ -63,4 +63,5 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['norm0.*', 'norm1.*', 'norm2.*']),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

@@ -86,4 +86,5 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

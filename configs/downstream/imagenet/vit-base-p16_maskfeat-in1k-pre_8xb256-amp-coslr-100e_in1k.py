@@ -81,4 +81,5 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['ln2.*']),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

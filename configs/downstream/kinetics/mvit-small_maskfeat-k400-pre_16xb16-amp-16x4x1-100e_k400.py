@@ -72,7 +72,7 @@ augment = [
         fill_std=[57.375] * 3,
     ),
     dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'filename', 'decode_failures')),
 ]
 # As in the released code, a clip spans 64 frames at 30 a second, whatever the video's rate.
 # target_fps=None counts the video's own frames.
@@ -84,9 +84,9 @@ sampling = dict(
     out_of_bound_opt='repeat_last',
 )
 decoding = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(**sampling, num_clips=1),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
 ]
 # Both shows of a video have the same frames (AUG.NUM_SAMPLE). mmaction2's RepeatAugDataset does not
@@ -98,16 +98,16 @@ train_pipeline = [
 # The middle 224 of a shorter side of 256 pixels, as the released code has it for a single crop:
 # rows from 6 to 94 %. scale=(-1, 224) shows all rows.
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(**sampling, num_clips=1, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(**sampling, num_clips=10, test_mode=True),
     *val_pipeline[2:],
 ]
@@ -116,15 +116,15 @@ train_dataloader = dict(
     collate_fn=dict(_delete_=True, type='mmvidssl.flat_collate'),
     dataset=dict(
         _delete_=True,
-        type='VideoDataset',
+        type='mmvidssl.VideoListDataset',  # of broken videos it shows others in training
         _scope_='mmaction',  # also for configs that inherit this one by 'mmvidssl::...'
         ann_file=_base_.ann_file_train,
         data_prefix=dict(video=_base_.data_root),
         pipeline=train_pipeline,
     ),
 )
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(type='mmvidssl.VideoListDataset', pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(type='mmvidssl.VideoListDataset', pipeline=test_pipeline))
 
 # 6e-4 for each 16 videos; here for 256.
 optim_wrapper = dict(
@@ -164,4 +164,6 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['norm3.*']),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.DataFailureHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

@@ -48,4 +48,8 @@ param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(warmup=30, start_ratio=1 / 100, eta_min_ratio=1 / 100)
 train_cfg = dict(max_epochs=200)
 
-custom_hooks = [dict(type='mmvidssl.DataCheckHook')]
+custom_hooks = [
+    dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.DataFailureHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
+]

@@ -52,9 +52,9 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
@@ -68,19 +68,31 @@ train_pipeline = [
         fill_std=[58.395, 57.12, 57.375],
     ),
     dict(type='FormatShape', input_format='NCHW'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'filename', 'decode_failures')),
+]
+val_pipeline = [
+    dict(type='mmvidssl.VideoInit'),
+    dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
+    dict(type='mmvidssl.VideoDecode'),
+    dict(type='Resize', scale=(-1, 256)),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='SampleFrames', clip_len=1, frame_interval=1, num_clips=8, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+# Of broken videos it shows others in training.
+dataset_type = 'mmvidssl.VideoListDataset'
+train_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(type=dataset_type, pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(type=dataset_type, pipeline=test_pipeline))
 
 optim_wrapper = dict(
     _delete_=True,
@@ -119,4 +131,6 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.DataFailureHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

@@ -37,9 +37,9 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='UniformSample', clip_len=40),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 356)),
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=4),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
@@ -52,21 +52,21 @@ train_pipeline = [
         fill_std=[57.375] * 3,
     ),
     dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'filename', 'decode_failures')),
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='UniformSample', clip_len=40, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 312)),
     dict(type='CenterCrop', crop_size=312),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='UniformSample', clip_len=40, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 312)),
     dict(type='ThreeCrop', crop_size=312),
     dict(type='FormatShape', input_format='NCTHW'),

@@ -44,9 +44,9 @@ model = dict(
 
 # One frame from each of 16 parts of the video; no flip, which would swap left and right.
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='UniformSample', clip_len=16),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=4),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
@@ -59,19 +59,31 @@ train_pipeline = [
         fill_std=[57.375] * 3,
     ),
     dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs', meta_keys=('img_shape', 'filename', 'decode_failures')),
+]
+val_pipeline = [
+    dict(type='mmvidssl.VideoInit'),
+    dict(type='UniformSample', clip_len=16, test_mode=True),
+    dict(type='mmvidssl.VideoDecode'),
+    dict(type='Resize', scale=(-1, 256)),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmvidssl.VideoInit'),
     dict(type='UniformSample', clip_len=16, test_mode=True),
-    dict(type='DecordDecode'),
+    dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
-train_dataloader = dict(batch_size=16, dataset=dict(pipeline=train_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+# Of broken videos it shows others in training.
+dataset_type = 'mmvidssl.VideoListDataset'
+train_dataloader = dict(batch_size=16, dataset=dict(type=dataset_type, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(type=dataset_type, pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(type=dataset_type, pipeline=test_pipeline))
 
 optim_wrapper = dict(
     _delete_=True,
@@ -110,4 +122,6 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.DataFailureHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

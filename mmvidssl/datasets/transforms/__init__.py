@@ -1,7 +1,7 @@
 """Transforms of clips, between the disk and the batch."""
 
 from .base import build_transforms
-from .decoding import DecodeClip, LoadImageClip, SampleClip
+from .decoding import DecodeClip, LoadImageClip, SampleClip, VideoDecode, VideoInit
 from .formatting import PackClipInputs
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
@@ -30,6 +30,8 @@ __all__ = [
     'RepeatAugment',
     'SampleClip',
     'TubeMask',
+    'VideoDecode',
+    'VideoInit',
     'build_transforms',
     'flat_collate',
 ]

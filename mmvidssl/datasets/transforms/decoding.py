@@ -147,6 +147,60 @@ class SampleClip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class VideoInit(BaseTransform):
+    """Open a video for mmaction2's transforms, in the place of its ``DecordInit``.
+
+    With our readers and the guard that pretraining has: what cannot be read raises
+    :class:`VideoError`, which names the file, and is replaced by ``VideoListDataset``.
+    :class:`VideoDecode` decodes it.
+
+    **Required Keys:** video_path and reader (``VideoListDataset``), or filename (mmaction2's)
+
+    **Added Keys:** video_reader, total_frames, avg_fps, and what mmaction2's own data sets give:
+    start_index, modality, label (-1 if there is none)
+
+    Args:
+        timeout: As in :class:`DecodeClip`.
+    """
+
+    def __init__(self, timeout: float | None = DEFAULT_TIMEOUT) -> None:
+        self.readers = build_readers(1, timeout)
+
+    def transform(self, results: dict) -> dict:
+        """Add ``results['video_reader']``."""
+        path = results.get('video_path') or results['filename']
+        reader = self.readers.get(path, results.get('reader') or dict(type='PyAVReader'))
+        given = dict(start_index=0, modality='RGB', label=-1, filename=path) | results
+        return dict(given, video_reader=reader, total_frames=reader.num_frames, avg_fps=reader.fps)
+
+
+@TRANSFORMS.register_module()
+class VideoDecode(BaseTransform):
+    """Decode what :class:`VideoInit` has opened, in the place of mmaction2's ``DecordDecode``.
+
+    **Required Keys:** video_reader, frame_inds
+
+    **Modified Keys:** video_reader (None)
+
+    **Added Keys:** imgs (list of uint8 RGB ``(H, W, 3)``), original_shape, img_shape
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``results['imgs']``."""
+        frame_inds = np.ravel(results['frame_inds'])
+        imgs = list(results['video_reader'].get_frames(frame_inds))
+        shape = imgs[0].shape[:2]
+        return dict(
+            results,
+            video_reader=None,
+            frame_inds=frame_inds,
+            imgs=imgs,
+            original_shape=shape,
+            img_shape=shape,
+        )
+
+
+@TRANSFORMS.register_module()
 class LoadImageClip(BaseTransform):
     """Read an image as a clip of one frame.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.hub import load_state_dict_from_url
 
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.token_grid import note_token_grid
 
 CONVERT = (
     'tools/model_converters/ converts what DINO, DoRA and PySlowFast released; for other files see '
@@ -58,7 +59,10 @@ def read_content(checkpoint: str) -> dict[str, Any]:
     content = _read(checkpoint)
     if not isinstance(content, Mapping):
         raise ValueError(f'{checkpoint} holds a {type(content).__name__}, not a checkpoint')
-    return dict(content) if 'state_dict' in content else dict(state_dict=content)
+    content = dict(content) if 'state_dict' in content else dict(state_dict=content)
+    if isinstance(content['state_dict'], Mapping):
+        note_token_grid(content['state_dict'], content.get('meta'))
+    return content
 
 
 def read_plain(checkpoint: str) -> dict[str, Any]:
@@ -204,6 +208,9 @@ def to_plain(value: Any) -> Any:
         return torch.from_numpy(value)
     if isinstance(value, BaseDataElement):
         value = value.to_dict()
+    for part in ('tensor', 'masks'):  # of mmdetection's boxes and masks
+        if hasattr(value, part):
+            return to_plain(getattr(value, part))
     if isinstance(value, Mapping):
         return {to_plain(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

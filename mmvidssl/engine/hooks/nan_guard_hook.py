@@ -3,6 +3,7 @@
 import io
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
@@ -13,6 +14,8 @@ from mmvidssl.registry import HOOKS
 
 from ..checkpoint import AtomicBackend, to_plain
 from ..utils import gradient_norm, is_step_skipped, unwrap_model
+
+FILE_KEYS = ('video_path', 'filename', 'img_path')
 
 
 @HOOKS.register_module()
@@ -31,8 +34,9 @@ class NaNGuardHook(Hook):
     ``bad_gradients`` (names of parameters; none after skipped steps, whose gradients are gone by
     then), ``batch`` (as the data loader gave it), ``state_dict`` (before the step; buffers, such as
     the center, before the forward pass), ``teacher_temp``, ``random_state`` and ``model_cfg``.
-    ``mmvidssl.apis.replay_iteration`` computes the losses again. With gradient accumulation a bad
-    gradient may stem from an earlier batch than the one saved.
+    In pretraining ``mmvidssl.apis.replay_iteration`` computes the losses again; models of other
+    libraries are watched likewise, but cannot be replayed, and ``model_cfg`` is None. With gradient
+    accumulation a bad gradient may stem from an earlier batch than the one saved.
 
     Args:
         max_skipped_steps: Stop when the loss scaler has skipped so many optimizer steps in a row.
@@ -54,18 +58,17 @@ class NaNGuardHook(Hook):
         self._has_stepped = False
 
     def before_train(self, runner) -> None:
-        """Begin to watch.
-
-        Raises:
-            TypeError: if the model does not let its losses be checked.
-        """
+        """Begin to watch."""
         model = unwrap_model(runner.model)
-        if not hasattr(model, 'check_losses'):
-            raise TypeError(
-                'NaNGuardHook needs a model with check_losses (a BaseAlgorithm of mmvidssl); '
-                f'{type(model).__name__} has none. Remove the hook from the config.'
-            )
-        model.check_losses = partial(self._check_losses, runner)
+        parse_losses = model.parse_losses
+
+        def parse_and_check(losses: dict) -> tuple[Tensor, dict[str, Tensor]]:
+            total, named = parse_losses(losses)
+            # Those that the total is of, or is; accuracies of libraries may be what they like.
+            self._check_losses(runner, {k: v for k, v in named.items() if 'loss' in k})
+            return total, named
+
+        model.parse_losses = parse_and_check
         check_gradients = partial(self._check_gradients, runner)
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(check_gradients)
 
@@ -90,7 +93,7 @@ class NaNGuardHook(Hook):
 
     def after_train(self, runner) -> None:
         """Watch no more."""
-        unwrap_model(runner.model).check_losses = None
+        del unwrap_model(runner.model).parse_losses  # the class's own is left
         self._handle.remove()
 
     def _check_losses(self, runner, losses: dict[str, Tensor]) -> None:
@@ -134,12 +137,15 @@ class NaNGuardHook(Hook):
             buffer = io.BytesIO()
             torch.save(self._describe(runner, bad_gradients), buffer)
             AtomicBackend().put(buffer.getvalue(), path)
-            saved = f"Saved as {path}. See it again with mmvidssl.apis.replay_iteration('{path}')."
+            saved = f'Saved as {path}.'
+            if _pretrains(runner):
+                saved += f" See it again with mmvidssl.apis.replay_iteration('{path}')."
         except (OSError, TypeError) as error:
             saved = f'It could not be saved: {error}.'
         return (
             f'iteration {runner.iter + 1}: {what}. The run is stopped, and no parameter has been '
             f'changed by it. {saved} Often the learning rate is too high or the input is broken.'
+            f'{_files_of(self._batch)}'
         )
 
     def _describe(self, runner, bad_gradients: list[str]) -> dict:
@@ -155,5 +161,18 @@ class NaNGuardHook(Hook):
             state_dict=state,
             teacher_temp=getattr(getattr(model, 'target_generator', None), 'teacher_temp', None),
             random_state=dict(seed=runner.seed, rank=get_rank(), **self._random_state),
-            model_cfg=to_plain(runner.cfg.get('model')),
+            model_cfg=to_plain(runner.cfg.get('model')) if _pretrains(runner) else None,
         )
+
+
+def _pretrains(runner) -> bool:
+    """Whether the model is one of ours, which an iteration can be replayed with."""
+    return hasattr(unwrap_model(runner.model), 'target_generator')
+
+
+def _files_of(batch: Any) -> str:
+    """What is said of the files of a batch."""
+    samples = batch.get('data_samples') if isinstance(batch, dict) else None
+    infos = [getattr(sample, 'metainfo', {}) for sample in samples or ()]
+    paths = [str(info[key]) for info in infos for key in FILE_KEYS if info.get(key)]
+    return f' The batch: {", ".join(dict.fromkeys(paths))}.' if paths else ''

@@ -166,6 +166,11 @@ class PlainCheckpointHook(CheckpointHook):
             meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
             self._write(runner, INTERIM, meta, by_epoch=False)
 
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        """Keep the best checkpoint of a training; a validation alone has none to keep."""
+        if not is_only_tested(runner):
+            super().after_val_epoch(runner, metrics)
+
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._choose_outdated(runner, step)
         name = self.filename_tmpl.format(step)

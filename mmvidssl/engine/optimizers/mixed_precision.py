@@ -61,6 +61,9 @@ def _plain_attention(device_type: str) -> AbstractContextManager:
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:
     """Replace mixed precision that needs a GPU by what works on a CPU, in place.
 
+    A wrapper in float32 loses the options of mixed precision that are still there, so that
+    ``optim_wrapper.type=OptimWrapper`` (or ``PerParamClipOptimWrapper``) turns it off.
+
     Args:
         optim_wrapper: Config of the wrapper.
         device: Where the model will be.
@@ -72,6 +75,8 @@ def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> b
     """
     full = {scaled: name for name, (scaled, _) in MIXED.items()}
     stated = optim_wrapper.get('type', 'OptimWrapper').removeprefix(SCOPE)
+    if stated in MIXED:
+        _drop_mixed_options(optim_wrapper)
     if device != 'cpu' or stated not in full:
         return False
     use_mixed_precision(optim_wrapper, device)
@@ -95,7 +100,11 @@ def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
         if stated in (full, scaled, autocast):
             optim_wrapper['type'] = SCOPE + autocast if device == 'cpu' else scaled
             if device == 'cpu':
-                optim_wrapper.pop('loss_scale', None)
-                optim_wrapper.pop('dtype', None)
+                _drop_mixed_options(optim_wrapper)
             return
     raise ValueError(f'optim_wrapper: no mixed precision is known for {stated}, but for {[*MIXED]}')
+
+
+def _drop_mixed_options(optim_wrapper: dict) -> None:
+    for key in ('loss_scale', 'dtype'):
+        optim_wrapper.pop(key, None)

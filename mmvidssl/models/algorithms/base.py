@@ -1,6 +1,5 @@
-"""Base of the algorithms: health, guards, MMEngine's entry point, checks of parts."""
+"""Base of the algorithms: health, MMEngine's entry point, checks of parts."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from ..utils import health_figures
 
 
 class BaseAlgorithm(BaseModel):
-    """MMEngine's ``BaseModel``, which can be measured and guarded while it trains.
+    """MMEngine's ``BaseModel``, which can be measured while it trains.
 
     A subclass has ``loss(inputs, data_samples)``, ``extract_feat(clip)`` and ``predict(clip)``.
 
@@ -19,8 +18,6 @@ class BaseAlgorithm(BaseModel):
         measure_health: Whether ``loss`` measures its batch; ``HealthHook`` switches it.
         measured: Means over the last batch that was measured, from which ``health`` follows.
         health: Scalars by name.
-        check_losses: Called with all losses, by name, before anything is differentiated; raises if
-            they are bad. ``NaNGuardHook`` sets it.
 
     Args:
         data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
@@ -36,7 +33,6 @@ class BaseAlgorithm(BaseModel):
         )
         self.measure_health = False
         self.measure({})
-        self.check_losses: Callable[[dict[str, Tensor]], None] | None = None
 
     def forward(self, inputs: dict, data_samples: list | None = None, mode: str = 'tensor') -> Any:
         """MMEngine's entry point.
@@ -74,13 +70,6 @@ class BaseAlgorithm(BaseModel):
         for part in self.children():
             if hasattr(part, 'finish_step'):
                 part.finish_step()
-
-    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total loss, and all losses by name, as in MMEngine; checked if someone asked for it."""
-        total, named = super().parse_losses(losses)
-        if self.check_losses is not None:
-            self.check_losses(named)
-        return total, named
 
 
 def check_widths(model: nn.Module, *pairs: tuple[str, str]) -> None:

@@ -54,7 +54,7 @@ class ViTFeature2Pyramid(BaseModule):
             features: Four maps ``(B, D, h, w)``, the earliest block's first.
 
         Returns:
-            Maps of ``4h x 4w``, ``2h x 2w``, ``h x w`` and ``h/2 x w/2`` (rounded down).
+            Contiguous maps of ``4h x 4w``, ``2h x 2w``, ``h x w`` and ``h/2 x w/2`` (rounded down).
 
         Raises:
             ValueError: if there are not four.
@@ -65,4 +65,6 @@ class ViTFeature2Pyramid(BaseModule):
                 f'blocks, got {len(features)} outputs. Give the backbone {NUM_SCALES} out_indices, '
                 "such as [3, 5, 7, 11], and out_type='featmap'."
             )
-        return tuple(scale(x) for scale, x in zip(self.scales, features, strict=True))
+        # mmpretrain's maps are permuted tokens; mmcv's RoIAlign, which reads what is behind them,
+        # needs them in order (mmcv#2203).
+        return tuple(scale(x.contiguous()) for scale, x in zip(self.scales, features, strict=True))

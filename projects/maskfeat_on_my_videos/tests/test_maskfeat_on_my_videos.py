@@ -169,6 +169,8 @@ def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
     assert [hook.type for hook in cfg.custom_hooks] == [
         'mmvidssl.PretrainedReportHook',
         'mmvidssl.DataCheckHook',
+        'mmvidssl.DataFailureHook',
+        'mmvidssl.NaNGuardHook',
     ]
     rate = cfg.optim_wrapper.optimizer.lr / cfg.auto_scale_lr.base_batch_size
     assert cfg.auto_scale_lr.enable and rate == pytest.approx(6e-4 / 16)

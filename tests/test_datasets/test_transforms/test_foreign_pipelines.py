@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import FUNCTIONS
 
-from mmvidssl.datasets.transforms import build_transforms
+from mmvidssl.datasets.transforms import VideoDecode, VideoInit, build_transforms
+from tests.utils_video import write_video
 
 ROOT = Path(__file__).parents[3]
 CROP = dict(type='ClipRandomResizedCrop', size=16)
@@ -65,3 +66,23 @@ def test_folders_of_frames_are_collated_as_videos_are(tmp_path, monkeypatch):
     collate = FUNCTIONS.get(cfg.train_dataloader.collate_fn.type)
     assert collate(list(dataset))['label'] == [0, 1]
     assert collate([list(dataset)])['label'] == [0, 1]
+
+
+def test_videos_are_opened_as_by_mmaction2(tmp_path):
+    """The same frames and keys as its DecordInit and DecordDecode have."""
+    theirs = pytest.importorskip('mmaction.datasets.transforms')
+    path = write_video(tmp_path / 'a.mp4', num_frames=40, size=(96, 128))
+    sample = theirs.SampleFrames(4, 2, num_clips=2, target_fps=30, test_mode=True)
+    found = []
+    for opening, decoding in (
+        (theirs.DecordInit(), theirs.DecordDecode()),
+        (VideoInit(), VideoDecode()),
+    ):
+        results = dict(filename=str(path), start_index=0, modality='RGB', label=1)
+        found.append(decoding(sample(opening(results))))
+    expected, results = found
+    assert results.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(results[key], value, err_msg=key)
+    unlabelled = VideoInit()(dict(video_path=str(path), reader=dict(type='PyAVReader')))
+    assert (unlabelled['label'], unlabelled['filename']) == (-1, str(path))

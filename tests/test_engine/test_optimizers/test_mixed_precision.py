@@ -47,6 +47,15 @@ def test_the_wrapper_is_found_from_another_librarys_scope():
         assert OPTIM_WRAPPERS.get(cfg['type']).__name__ == 'AutocastOptimWrapper'
 
 
+@pytest.mark.parametrize('kind', ['OptimWrapper', 'mmvidssl.PerParamClipOptimWrapper'])
+def test_mixed_precision_is_turned_off_by_the_type(kind):
+    """``--cfg-options optim_wrapper.type=...``, which leaves the loss scale of the config."""
+    for device in ('cpu', 'cuda'):
+        wrapper = dict(type=kind, loss_scale='dynamic', dtype='bfloat16', clip_grad=None)
+        assert not fit_to_device(wrapper, device)
+        assert wrapper == dict(type=kind, clip_grad=None)
+
+
 def test_detectors_get_float32_on_a_cpu():
     cfg = dict(type='AmpOptimWrapper', loss_scale='dynamic')
     assert fit_to_device(cfg, 'cpu', autocasts=False) and cfg == dict(type='OptimWrapper')

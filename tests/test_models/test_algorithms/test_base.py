@@ -7,7 +7,7 @@ import torch
 
 from mmvidssl.models.utils.health import effective_rank, second_moment
 from mmvidssl.registry import MODELS
-from tests.utils_model import NUM_PROTOTYPES, dino_cfg, dora_cfg, noise, views
+from tests.utils_model import NUM_PROTOTYPES, dino_cfg, dora_cfg, views
 
 COMMON = {
     'teacher_entropy',
@@ -103,20 +103,3 @@ def test_collapses_are_seen():
     model.loss(views())
     assert model.health['rank_teacher'].item() == pytest.approx(1, abs=1e-3)
     assert model.health['rank_student'].item() == pytest.approx(1, abs=1e-3)
-
-
-def test_losses_are_checked_before_anything_is_differentiated():
-    model = build(dino_cfg())
-    seen = []
-
-    def refuse(losses):
-        seen.append(set(losses))
-        raise FloatingPointError
-
-    model.check_losses = refuse
-    with pytest.raises(FloatingPointError):
-        model.parse_losses(dict(loss_a=noise(1), loss_b=noise(1)))
-    assert seen == [{'loss', 'loss_a', 'loss_b'}]
-    model.check_losses = None
-    total, named = model.parse_losses(dict(loss_a=torch.tensor(1.0), loss_b=torch.tensor(2.0)))
-    assert total == 3 and set(named) == {'loss', 'loss_a', 'loss_b'}

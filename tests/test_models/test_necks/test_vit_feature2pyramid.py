@@ -30,6 +30,16 @@ def test_same_numbers_as_the_neck_of_mmsegmentation():
         assert torch.equal(out, expected)
 
 
+def test_maps_are_contiguous():
+    """Those of a ViT are permuted tokens; mmcv's RoIAlign takes no notice of it (#2203)."""
+    permuted = [x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) for x in features()]
+    assert not any(x.is_contiguous() for x in permuted)
+    neck = MODELS.build(CFG).eval()
+    assert all(out.is_contiguous() for out in neck(permuted))
+    for out, expected in zip(neck(permuted), neck(features()), strict=True):
+        torch.testing.assert_close(out, expected)
+
+
 def test_norm_is_synchronised_by_default():
     neck = MODELS.build(dict(CFG, norm_cfg=None))
     assert any(isinstance(module, nn.SyncBatchNorm) for module in neck.modules())
