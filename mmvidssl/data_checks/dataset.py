@@ -48,7 +48,9 @@ def check_dataset(dataset: BaseDataset, name: str, model: nn.Module, num_masks: 
         info = dataset.get_data_info(index)
         files = [info[key] for key in FILE_KEYS if isinstance(info.get(key), str)]
         paths.update(path for path in files if '://' not in path)
-        label = info.get('gt_label', info.get('label'))
+        # Of our lists, where mmaction2's data sets have -1 for a line without label.
+        unlabelled = -1 if 'video_path' in info else None
+        label = info.get('gt_label', info.get('label', unlabelled))
         if isinstance(label, (int, np.integer)):
             labels.append((files[0] if files else '', int(label)))
     elsewhere = sorted(_backends(dataset).difference(ON_DISK))
