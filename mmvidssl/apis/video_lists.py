@@ -76,7 +76,9 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
         videos[path.split('/')[0]].append(path)
     broken = [path for path in found if '\n' in path or '\r' in path]
     if broken:
-        raise ValueError(f'{len(broken)} paths hold a line break, rename them: {broken[:NUM_SHOWN]}')
+        raise ValueError(
+            f'{len(broken)} paths hold a line break, rename them: {broken[:NUM_SHOWN]}'
+        )
     empty = [name for name, paths in videos.items() if not paths]
     if empty:
         raise ValueError(

@@ -91,7 +91,9 @@ def test_any_name_comes_back(tmp_path):
     for part in ('train', 'val'):
         dataset = VideoListDataset(f'{part}.txt', str(tmp_path), dict(video='videos'))
         infos = [dataset.get_data_info(index) for index in range(len(NAMES))]
-        folders = [Path(info['filename']).relative_to(tmp_path / 'videos').parts[0] for info in infos]
+        folders = [
+            Path(info['filename']).relative_to(tmp_path / 'videos').parts[0] for info in infos
+        ]
         assert folders == [classes[info['label']] for info in infos] == classes
 
 

@@ -17,6 +17,7 @@ from tests.test_downstream.utils_dense import (
     configs_of,
     divide_sizes,
     metrics_of,
+    read_config,
     replace_numbers,
     write_coco,
 )
@@ -111,7 +112,7 @@ def check_evaluation(runner):
 
 @EACH
 def test_full_size(name):
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     check_header(PATHS[name])
     check_name(PATHS[name], cfg)
     check_custom_keys(cfg)
