@@ -60,6 +60,8 @@ def test_own_variables_and_the_runners_keys_pass(config):
     [
         'model.head.loss.student_temp',
         'model.preset',  # a new last part
+        'optim_wrapper.clip_grad.max_norm',  # new dicts
+        'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult',
         'param_scheduler.0.end',
         'param_scheduler.0.start_factor',
         'train_dataloader.dataset.pipeline.0',
