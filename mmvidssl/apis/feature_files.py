@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mmvidssl.datasets.readers import ImageError, VideoDiskError, VideoError, VideoNotFoundError
 from mmvidssl.utils.atomic_file import atomic_path
 
-from .features import FileFeatures, check_npz, extract_features
+from .features import FeatureExtractor, FileFeatures, check_npz, extract_features
 from .media import MediaFile, Paths, find_media, is_image
 
 IMAGES_AT_ONCE, VIDEOS_AT_ONCE = 512, 16
@@ -46,11 +46,13 @@ def write_features(
     path = check_npz(path)
     if path.exists():
         raise FileExistsError(f'{path} exists: remove it, or name another file')
+    wanted = {key: options[key] for key in ('layers', 'pool', 'role') if key in options}
+    FeatureExtractor(model, **wanted)  # refuses what is impossible before anything is read
     files, folder = find_media(sources), Path(f'{path}.parts')
     states = [os.stat(file.path) for file in files]
     listed = [(*file, s.st_size, s.st_mtime_ns) for file, s in zip(files, states, strict=True)]
-    wanted = [options.get(key) for key in ('role', 'layers', 'pool', 'sampling')]
-    mark = hashlib.sha256(json.dumps([settings, wanted, listed]).encode()).hexdigest()
+    marked = [settings, wanted, options.get('sampling'), listed]
+    mark = hashlib.sha256(json.dumps(marked).encode()).hexdigest()
     parts = []
     with tqdm(desc='extracting features', total=len(files)) as bar:
         for number, some in enumerate(_chunks(files)):

@@ -43,7 +43,7 @@ class FileFeatures(NamedTuple):
             {name: reason for part in parts for name, reason in part.failed.items()},
         )
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Any]:
         """As they are written; ``failed`` as names and ``reasons``."""
         texts = dict(names=self.names, failed=[*self.failed], reasons=[*self.failed.values()])
         strings = {key: np.array(text, dtype=np.str_) for key, text in texts.items()}

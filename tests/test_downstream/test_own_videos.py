@@ -8,19 +8,23 @@ import shlex
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 
 from mmvidssl.utils.run_config import add_run_arguments, load_run_config
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import check_trained, shrink_recognizer
 from tests.utils_tool import run_tool
-from tests.utils_video import write_video
+from tests.utils_video import draw_frame, write_video
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / 'docs/en/downstream_action.md').read_text()
 SECTION = PAGE.split('\n## Your own videos\n')[1].split('\n## ')[0]
+SECTION, FRAMES = SECTION.split('\n### Folders of frames\n')
 
 
 def blocks(language):
@@ -88,3 +92,25 @@ def test_classes_in_another_order_are_refused(folder, monkeypatch, tmp_path):
             utils.train(cfg)
     finally:
         classes.write_text(written)
+
+
+def test_folders_of_frames(monkeypatch, tmp_path):
+    """The config of the page gives clips and labels; each video is shown twice, with one label."""
+    (text,) = re.findall('```python\n(.*?)```', FRAMES, re.DOTALL)
+    text = text.replace("'./", f"'{ROOT}/configs/downstream/kinetics/")
+    (tmp_path / 'frames.py').write_text(text)
+    for name in ('a', 'b'):
+        (tmp_path / name).mkdir()
+        for number in range(1, 81):
+            cv2.imwrite(str(tmp_path / name / f'img_{number:05}.jpg'), draw_frame(number, (64, 96)))
+    (tmp_path / 'classes.txt').write_text('one\ntwo')
+    for part in ('train', 'val'):
+        (tmp_path / f'{part}.txt').write_text('a 80 0\nb 80 1\n')
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path))
+    cfg = Config.fromfile(tmp_path / 'frames.py')
+    init_default_scope(cfg.default_scope)
+    train, val = (DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val'))
+    samples = train[1]
+    assert [sample['inputs'].shape for sample in samples] == [(1, 3, 16, 224, 224)] * 2
+    assert {int(sample['data_samples'].gt_label) for sample in samples} == {1}
+    assert val.metainfo['classes'] == ['one', 'two'] and val[0]['inputs'].shape[2] == 16

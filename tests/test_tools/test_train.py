@@ -61,7 +61,7 @@ def test_trains_and_resumes(shell, config, tmp_path):
         ),
         (['--cfg-options', 'optim_wrapper.optimiser.lr=1'], "Did you mean 'optim_wrapper.optimi"),
         (['--cfg-options', 'param_scheduler.9={}'], "unknown config key 'param_scheduler.9'"),
-        (['--cfg-options', 'load_from.path=a'], '--cfg-options: path'),
+        (['--cfg-options', 'load_from.path=a'], '--cfg-options: load_from='),
         (
             ['--amp', '--cfg-options', 'optim_wrapper.type=Mine'],
             'is known for Mine',
