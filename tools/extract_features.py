@@ -1,9 +1,14 @@
-"""Write features of images and videos to an .npz file, with file names and time stamps."""
+"""Write features of images and videos to an .npz file, with file names and time stamps.
+
+What is done is kept: the same command after a stop goes on. A file that cannot be read is left out,
+named at the end and in the .npz; the exit code is then 1.
+"""
 
 import argparse
+import os
 import sys
 
-from mmvidssl.apis import Sampling, extract_features, init_model
+from mmvidssl.apis import Sampling, init_model, write_features
 from mmvidssl.apis.features import POOLS, ROLES, check_npz
 
 EXAMPLE = """example:
@@ -45,22 +50,26 @@ def main() -> int:
     try:
         check_npz(args.out)
         model = init_model(args.config, args.checkpoint, args.device, args.role)
-        found = extract_features(
+        state = os.stat(args.checkpoint)
+        found = write_features(
+            args.out,
             model,
             args.sources,
-            args.batch_size,
-            args.role if hasattr(model, 'teacher') else None,
-            args.layers,
-            args.pool,
-            sampling,
-            args.workers,
+            [args.config, args.checkpoint, state.st_size, state.st_mtime_ns, args.role],
+            batch_size=args.batch_size,
+            role=args.role if hasattr(model, 'teacher') else None,
+            layers=args.layers,
+            pool=args.pool,
+            sampling=sampling,
+            num_workers=args.workers,
         )
-        found.save(args.out)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f'{args.out}: features {tuple(found.features.shape)}')
-    return 0
+    for name, reason in found.failed.items():
+        print(f'left out: {name}: {reason}', file=sys.stderr)
+    return int(bool(found.failed))
 
 
 if __name__ == '__main__':

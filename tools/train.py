@@ -13,6 +13,7 @@ from mmvidssl.data_checks import check_config
 from mmvidssl.engine.optimizers import fit_to_device, use_mixed_precision
 from mmvidssl.utils.checks import check_pretrained_files, check_trainable
 from mmvidssl.utils.run_config import add_run_arguments, existing_file, load_run_config
+from mmvidssl.utils.run_options import add_train_options, set_train_options
 from mmvidssl.utils.setup_env import join_group_without_gpu, leave_group
 from mmvidssl.utils.terse_runner import TerseRunner
 
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         'dir, or from the start if there is none',
     )
     parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision')
+    add_train_options(parser)
     add_run_arguments(parser)
     return parser
 
@@ -63,6 +65,7 @@ def main() -> None:
     args = parser.parse_args()
     try:
         cfg = load_run_config(args)
+        set_train_options(cfg, args)
         set_resume(cfg, args.resume)
         check_trainable(cfg)
         check_pretrained_files(cfg)

@@ -6,6 +6,7 @@ from .converters.publish import publish_model
 from .converters.slowfast import convert_slowfast
 from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
 from .converters.torchscript import ExportedBackbone, export_backbone
+from .feature_files import write_features
 from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
@@ -49,4 +50,5 @@ __all__ = [
     'replay_iteration',
     'track_objects',
     'verify_proxies',
+    'write_features',
 ]

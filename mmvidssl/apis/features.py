@@ -29,17 +29,35 @@ class FileFeatures(NamedTuple):
     """Of the file of each: below the folder that was searched, or as it was given."""
     times: np.ndarray
     """Seconds of the first frame of each within its video, float64 ``(S,)``; NaN for images."""
+    failed: dict[str, str] = {}
+    """Why a file could not be read, by its name, of those left out (:func:`write_features`)."""
+
+    @classmethod
+    def join(cls, parts: Sequence['FileFeatures']) -> 'FileFeatures':
+        """One after another."""
+        full = [part for part in parts if part.names] or parts[:1]
+        return cls(
+            torch.cat([part.features for part in full]),
+            [name for part in full for name in part.names],
+            np.concatenate([part.times for part in full]),
+            {name: reason for part in parts for name, reason in part.failed.items()},
+        )
+
+    def arrays(self) -> dict[str, Any]:
+        """As they are written; ``failed`` as names and ``reasons``."""
+        texts = dict(names=self.names, failed=[*self.failed], reasons=[*self.failed.values()])
+        strings = {key: np.array(text, dtype=np.str_) for key, text in texts.items()}
+        return dict(features=self.features.numpy(), times=self.times, **strings)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write an ``.npz`` of three arrays of these names, which opens without pickle.
+        """Write an ``.npz`` of arrays of these names, which opens without pickle.
 
         Raises:
             ValueError: If the path does not end in ``.npz``.
         """
         path = check_npz(path)
-        names = np.array(self.names, dtype=np.str_)
         with atomic_path(path) as temporary:
-            np.savez(temporary, features=self.features.numpy(), names=names, times=self.times)
+            np.savez(temporary, **self.arrays())
         return path
 
 

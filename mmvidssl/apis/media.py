@@ -15,7 +15,17 @@ from mmvidssl.datasets.readers import build_readers, check_is_local, probe_video
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 
 READER = dict(type='mmvidssl.PyAVReader')
-Paths = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+class MediaFile(NamedTuple):
+    """An image or a video."""
+
+    path: str
+    name: str
+    """The path, or what of it comes after the folder that was searched."""
+
+
+Paths = str | os.PathLike | Sequence[str | os.PathLike | MediaFile]
 
 
 class Sampling(NamedTuple):
@@ -120,8 +130,8 @@ class MediaSamples(Dataset):
         return pixels[:, 0] if self.clip_len is None else pixels
 
 
-def find_media(sources: Paths) -> list[tuple[str, str]]:
-    """Paths of images and videos, and their names: below its folder, or as given.
+def find_media(sources: Paths) -> list[MediaFile]:
+    """Images and videos; those that were found before stay as they are.
 
     Raises:
         FileNotFoundError, ValueError: as :class:`MediaSamples`.
@@ -129,11 +139,14 @@ def find_media(sources: Paths) -> list[tuple[str, str]]:
     given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     if not given:
         raise ValueError('no file is given')
-    found = []
-    for source in map(str, given):
-        if Path(source).is_dir():
+    found: list[MediaFile] = []
+    for item in given:
+        source = str(item)
+        if isinstance(item, MediaFile):
+            found.append(item)
+        elif Path(source).is_dir():
             files = find_files(source, (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-            found += [(str(Path(source, file.path)), file.path) for file in files]
+            found += [MediaFile(str(Path(source, file.path)), file.path) for file in files]
         elif not Path(source).exists():
             check_is_local(source)
             raise FileNotFoundError(f'no such image, video or folder: {source}')
@@ -143,7 +156,7 @@ def find_media(sources: Paths) -> list[tuple[str, str]]:
                 f'{", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))}'
             )
         else:
-            found.append((source, source))
+            found.append(MediaFile(source, source))
     paths: dict[str, str] = {}
     for path, name in found:
         if paths.setdefault(name, path) != path:

@@ -28,13 +28,13 @@ def list_videos(
     out: str | os.PathLike,
     val_share: float = 0.2,
     seed: int = 0,
-    delimiter: str = ' ',
 ) -> VideoLists:
-    """List the videos of a folder with one sub-folder per class, as mmaction2 reads them.
+    """List the videos of a folder with one sub-folder per class.
 
     Writes ``train.txt`` and ``val.txt`` (``path label`` a line, the path relative to ``folder``)
     and ``classes.txt`` (a name a line, in the order of the labels, which is alphabetical) into
-    ``out``. Each class is split on its own, at random.
+    ``out``. Each class is split on its own, at random. :class:`VideoListDataset` reads them,
+    whatever characters names have; mmaction2's ``VideoDataset`` where no path has a space.
 
     Args:
         folder: The folder; videos may lie deeper in their class's sub-folder.
@@ -42,23 +42,19 @@ def list_videos(
         val_share: Share of each class's videos that goes into ``val.txt``, in [0, 1), at least one
             video; with 0 there is no ``val.txt``.
         seed: Seed of the split.
-        delimiter: What stands between path and label.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: impossible settings, no sub-folders, videos outside of them, classes with too
-            few videos, or paths that hold the delimiter.
+            few videos, or paths that hold a line break.
     """
     if not 0 <= val_share < 1:
         raise ValueError(f'val_share must be in [0, 1), got {val_share}')
-    if delimiter not in (' ', ',', ';', '\t'):
-        raise ValueError(f"delimiter must be ' ', ',', ';' or a tab, got {delimiter!r}")
     videos = _group_by_class(folder)
-    _check_paths([path for paths in videos.values() for path in paths], delimiter)
     train, val = _split(videos, val_share, np.random.default_rng(seed))
-    _write_lines(Path(out) / 'train.txt', [f'{p}{delimiter}{label}' for p, label in train])
+    _write_lines(Path(out) / 'train.txt', [f'{_quoted(path)} {label}' for path, label in train])
     if val:
-        _write_lines(Path(out) / 'val.txt', [f'{p}{delimiter}{label}' for p, label in val])
+        _write_lines(Path(out) / 'val.txt', [f'{_quoted(path)} {label}' for path, label in val])
     else:
         (Path(out) / 'val.txt').unlink(missing_ok=True)  # of another split
     _write_lines(Path(out) / CLASS_FILE, list(videos))
@@ -87,6 +83,11 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
             f'{len(twins)} videos share their folder and name, but for the suffix, with another '
             f'({_some(twins)}): if they are the same video, keep one, lest it be in both lists'
         )
+    broken = [path for path in found if '\n' in path or '\r' in path]
+    if broken:
+        raise ValueError(
+            f'{len(broken)} paths hold a line break, rename them: {broken[:NUM_SHOWN]}'
+        )
     empty = [name for name, paths in videos.items() if not paths]
     if empty:
         raise ValueError(
@@ -96,14 +97,9 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     return videos
 
 
-def _check_paths(paths: list[str], delimiter: str) -> None:
-    bad = [path for path in paths if delimiter in path or '\n' in path]
-    if bad:
-        raise ValueError(
-            f'{len(bad)} paths hold {delimiter!r}, at which mmaction2 parts path and label '
-            f'({_some(bad)}): rename them, or choose a delimiter that no path holds and give it to '
-            "mmaction2's VideoDataset(delimiter=...) too"
-        )
+def _quoted(path: str) -> str:
+    """A path as it stands in a line; in quotes if it begins with white space."""
+    return path if path == path.strip() else f'"{path}"'
 
 
 def _split(

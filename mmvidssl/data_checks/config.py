@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from .detection import check_coco_classes
 from .files import ON_DISK
+from .image_folders import check_class_folders
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 OF_FOLDERS = ('ImageNet', 'CustomDataset')
@@ -99,5 +100,11 @@ def _check_classes(place: str, dataset: dict) -> None:
     # Those of Objects365V1 are sorted; what labels they got is known once they are built.
     is_sorted = 'Objects365V1' in str(dataset.get('type'))
     is_read = path.suffix == '.json' and path.is_file() and not is_sorted
-    if is_read and classes and not isinstance(classes, str):
+    if not classes or isinstance(classes, str):
+        return
+    if is_read:
         check_coco_classes(place, str(path), classes)
+    is_folder = str(dataset.get('type')).split('.')[-1] == 'CustomDataset'
+    if is_folder and not dataset.get('ann_file') and dataset.get('with_label', True):
+        folder = Path(dataset.get('data_root') or '', dataset.get('data_prefix') or '')
+        check_class_folders(place, folder, classes)

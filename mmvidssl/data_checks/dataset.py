@@ -14,6 +14,7 @@ from torch import nn
 
 from .detection import check_coco_classes
 from .files import ON_DISK, find_missing
+from .image_folders import check_class_folders
 from .segmentation import check_masks
 from .videos import check_video_list
 
@@ -48,6 +49,7 @@ def check_dataset(dataset: BaseDataset, name: str, model: nn.Module, num_masks: 
         info = dataset.get_data_info(index)
         files = [info[key] for key in FILE_KEYS if isinstance(info.get(key), str)]
         paths.update(path for path in files if '://' not in path)
+        # Of our lists, where mmaction2's data sets have -1 for a line without label.
         unlabelled = -1 if 'video_path' in info else None
         label = info.get('gt_label', info.get('label', unlabelled))
         if isinstance(label, (int, np.integer)):
@@ -130,6 +132,8 @@ def _check_names(
     cat_ids = getattr(dataset, 'cat_ids', None)
     if cat_ids is not None and not is_elsewhere:
         check_coco_classes(place, dataset.ann_file, classes, cat_ids)
+    if hasattr(dataset, 'folder_to_idx') and not is_elsewhere:  # mmpretrain's, without a list
+        check_class_folders(place, dataset.img_prefix, classes)
     if isinstance(info.get('label'), int) and dataset.ann_file:  # mmaction2's, one label a video
         folder = next(iter(dataset.data_prefix.values()), None) or ''
         samples = ((os.path.relpath(path or '..', folder), label) for path, label in labels)

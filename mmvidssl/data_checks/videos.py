@@ -4,15 +4,33 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mmvidssl.utils.text_file import read_lines
+
 CLASS_FILE = 'classes.txt'
 """Beside lists of videos: names of classes, one a line, in the order of their labels."""
 NUM_SHOWN = 20
 
 
 def read_class_file(path: str | os.PathLike) -> list[str]:
-    """Names of classes, in the order of their labels."""
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    """Names of classes, one a line, in the order of their labels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it has no name, or one twice, or is not UTF-8.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist: write the names of the classes into it, one a line, in the '
+            'order of their labels (for folders of videos, tools/datasets/list_videos.py does so)'
+        )
+    names = read_lines(path)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not names or twice:
+        raise ValueError(
+            f'{path} must name each class once, a line each, but names {_some(twice) or "none"}'
+            f'{" twice" if twice else ""}'
+        )
+    return names
 
 
 def check_video_list(

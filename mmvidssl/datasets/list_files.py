@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from mmengine.logging import MMLogger
 
+from mmvidssl.utils.text_file import read_lines
+
 from .readers import PROXY_SUFFIX, check_is_local, is_proxy, proxy_stem, read_manifest
 
 VIDEO_SUFFIXES = (
@@ -37,19 +39,19 @@ def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
 
     A line is ``path``, ``path label`` (mmaction2), ``path label label ...`` (mmaction2, several
     classes; the label is then a list), ``path,label`` (PySlowFast) or ``path;label``; the path may
-    hold spaces and stand in quotes. A label of -1 is none.
+    hold spaces, commas and any other characters, and stand in quotes. A label of -1 is none. The
+    file is UTF-8, with the line ends and byte order mark of Windows or without.
 
     Raises:
         FileNotFoundError: there is no such list.
-        ValueError: nothing is listed.
+        ValueError: nothing is listed, or the file is not UTF-8.
     """
     if not Path(ann_file).is_file():
         check_is_local(ann_file)
         raise FileNotFoundError(
             f'no such ann_file (a path a line, with or without label): {ann_file}'
         )
-    lines = Path(ann_file).read_text(encoding='utf-8').splitlines()
-    files = [_parse_line(line.strip()) for line in lines if line.strip()]
+    files = [_parse_line(line) for line in read_lines(ann_file)]
     if not files:
         raise ValueError(f'ann_file lists no file: {ann_file}')
     return files

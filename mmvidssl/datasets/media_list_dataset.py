@@ -175,10 +175,11 @@ class VideoListDataset(MediaListDataset):
     """One sample per video: Kinetics, or any folder of videos; labels are not needed.
 
     Lists are those of mmaction2 and PySlowFast (:func:`read_file_list`). Which frames a sample has
-    is left to the pipeline, see :class:`SampleClip`.
+    is left to the pipeline, see :class:`SampleClip`; mmaction2's pipelines for its
+    ``VideoDataset`` do as well, and take lists from here that one cannot read.
 
     The pipeline receives ``video_path`` (str), ``label`` (if there is one), ``reader`` (config) and
-    ``rng``.
+    ``rng``; and, as of mmaction2's, ``filename`` (str), ``start_index`` (0) and ``modality``.
 
     Args:
         *args: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``video``.
@@ -197,7 +198,9 @@ class VideoListDataset(MediaListDataset):
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:
         """What the pipeline starts from."""
-        return dict(super().get_data_info(idx), reader=self.reader)
+        info = super().get_data_info(idx)
+        of_mmaction = dict(filename=info[self.PATH_KEY], start_index=0, modality='RGB')
+        return dict(info, reader=self.reader, **of_mmaction)
 
 
 @DATASETS.register_module()

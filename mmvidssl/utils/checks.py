@@ -52,9 +52,9 @@ def check_top_level(cfg: Config) -> None:
 def check_overrides(cfg: Config, options: Iterable[str]) -> None:
     """Refuse a dotted ``--cfg-options`` key that leads nowhere.
 
-    The last part of a key may be new, since most options have defaults; what it is put into must
-    exist. A list is entered by index. A variable of the config file leads nowhere either: its value
-    was put into others when the file was read.
+    Parts of a key may be new, since most options have defaults and MMEngine makes the dicts on the
+    way, unless they resemble one that there is. A list is entered by index. A variable of the
+    config file leads nowhere either: its value was put into others when the file was read.
 
     Args:
         cfg: The config before the options are merged.
@@ -71,9 +71,10 @@ def check_overrides(cfg: Config, options: Iterable[str]) -> None:
         node = cfg
         for depth, part in enumerate(parts):
             names = _names(node) if depth else set(cfg) | runner_keys()
-            is_new_leaf = depth == len(parts) - 1 and isinstance(node, dict)
-            if part not in names and not is_new_leaf:
-                close = difflib.get_close_matches(part, names, n=1, cutoff=0.6)
+            is_leaf = depth == len(parts) - 1
+            close = difflib.get_close_matches(part, names, n=1, cutoff=0.6)
+            may_be_new = isinstance(node, dict) and (is_leaf or depth and not close)
+            if part not in names and not may_be_new:
                 hint = (
                     f'Did you mean {".".join([*parts[:depth], close[0]])!r}?'
                     if close

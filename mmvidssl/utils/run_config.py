@@ -45,7 +45,10 @@ def load_run_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if args.cfg_options:
         check_overrides(cfg, args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+        try:
+            cfg.merge_from_dict(args.cfg_options)
+        except (TypeError, KeyError) as error:  # a part of what is no dict, such as None
+            raise ValueError(f'--cfg-options: {error}') from error
     check_top_level(cfg)
     strip_function_scopes(cfg)
     cfg.work_dir = (

@@ -164,7 +164,7 @@ def test_files_keep_names_and_times(dora, folder, tmp_path):
     frame = ClipCenterCrop(32).transform(clip)['clip']
     torch.testing.assert_close(found.features[:1], extract_features(dora, frame))
     saved = np.load(found.save(tmp_path / 'new' / 'features.npz'))
-    assert sorted(saved) == ['features', 'names', 'times']
+    assert sorted(saved) == ['failed', 'features', 'names', 'reasons', 'times']
     np.testing.assert_array_equal(saved['features'], found.features.numpy())
     assert saved['names'].tolist() == found.names
     with pytest.raises(ValueError, match='f.parquet'):

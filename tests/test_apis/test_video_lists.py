@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 from mmengine.logging import MMLogger
 
 from mmvidssl.apis import list_videos
+from mmvidssl.data_checks import read_class_file
 from mmvidssl.datasets import VideoListDataset, read_file_list
 
 
@@ -67,10 +70,9 @@ def test_without_validation(tmp_path):
     'settings, classes, reason',
     [
         (dict(val_share=1), dict(a=2), 'val_share must be in'),
-        (dict(delimiter='x'), dict(a=2), 'delimiter must be'),
         (dict(), dict(a=2, b=0, c=0), r'2 sub-folders .*\(b, c\)'),
         (dict(), dict(a=2, b=1), r'1 classes have one video \(b\)'),
-        (dict(), {'play ball': 2}, r"2 paths hold ' '.*play ball/1\.mp4"),
+        (dict(), {'play\nball': 2}, r'2 paths hold a line break'),
         (dict(), {}, 'no file in .* ends in one of'),
     ],
 )
@@ -88,13 +90,25 @@ def test_videos_outside_of_the_classes(tmp_path):
         list_videos(tmp_path, tmp_path / 'lists')
 
 
-def test_spaces_with_another_delimiter(tmp_path):
-    fill(tmp_path, **{'play ball': 2})
-    list_videos(tmp_path, tmp_path, delimiter=';')
-    (line,) = (tmp_path / 'val.txt').read_text().splitlines()
-    assert line.startswith('play ball/') and line.endswith('.mp4;0')
-    (file,) = read_file_list(tmp_path / 'val.txt')
-    assert file == (line.removesuffix(';0'), 0)
+NAMES = ["it's", 'play, ball', 'a; "b"', ' first 1', 'schön 日本', 'two\u2028parts', '5', "'q'"]
+
+
+def test_any_name_comes_back(tmp_path):
+    """Also where a program of Windows has saved the lists anew."""
+    fill(tmp_path / 'videos', **dict.fromkeys(NAMES, 2))
+    classes, *_ = list_videos(tmp_path / 'videos', tmp_path, val_share=0.5)
+    assert classes == sorted(NAMES)
+    for name in ('train.txt', 'val.txt', 'classes.txt'):
+        text = (tmp_path / name).read_text(encoding='utf-8')
+        (tmp_path / name).write_text(text, encoding='utf-8-sig', newline='\r\n')
+    assert read_class_file(tmp_path / 'classes.txt') == [name.strip() for name in classes]
+    for part in ('train', 'val'):
+        dataset = VideoListDataset(f'{part}.txt', str(tmp_path), dict(video='videos'))
+        infos = [dataset.get_data_info(index) for index in range(len(NAMES))]
+        folders = [
+            Path(info['filename']).relative_to(tmp_path / 'videos').parts[0] for info in infos
+        ]
+        assert folders == [classes[info['label']] for info in infos] == classes
 
 
 def test_no_such_folder(tmp_path):

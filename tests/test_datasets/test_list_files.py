@@ -51,6 +51,9 @@ def test_lists_that_are_missing_or_empty(tmp_path):
     (tmp_path / 'list.txt').write_text('\n \n')
     with pytest.raises(ValueError, match=r'no file: .*list\.txt'):
         read_file_list(tmp_path / 'list.txt')
+    (tmp_path / 'list.txt').write_text('für.mp4 1', encoding='latin-1')
+    with pytest.raises(ValueError, match=r'list\.txt is not UTF-8'):
+        read_file_list(tmp_path / 'list.txt')
 
 
 def test_finds_files_below_in_order(tmp_path):

@@ -17,6 +17,7 @@ from tests.test_downstream.utils_dense import (
     configs_of,
     divide_sizes,
     metrics_of,
+    read_config,
     replace_numbers,
     write_masks,
 )
@@ -65,7 +66,7 @@ def check_backbone(state, checkpoint, grid=(4, 4)):
 
 @EACH
 def test_full_size(name):
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     check_header(PATHS[name])
     check_name(PATHS[name], cfg)
     check_custom_keys(cfg)
@@ -146,7 +147,7 @@ def test_frozen_backbone_is_that_of_evaluation_mode():
 
 @pytest.mark.parametrize('name', [UPERNET, LINEAR])
 def test_recipe_is_that_of_ibot(name):
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     backbone, wrapper = cfg.model.backbone, cfg.optim_wrapper
     is_linear = name == LINEAR
     assert list(backbone.out_indices) == [3, 5, 7, 11] and backbone.norm_outputs

@@ -20,6 +20,7 @@ from tests.test_downstream.utils_dense import (
     configs_of,
     divide_sizes,
     metrics_of,
+    read_config,
     replace_numbers,
     write_coco,
 )
@@ -116,7 +117,7 @@ def check_evaluation(runner):
 
 @EACH
 def test_full_size(name):
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     check_header(PATHS[name])
     check_name(PATHS[name], cfg)
     check_custom_keys(cfg)

@@ -1,9 +1,16 @@
 """Configs of ImageNet-1k, run with mmpretrain."""
 
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
+from mmvidssl.data_checks import check_config
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import (
     build_full,
@@ -19,10 +26,12 @@ from tests.test_downstream.utils_dense import (
     check_metafile,
     configs_of,
     metrics_of,
+    read_config,
 )
 
 PATHS = configs_of('imagenet')
 EACH = pytest.mark.parametrize('name', PATHS)
+OF_IMAGENET = pytest.mark.parametrize('name', [n for n in PATHS if 'own-data' not in n])
 WIDTH = utils.NARROW_VIT['embed_dims']
 
 
@@ -34,12 +43,12 @@ def is_probe(name):
 def test_configs_say_what_they_are(name):
     check_header(PATHS[name])
     check_name(PATHS[name])
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     check_metafile(PATHS[name], build_full(cfg))
-    check_common(cfg, allow_new=[] if is_probe(name) else ['ln2.*'])
+    check_common(cfg, allow_new=['ln2.*'] if 'maskfeat' in name else [])
 
 
-@EACH
+@OF_IMAGENET
 def test_full_models_take_the_weights_of_the_configs_they_name(name):
     cfg = Config.fromfile(PATHS[name])
     coverage = coverage_at_full_size(cfg, pretraining_config(cfg))
@@ -85,7 +94,7 @@ def shrink(cfg, checkpoint, work_dir):
     return utils.shrink_runner(cfg, work_dir)
 
 
-@EACH
+@OF_IMAGENET
 def test_trains_and_evaluates(name, folder, pretrained, monkeypatch, tmp_path):
     monkeypatch.chdir(folder)
     checkpoint = pretrained.dora if is_probe(name) else pretrained.maskfeat_vit
@@ -131,3 +140,54 @@ def test_the_probe_reads_the_normalised_class_tokens_of_four_blocks(pretrained):
         expected = torch.cat([backbone.ln1(t)[:, 0] for t in tokens[-4:]], dim=-1)
         torch.testing.assert_close(features, expected)
         torch.testing.assert_close(model(images), model.head.fc(expected))
+
+
+OWN = next(path for name, path in PATHS.items() if 'own-data' in name)
+NAMES = ['Zebra', "it's a, b", 'ähre']
+
+
+@pytest.fixture
+def own_images(tmp_path, monkeypatch):
+    """Folders of images called as none in a line of Python may be."""
+    for part, number in dict(train=2, val=1).items():
+        for name in NAMES:
+            for index in range(number):
+                pixels = np.full((80, 96, 3), 40 * index + len(name), np.uint8)
+                path = tmp_path / "it's mine" / part / name / f'{index}, ü.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(cv2.imencode('.png', pixels)[1].tobytes())
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path / "it's mine"))
+    monkeypatch.setenv('PRETRAINED', str(tmp_path / 'dora.pth'))
+    return tmp_path / "it's mine"
+
+
+def test_own_images(own_images, pretrained, tmp_path):
+    shutil.copy(pretrained.dora, tmp_path / 'dora.pth')
+    cfg = Config.fromfile(OWN)
+    cfg = shrink(cfg, cfg.pretrained, tmp_path / 'work')
+    check_config(cfg)
+    runner, start = utils.train(cfg)
+    utils.assert_backbone_loaded(start, tmp_path / 'dora.pth', utils.TEACHER)
+    assert runner.model.state_dict()['head.fc.weight'].shape == (3, WIDTH)
+    assert runner.train_dataloader.dataset.metainfo['classes'] == NAMES == sorted(NAMES)
+    infos = map(runner.val_dataloader.dataset.get_data_info, range(3))
+    labels = {Path(i['img_path']).parent.name: i['gt_label'] for i in infos}
+    assert labels == {name: label for label, name in enumerate(NAMES)}
+    (best,) = (tmp_path / 'work').glob('best_accuracy_top1*.pth')
+    assert torch.load(best, weights_only=True)['meta']['dataset_meta']['classes'] == NAMES
+
+
+@pytest.mark.parametrize(
+    'old, new, message', [('Zebra', 'ass', "missing: .'Zebra'.*'ass'"), ('Zebra', '.x', 'x')]
+)
+def test_folders_of_other_classes(old, new, message, own_images):
+    """Of as many, mmpretrain numbers another class with the label of the one that is missing."""
+    (own_images / 'val' / old).rename(own_images / 'val' / new)
+    with pytest.raises(ValueError, match=f'{re.escape(str(own_images))}/val.*{message}'):
+        check_config(Config.fromfile(OWN))
+
+
+def test_a_folder_is_missing(own_images):
+    shutil.rmtree(own_images / 'train')
+    with pytest.raises(FileNotFoundError, match='mine/train'):
+        Config.fromfile(OWN)

@@ -21,7 +21,12 @@ from tests.test_downstream.utils_action import (
     shrink_recognizer,
     write_videos,
 )
-from tests.test_downstream.utils_dense import check_header, check_metafile, configs_of
+from tests.test_downstream.utils_dense import (
+    check_header,
+    check_metafile,
+    configs_of,
+    read_config,
+)
 from tests.utils_config import changes
 
 PATHS = configs_of('kinetics')
@@ -40,7 +45,7 @@ ORIGINALS = [name for name in PATHS if name not in COPIES and 'own-data' not in 
 @EACH
 def test_configs_say_what_they_are(name):
     check_header(PATHS[name])
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     fresh = ['norm3.*'] if 'maskfeat' in name else []
     check_common(cfg, allow_new=None if 'scratch' in name else fresh)
     check_metafile(PATHS[name], build_full(cfg))
@@ -95,7 +100,7 @@ def test_vit_base_differs_in_size_alone():
 @EACH
 def test_the_rate_follows_the_batch(name):
     """As docs/en/downstream_action.md says; MaskFeat's by the rule of the released code."""
-    cfg = Config.fromfile(PATHS[name])
+    cfg = read_config(PATHS[name])
     assert cfg.auto_scale_lr.enable
     if name.startswith('mvit-small_maskfeat'):
         rate = cfg.optim_wrapper.optimizer.lr / cfg.auto_scale_lr.base_batch_size

@@ -1,13 +1,12 @@
 """Layer decay of every config that has it, at full size and without memory."""
 
 import pytest
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from tests.test_downstream.utils_action import build_full
-from tests.test_downstream.utils_dense import CONFIGS
+from tests.test_downstream.utils_dense import CONFIGS, read_config
 
-CFGS = {path.stem: Config.fromfile(path) for path in sorted(CONFIGS.glob('*/*.py'))}
+CFGS = {path.stem: read_config(path) for path in sorted(CONFIGS.glob('*/*.py'))}
 DECAYED = [
     name
     for name, cfg in CFGS.items()

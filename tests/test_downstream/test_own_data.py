@@ -22,11 +22,13 @@ PAGE = (ROOT / 'docs/en/downstream_dense.md').read_text()
 
 
 class Instructions:
-    """What a section of the page says: where files go, the environment and the command."""
+    """What a section of the page says: where files go, the classes, and the command."""
 
     def __init__(self, title):
         section = PAGE.split(f'\n## {title}\n')[1].split('\n## ')[0]
-        self.paths = re.search('```text\n(.*?)```', section, re.DOTALL)[1].split()
+        paths, classes = re.findall('```text\n(.*?)```', section, re.DOTALL)
+        *self.paths, self.class_file = paths.split()
+        self.classes = classes.splitlines()
         command = re.search('```bash\n(.*?)```', section, re.DOTALL)[1].replace('\\\n', ' ')
         words = shlex.split(command)
         start = words.index('python')
@@ -35,13 +37,14 @@ class Instructions:
         self.arguments = words[start + 2 :]
         options = re.search('`--cfg-options ([^`]*)`', section)
         self.options = options[1].split() if options else []
-        self.classes = self.environment['CLASSES'].split(',')
 
     def config(self, monkeypatch, folder, options=()):
         """As ``tools/train.py`` reads it, in that environment and folder."""
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(folder)
+        Path(self.class_file).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.class_file).write_text('\n'.join(self.classes))
         parser = argparse.ArgumentParser()
         parser.add_argument('config', type=lambda name: ROOT / name)
         add_run_arguments(parser)

@@ -17,7 +17,12 @@ from torch import Tensor, nn
 from mmvidssl.engine.checkpoint import Coverage, find_coverage
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
-from tests.test_downstream.utils_dense import CONFIGS, check_amp_can_be_off, metrics_of
+from tests.test_downstream.utils_dense import (
+    CONFIGS,
+    check_amp_can_be_off,
+    metrics_of,
+    read_config,
+)
 from tests.test_downstream.utils_pretraining import Pretrained
 from tests.utils_video import draw_frame, write_video
 
@@ -69,7 +74,7 @@ def check_common(cfg: Config, allow_new: Sequence[str] | None = ()) -> None:
 
 def check_name(path: Path) -> None:
     """GPUs, batch, precision and epochs of the file's name are those in it."""
-    cfg = Config.fromfile(path)
+    cfg = read_config(path)
     gpus, batch = map(int, re.search(r'_(\d+)xb(\d+)-', path.stem).groups())
     assert cfg.train_dataloader.batch_size == batch
     # a config whose rate follows the batch by itself may have another

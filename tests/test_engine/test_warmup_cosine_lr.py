@@ -12,6 +12,7 @@ from torch import nn
 
 from mmvidssl.engine.schedulers import WarmupCosineLR
 from mmvidssl.utils.setup_env import register_all_modules
+from tests.test_downstream.utils_dense import read_config
 
 ROOT = Path(__file__).parents[2]
 ITERS = 7  # an epoch
@@ -107,11 +108,12 @@ def test_the_end_is_never_above_the_peak():
         'coco/mask-rcnn_vit-small-p16_dora-wt-pre_1xb4-amp-ms-12e_own-data.py',
         'ade20k/upernet_vit-small-p16_dora-wt-pre_1xb4-amp-20k_own-data-512x512.py',
         'kinetics/mvit-small_maskfeat-k400-pre_1xb8-amp-16x4x1-50e_own-data.py',
+        'imagenet/vit-small-p16_dora-wt-pre_1xb64-amp-coslr-50e_own-data.py',
     ],
 )
 def test_own_data_is_not_all_warm_up(path):
     """20 images of COCO's are 12 epochs of 5 iterations."""
-    cfg = Config.fromfile(ROOT / 'configs/downstream' / path)
+    cfg = read_config(ROOT / 'configs/downstream' / path)
     seen = rates(cfg.param_scheduler, 60, 60 / ITERS)
     assert seen.index(max(seen)) < 7 and seen[-1] < 0.01
 

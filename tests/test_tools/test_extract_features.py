@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
 from mmengine.config import Config
 
+from mmvidssl.apis import feature_files
 from tests.utils_export import classifier_cfg
 from tests.utils_model import dora_cfg, maskfeat_cfg
 
@@ -20,11 +23,11 @@ def test_features_of_a_video(tool, run_of, video, tmp_path):
     saved = np.load(out)
     np.testing.assert_allclose(saved['times'], np.arange(6) / 2, atol=1e-3)
     assert set(saved['names'].tolist()) == {str(video)}
-    code, _, _ = tool(
-        *('extract_features', *run_of(maskfeat_cfg()), video, '--out', out, *sizes),
-        *('--frame-interval', 2),
-    )
-    assert code == 0 and np.load(out)['features'].shape == (3, 16)
+    arguments = ('extract_features', *run_of(maskfeat_cfg()), video, *sizes, '--frame-interval', 2)
+    code, _, error = tool(*arguments, '--out', out)
+    assert code == 2 and str(out) in error and len(np.load(out)['features']) == 6
+    code, _, _ = tool(*arguments, '--out', tmp_path / 'other.npz')
+    assert code == 0 and np.load(tmp_path / 'other.npz')['features'].shape == (3, 16)
 
 
 def test_role_of_a_downstream_model(tool, run_of, video, tmp_path):
@@ -35,7 +38,7 @@ def test_role_of_a_downstream_model(tool, run_of, video, tmp_path):
     found = {}
     for name, cfg in dict(dora=tmp_path / 'config.py', downstream=config).items():
         for role in ((), ('--role', 'teacher'), ('--role', 'student')):
-            out = tmp_path / 'features.npz'
+            out = tmp_path / f'{name}{len(found)}.npz'
             sizes = ('--short-side', 32, '--crop-size', 32, *role)
             code, _, error = tool('extract_features', cfg, checkpoint, video, '--out', out, *sizes)
             assert code == 0, error
@@ -58,3 +61,47 @@ def test_features_are_refused_in_a_sentence(tool, run_of, video, tmp_path):
         code, _, error = tool('extract_features', *arguments)
         assert code == 2 and message in error and error.count('\n') == 1, error
     assert not Path('a.npz').exists()
+
+
+def test_bad_files_are_left_out_and_a_stop_loses_nothing(tool, run_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_files, 'IMAGES_AT_ONCE', 2)
+    images, out, whole = (tmp_path / name for name in ('images', 'bad.npz', 'whole.npz'))
+    images.mkdir()
+    for index in range(6):
+        cv2.imwrite(str(images / f'{index}.png'), np.full((40, 48, 3), 40 * index, np.uint8))
+    run, sizes = run_of(dora_cfg()), ('--short-side', 32, '--crop-size', 32, '--workers', 1)
+    assert tool('extract_features', *run, images, '--out', whole, *sizes)[0] == 0
+    (images / '1.png').write_bytes(b'not an image')
+    (images / '4.png').write_bytes(b'')
+    arguments = ('extract_features', *run, images, '--out', out, *sizes)
+    asked, extract = [], feature_files.extract_features
+
+    def stopped_at(name):
+        def until(model, files, **options):
+            asked.append([file.name for file in files])
+            if files[0].name == name:
+                raise KeyboardInterrupt
+            return extract(model, files, **options)
+
+        return until
+
+    monkeypatch.setattr(feature_files, 'extract_features', stopped_at('2.png'))
+    with pytest.raises(KeyboardInterrupt):
+        tool(*arguments)
+    assert asked[0] == ['0.png', '1.png'] and not out.exists()
+    monkeypatch.setattr(feature_files, 'extract_features', stopped_at(None))
+    code, _, error = tool(*arguments, '--layers', 0)  # others than the parts are of
+    assert code == 2 and 'bad.npz.parts' in error
+    asked.clear()
+    code, printed, error = tool(*arguments)
+    assert asked[0] == ['2.png', '3.png']
+    assert code == 1 and '(4, 24)' in printed
+    assert 'left out: 1.png: ' in error and 'left out: 4.png: ' in error
+    saved, expected = np.load(out), np.load(whole)
+    assert saved['names'].tolist() == ['0.png', '2.png', '3.png', '5.png']
+    assert saved['failed'].tolist() == ['1.png', '4.png']
+    np.testing.assert_allclose(saved['features'], expected['features'][[0, 2, 3, 5]], rtol=1e-5)
+    assert not Path(f'{out}.parts').exists()
+    bad = [images / name for name in ('1.png', '4.png')]
+    code, _, error = tool('extract_features', *run, *bad, '--out', tmp_path / 'no.npz', *sizes)
+    assert code == 2 and '1.png' in error and not (tmp_path / 'no.npz.parts').exists()

@@ -29,8 +29,10 @@ def test_trains_and_resumes(shell, config, tmp_path):
     command = ['python', 'tools/train.py', config, '--work-dir', tmp_path / 'run']
     options = [
         '--amp',
+        *('--seed', 5, '--diff-rank-seed', '--deterministic', '--auto-scale-lr'),
         '--cfg-options',
         'train_cfg.max_epochs=1',
+        'auto_scale_lr.enable=False',  # which the option says otherwise
         'optim_wrapper.optimizer.lr=0.064',
     ]
     first = shell(*command, *options)
@@ -42,6 +44,9 @@ def test_trains_and_resumes(shell, config, tmp_path):
     assert 'TeacherMomentumHook' in log.read_text() and 'param_scheduler = [' in log.read_text()
     state = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)
     assert state['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(0.064 * 2 / 256)
+    assert state['meta']['seed'] == 5
+    run = Config.fromfile(tmp_path / 'run' / 'tiny.py')
+    assert run.randomness == dict(seed=5, diff_rank_seed=True, deterministic=True)
 
     assert run_tool('train', *command[2:], '--resume') == 0
     log = max((tmp_path / 'run').glob('*/*.log'))
@@ -61,9 +66,14 @@ def test_trains_and_resumes(shell, config, tmp_path):
         ),
         (['--cfg-options', 'optim_wrapper.optimiser.lr=1'], "Did you mean 'optim_wrapper.optimi"),
         (['--cfg-options', 'param_scheduler.9={}'], "unknown config key 'param_scheduler.9'"),
+        (['--cfg-options', 'load_from.path=a'], '--cfg-options: load_from='),
         (
             ['--amp', '--cfg-options', 'optim_wrapper.type=Mine'],
             'is known for Mine',
+        ),
+        (
+            ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=None'],
+            '--auto-scale-lr: ',
         ),
     ],
 )

@@ -1,9 +1,11 @@
 """Downstream configs by ``tools/train.py``, and by what ``mim train LIBRARY`` starts."""
 
+import pickle
 import socket
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 from mmdet.datasets import CocoDataset
@@ -53,6 +55,17 @@ LIBRARIES = dict(
 )
 
 
+SHOWN = ('shown', 'vis_image')
+# What to run a test with, and what is refused.
+SHOW, DUMP = ('--show-dir', 'shown'), ('--dump', 'all.pkl')
+TEST_OPTIONS: dict[str, tuple[tuple, list[tuple]]] = dict(
+    mmdet=((*SHOW, '--out', 'all.pkl'), [('--tta',), ('--amp',)]),
+    mmseg=((*SHOW, *DUMP, '--out', 'masks', '--tta', '--amp'), [('--dump', 'all.json')]),
+    mmaction=(DUMP, [SHOW, ('--tta',), ('--amp',)]),
+    mmpretrain=((*SHOW, '--out', 'all.pkl', '--amp'), [(*SHOW, '--tta')]),
+)
+
+
 def mim_train(library: str) -> list[str | Path]:
     """mim where it is installed; else the ``tools/train.py`` of a library, which mim starts."""
     if find_spec('mim') is not None:
@@ -76,13 +89,41 @@ def test_trains_by_either_tool(library, shell, monkeypatch, capsys, tmp_path):
     run = shell(*mim_train(library), 'mim.py', '--work-dir', 'mim', cwd=tmp_path)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
     assert 'no GPU' not in run.stdout
-    assert run_tool('train', 'ours.py', '--work-dir', 'ours') == 0
+    assert run_tool('train', 'ours.py', '--work-dir', 'ours', '--no-validate') == 0
+    assert not list(Path('ours').glob('best*'))
     replaced = 'OptimWrapper' if library == 'mmdet' else 'mmvidssl.AutocastOptimWrapper'
     said = f'no GPU: {replaced} takes the place of mixed precision'
     assert said in capsys.readouterr().out
     for name in ('mim', 'ours'):
         (saved,) = (tmp_path / name).glob('[ei]*.pth')  # not the best one
         assert torch.load(saved, weights_only=True)['meta']['iter'] == 2
+    _check_what_a_test_writes(library, str(saved), capsys)
+
+
+def _check_what_a_test_writes(library: str, saved: str, capsys: pytest.CaptureFixture) -> None:
+    """By options of ``tools/test.py``; images and masks have the names of the data set's."""
+    options, refused = TEST_OPTIONS[library]
+    assert run_tool('test', 'ours.py', saved, '--work-dir', 'tested', *options) == 0
+    for option in refused:
+        assert run_tool('test', 'ours.py', saved, '--work-dir', 'tested', *option) == 2
+        assert option[0] in capsys.readouterr().err.splitlines()[-1]
+    predictions = pickle.loads(Path('all.pkl').read_bytes())
+    num_samples, num_classes = 2, dict(mmaction=400, mmpretrain=1000).get(library)
+    assert len(predictions) == num_samples
+    for prediction in predictions if num_classes else ():
+        assert prediction['pred_score'].shape == (num_classes,)
+    drawn = {path.name for path in Path().rglob('*') if path.parent.name in SHOWN}
+    assert len(drawn) == (0 if library == 'mmaction' else num_samples)
+    if library == 'mmseg':  # in the numbers of the annotations, which begin with 1
+        masks = sorted(Path('masks').glob('*.png'))
+        assert [mask.stem for mask in masks] == [Path(p['img_path']).stem for p in predictions]
+        for mask, prediction in zip(masks, predictions, strict=True):
+            found = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+            assert (found - 1 == prediction['pred_sem_seg']['data'][0].numpy()).all()
+    if library == 'mmdet':
+        assert all(
+            {'size', 'counts'} <= p['pred_instances']['masks'][0].keys() for p in predictions
+        )
 
 
 @pytest.mark.slow

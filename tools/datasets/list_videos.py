@@ -7,7 +7,7 @@ from mmvidssl.apis import list_videos
 
 EXAMPLES = """examples:
   python tools/datasets/list_videos.py data/my_videos data/my_videos
-  python tools/datasets/list_videos.py VIDEOS LISTS --val-share 0.1 --seed 3 --delimiter ';'
+  python tools/datasets/list_videos.py VIDEOS LISTS --val-share 0.1 --seed 3
 
 writes train.txt, val.txt (a path relative to FOLDER and its label a line) and classes.txt
 """
@@ -21,14 +21,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', help='folder of the lists; it is made if need be')
     parser.add_argument('--val-share', type=float, default=0.2, help='of each class (0.2)')
     parser.add_argument('--seed', type=int, default=0, help='of the split (0)')
-    parser.add_argument('--delimiter', default=' ', help='between path and label (a space)')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
     try:
-        lists = list_videos(args.folder, args.out, args.val_share, args.seed, args.delimiter)
+        lists = list_videos(args.folder, args.out, args.val_share, args.seed)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

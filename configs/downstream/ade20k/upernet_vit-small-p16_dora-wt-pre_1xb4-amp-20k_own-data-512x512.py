@@ -3,21 +3,25 @@
 # Paper:    none.
 # Cost:     not measured by us.
 # Measured: not measured by us.
-# Run:      DATA_ROOT=data/my_masks CLASSES=background,road,sky PRETRAINED=CHECKPOINT \
+# Run:      DATA_ROOT=data/my_masks PRETRAINED=CHECKPOINT \
 #           python tools/train.py \
 #           configs/downstream/ade20k/upernet_vit-small-p16_dora-wt-pre_1xb4-amp-20k_own-data-512x512.py
 _base_ = './upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512.py'
 
+import os
+
+from mmvidssl.data_checks import read_class_file
+
 # What is yours: set these variables in the environment, or their defaults here in a copy beside
-# this file. The folder holds images/train/, images/val/, masks/train/ and masks/val/; a mask has the
-# name of its image and ends in .png. Its numbers are places in the list of classes, from 0;
-# 255 is left out.
-data_root = '{{$DATA_ROOT:data/my_masks}}'
-classes = '{{$CLASSES:background,road,sky}}'.split(',')
-img_suffix = '{{$IMG_SUFFIX:.jpg}}'
-pretrained = '{{$PRETRAINED:work_dirs/dora/epoch_100.pth}}'
+# this file. The folder holds images/train/, images/val/, masks/train/, masks/val/ and classes.txt,
+# the names of the classes, one a line. A mask has the name of its image and ends in .png; its
+# numbers are the lines of classes.txt, from 0; 255 is left out.
+data_root = os.environ.get('DATA_ROOT', 'data/my_masks')
+classes = read_class_file(f'{data_root}/classes.txt')
+img_suffix = os.environ.get('IMG_SUFFIX', '.jpg')
+pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
 # Of the teacher in a training checkpoint; of a published or converted file, backbone.
-prefix = '{{$PREFIX:teacher.backbone.}}'
+prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint=pretrained, prefix=prefix)),

@@ -3,19 +3,23 @@
 # Paper:    none.
 # Cost:     not measured by us.
 # Measured: not measured by us.
-# Run:      DATA_ROOT=data/my_objects CLASSES=cat,dog PRETRAINED=CHECKPOINT \
+# Run:      DATA_ROOT=data/my_objects PRETRAINED=CHECKPOINT \
 #           python tools/train.py \
 #           configs/downstream/coco/mask-rcnn_vit-small-p16_dora-wt-pre_1xb4-amp-ms-12e_own-data.py
 _base_ = './mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco.py'
 
+import os
+
+from mmvidssl.data_checks import read_class_file
+
 # What is yours: set these variables in the environment, or their defaults here in a copy beside
-# this file. The folder holds train/, val/ (images), annotations/train.json and
-# annotations/val.json; the classes are categories of the annotations, in the order of these.
-data_root = '{{$DATA_ROOT:data/my_objects}}'
-classes = '{{$CLASSES:cat,dog}}'.split(',')
-pretrained = '{{$PRETRAINED:work_dirs/dora/epoch_100.pth}}'
+# this file. The folder holds train/, val/ (images), annotations/train.json, annotations/val.json
+# and classes.txt: categories of the annotations, one a line, in their order there.
+data_root = os.environ.get('DATA_ROOT', 'data/my_objects')
+classes = read_class_file(f'{data_root}/classes.txt')
+pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
 # Of the teacher in a training checkpoint; of a published or converted file, backbone.
-prefix = '{{$PREFIX:teacher.backbone.}}'
+prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint=pretrained, prefix=prefix)),

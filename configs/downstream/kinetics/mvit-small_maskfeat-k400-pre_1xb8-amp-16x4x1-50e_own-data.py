@@ -3,18 +3,22 @@
 # Paper:    none.
 # Cost:     not measured by us.
 # Measured: not measured by us.
-# Run:      DATA_ROOT=data/my_videos CLASSES=juggling,sleeping PRETRAINED=CHECKPOINT \
+# Run:      DATA_ROOT=data/my_videos PRETRAINED=CHECKPOINT \
 #           python tools/train.py \
 #           configs/downstream/kinetics/mvit-small_maskfeat-k400-pre_1xb8-amp-16x4x1-50e_own-data.py
 _base_ = './mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400.py'
 
+import os
+
+from mmvidssl.data_checks import read_class_file
+
 # What is yours: set these variables in the environment, or their defaults here in a copy beside
-# this file. The folder holds the videos and the lists train.txt and val.txt: the path of a video in
-# the folder, a space, and the place of its class in the list of classes, from 0. If classes.txt lies
-# beside the lists, the classes must be those of that file, in its order.
-data_root = '{{$DATA_ROOT:data/my_videos}}'
-classes = '{{$CLASSES:juggling,sleeping}}'.split(',')
-pretrained = '{{$PRETRAINED:work_dirs/maskfeat/epoch_300.pth}}'
+# this file. The folder holds the videos and three lists, which tools/datasets/list_videos.py
+# writes: classes.txt, a class a line; train.txt and val.txt, the path of a video in the folder, a
+# space, and the line of its class in classes.txt, from 0.
+data_root = os.environ.get('DATA_ROOT', 'data/my_videos')
+classes = read_class_file(f'{data_root}/classes.txt')
+pretrained = os.environ.get('PRETRAINED', 'work_dirs/maskfeat/epoch_300.pth')
 
 num_classes = len(classes)
 model = dict(
@@ -30,31 +34,22 @@ model = dict(
     cls_head=dict(num_classes=num_classes, topk=(1, min(5, num_classes))),
 )
 
+# mmaction2's own cannot read paths with spaces, nor a list with a byte order mark.
+dataset = dict(
+    _delete_=True,
+    type='mmvidssl.VideoListDataset',
+    _scope_='mmaction',  # of the pipeline, also for configs that inherit by 'mmvidssl::...'
+    data_root=data_root,
+    metainfo=dict(classes=classes),
+)
+held_out = dict(dataset, ann_file='val.txt', test_mode=True)
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
-    dataset=dict(
-        ann_file=f'{data_root}/train.txt',
-        data_prefix=dict(video=data_root),
-        metainfo=dict(classes=classes),
-    ),
+    dataset=dict(dataset, ann_file='train.txt', pipeline=_base_.train_pipeline),
 )
-val_dataloader = dict(
-    num_workers=4,
-    dataset=dict(
-        ann_file=f'{data_root}/val.txt',
-        data_prefix=dict(video=data_root),
-        metainfo=dict(classes=classes),
-    ),
-)
-test_dataloader = dict(
-    num_workers=4,
-    dataset=dict(
-        ann_file=f'{data_root}/val.txt',
-        data_prefix=dict(video=data_root),
-        metainfo=dict(classes=classes),
-    ),
-)
+val_dataloader = dict(num_workers=4, dataset=dict(held_out, pipeline=_base_.val_pipeline))
+test_dataloader = dict(num_workers=4, dataset=dict(held_out, pipeline=_base_.test_pipeline))
 
 # The rule of the released code, by whose batch of 16 videos the rate of 6e-4 is multiplied: here 8.
 optim_wrapper = dict(optimizer=dict(lr=3e-4))

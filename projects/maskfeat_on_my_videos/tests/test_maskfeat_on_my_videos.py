@@ -81,10 +81,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('checkout')
     for part in ('tools', 'projects', 'configs'):
         (folder / part).symlink_to(ROOT / part)
-    for name in ('ride', 'walk'):
+    for name in ("it's a ride, on", 'wälk'):
         (folder / 'data/my_videos' / name).mkdir(parents=True)
         for number in range(3):
-            video = folder / 'data/my_videos' / name / f'{number}.mp4'
+            video = folder / 'data/my_videos' / name / f'video {number}.mp4'
             write_video(video, num_frames=20 + number, size=(64, 96))
     return folder
 
