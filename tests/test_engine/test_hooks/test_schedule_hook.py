@@ -105,6 +105,7 @@ def test_rate_is_for_the_clips_of_a_step(tmp_path, passes, options, expected):
         (dict(schedulers=[WARMUP]), '500 of 20 iterations are warm-up'),
         (dict(schedulers=[STEPS]), 'schedule of lr is for 12 epochs, and the run has 5'),
         (dict(schedulers=[dict(WARMUP, end=2), dict(STEPS, end=3)]), 'is for 3 epochs, and'),
+        (dict(schedulers=[dict(WARMUP, end=6), dict(STEPS, end=5)]), None),
         (dict(schedulers=[dict(WARMUP, end=2), dict(COSINE, begin=2)]), None),
         (dict(schedulers=[dict(COSINE, end=10)]), 'is for 10 iterations, and the run has 20'),
         (dict(scaling=dict(enable=False, base_batch_size=64)), 'not scaled from the 64'),
