@@ -19,7 +19,7 @@ from .errors import (
     class_of_system_error,
     first_line,
 )
-from .video_index import VideoIndex, load_index
+from .video_index import VideoIndex, has_false_keys, load_index
 
 PROXY_SUFFIX = '.proxy.mp4'
 OLD_PROXY_SUFFIX = '.frames'
@@ -259,9 +259,11 @@ class IndexedReader(ABC):
         self._decoder = self._index = None
 
     def _check_count(self, num_found: int) -> None:
-        """Refuse a file in which the library counts other frames than there are."""
+        """Refuse a file in which the library counts other frames, or seeks to what is no start."""
         if num_found != self.num_frames:
             self._refuse(f'in which it finds {num_found} frames where there are {self.num_frames}')
+        if has_false_keys(self.path, self.index):
+            self._refuse('in which not all keyframes are such (periodic intra-refresh)')
 
     def _refuse(self, what: str) -> NoReturn:
         """Refuse a kind of file of which the library gives wrong frames without an error."""
