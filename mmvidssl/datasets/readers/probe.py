@@ -43,8 +43,9 @@ def probe_video(path: str, reader: dict, readers: Readers | None = None) -> Vide
     try:
         stamp = stamp_of(path)
         video = opened.get(path, reader, stamp)
-        frames = video.get_frames(np.array([0, video.num_frames - 1]))
-        return VideoInfo(path, video.fps, video.timestamps, stamp, min(frames.shape[1:3]))
+        ends = [video.get_frames(np.array([n])) for n in (0, video.num_frames - 1)]
+        short_side = min(min(frames.shape[1:3]) for frames in ends)
+        return VideoInfo(path, video.fps, video.timestamps, stamp, short_side)
     finally:
         if readers is None:
             opened.close()

@@ -69,20 +69,21 @@ class PyAVReader(IndexedReader):
 
     def _run(self, left: list[int]) -> Iterator[Any]:
         """Frames with the times ``left``, as far as going on is quicker than seeking again."""
-        nearest = self.index.key_of(left[0])
-        key, frames = self._land(nearest, set(left))
+        keys = [self.index.key_of(pts) for pts in left]
+        key, frames = self._land(keys[0], set(left))
         for position, pts in enumerate(left):
-            # A seek may go as far back again.
-            if position and self.index.key_of(pts) - (nearest - key) > self.index.key_of(
-                left[position - 1]
-            ):
+            # A seek may have to go as far back again.
+            if position and keys[position] - keys[position - 1] > keys[0] - key:
                 return
             found, frame = next(((p, frame) for p, frame in frames if p >= pts), (None, None))
-            if found != pts:
-                if position:
-                    return
-                raise self._lost(pts, 'the decoder leaves it out')
-            yield self._checked(frame, pts)
+            if found != pts and position:
+                return
+            if found != pts or frame.is_corrupt:
+                raise UndecodableVideoError(
+                    f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
+                    f'{self.path}: its data are damaged; get the file again, or encode it anew'
+                )
+            yield frame
 
     def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[int, Any]]]:
         """Number of a keyframe, the nearest if a seek finds it, and what follows it.
@@ -133,17 +134,6 @@ class PyAVReader(IndexedReader):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
             yield packet
-
-    def _checked(self, frame: Any, pts: int) -> Any:
-        if frame.is_corrupt:
-            raise self._lost(pts, 'its data are damaged')
-        return frame
-
-    def _lost(self, pts: int, why: str) -> UndecodableVideoError:
-        return UndecodableVideoError(
-            f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of {self.path}: '
-            f'{why}; get the file again, or encode it anew'
-        )
 
 
 def to_rgb(frame: Any, reformatter: VideoReformatter, short_side: int | None) -> np.ndarray:

@@ -7,7 +7,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,9 @@ MAX_FRAMES_FROM_START = 10_000
 # Of packets of MPEG-4 part 2 that may hold no picture, in bytes: as in FFmpeg's decoder.
 MAX_NOT_CODED = 19
 
+# Frames that are decoded of a file whose B-frames have the times of their storage, or are none.
+NUM_CHECKED = 50
+
 # The index of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) is built anew each
 # time: hundreds of thousands of them should leave no files behind.
 BYTES_WORTH_KEEPING = 2**26
@@ -48,9 +51,9 @@ class VideoIndex(NamedTuple):
         codec: FFmpeg's name of it.
         container: FFmpeg's names of it, such as ``'mov,mp4,m4a,3gp,3g2,mj2'``.
         has_b_frames: Whether frames are shown in another order than they are stored in.
-        told_by: What a decoded frame is known by: ``'packet'`` (the time of its packet), ``'time'``
-            (its own; not each packet is a frame) or ``'count'`` (how many the decoder put out
-            before it; times are guesses, or others after a seek).
+        told_by: What tells a decoded frame: ``'packet'`` (the time of its packet), ``'time'`` (its
+            own; not each packet is one) or ``'count'`` (its place in the decoder's output; times
+            are guesses, or others after a seek).
     """
 
     pts: np.ndarray
@@ -66,9 +69,8 @@ class VideoIndex(NamedTuple):
     @property
     def pitfall(self) -> str:
         """In what kind of file libraries that seek by themselves lose count; '' in others."""
-        if self.told_by != 'packet':
-            return f'{self.codec} in {self.container}, whose packets do not tell its frames'
-        return f'{self.codec} in {self.container}' if self.container == 'mpegts' else ''
+        is_plain = self.told_by == 'packet' and self.container != 'mpegts'
+        return '' if is_plain else f'{self.codec} in {self.container}'
 
     @property
     def timestamps(self) -> np.ndarray:
@@ -128,9 +130,11 @@ def build_index(path: str) -> VideoIndex:
             )
         shown = [packet.pts for packet in packets if packet.is_shown]
         keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
+        if told_by == 'packet' and has_b_frames and _is_rising(shown):  # or those of the storage
+            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'time'
         if told_by != 'packet':
             shown = _decoded_times(path)
-            is_rising = None not in shown and _is_rising(shown)
+            is_rising = _is_rising(shown)
             if told_by == 'count' or not is_rising:
                 told_by, keys = 'count', []
                 if has_guesses or not is_rising:
@@ -156,17 +160,13 @@ def build_index(path: str) -> VideoIndex:
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
     """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
     codec, packets = stream.codec_context.name, []
-    for packet in container.demux(stream):
-        if packet.size and not packet.is_corrupt:
-            is_shown = not packet.is_discard and _shows_a_frame(packet, codec)
-            packets.append(
-                _Packet(
-                    *(packet.pts, packet.dts, packet.duration or 0, packet.size),
-                    *(packet.is_keyframe, is_shown),
-                )
-            )
-    is_mp4 = 'mp4' in container.format.name
-    num_listed = (len(stream.index_entries) or stream.frames) if is_mp4 else 0
+    for p in container.demux(stream):
+        if p.size and not p.is_corrupt:
+            is_shown = not p.is_discard and _shows_a_frame(p, codec)
+            packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
+    num_listed = (
+        (len(stream.index_entries) or stream.frames) if 'mp4' in container.format.name else 0
+    )
     if len(packets) < num_listed:
         num_listed -= sum(entry.size == 0 for entry in stream.index_entries)
     if len(packets) < num_listed:
@@ -184,12 +184,12 @@ def _shows_a_frame(packet: Any, codec: str) -> bool:
     """
     if codec not in ('vp8', 'vp9'):
         return True
-    data = memoryview(packet)
+    first, last = memoryview(packet)[0], memoryview(packet)[-1]
     if codec == 'vp8':
-        return bool(data[0] & 0b10000)
+        return bool(first & 0b10000)
     # Of profile 3 there is a bit more before show_existing_frame, frame_type, show_frame.
-    bits = data[0] << (data[0] & 0b110000 == 0b110000)
-    return bool(data[-1] & 0b11100000 == 0b11000000 or bits & 0b1010)
+    first <<= int(first & 0b110000 == 0b110000)
+    return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
 def _told_by(
@@ -211,16 +211,16 @@ def _told_by(
     return 'packet' if is_whole else 'time'
 
 
-def _is_rising(times: list[int], strictly: bool = True) -> bool:
-    return bool(np.all(np.diff(times) >= strictly))
+def _is_rising(times: list, strictly: bool = True) -> bool:
+    return None not in times and bool(np.all(np.diff(times) >= strictly))
 
 
-def _decoded_times(path: str) -> list[int | None]:
-    """Of all frames, as the decoder puts them out."""
+def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]:
+    """Of all frames, or the first, as the decoder puts them out."""
     with open_video(path) as container:
         stream = container.streams.video[0]
         frames = decode(stream.codec_context, container.demux(stream))
-        return [frame.pts for frame in frames]
+        return [frame.pts for frame in islice(frames, num_frames)]
 
 
 def decode(context: Any, packets: Iterable) -> Iterator[Any]:
@@ -299,26 +299,20 @@ def _cache_folder() -> Path:
 def _read(file: Path) -> VideoIndex | None:
     """None if it is not there, or not whole, which its checksum tells."""
     try:
-        header, _, data = zlib.decompress(file.read_bytes()).partition(b'\n')
+        values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
         return None
-    values = json.loads(header)
-    values['time_base'] = Fraction(*values['time_base'])
-    arrays = np.split(np.frombuffer(data, np.int64), values.pop('splits'))
-    values.update(zip(ARRAYS, arrays, strict=True))
-    return VideoIndex(**values)
+    values.update({name: np.array(values[name], np.int64) for name in ARRAYS})
+    return VideoIndex(**{**values, 'time_base': Fraction(*values['time_base'])})
 
 
 def _write(file: Path, index: VideoIndex) -> None:
     """Keep an index, where the disk allows."""
-    values = index._asdict()
-    arrays = [values.pop(name) for name in ARRAYS]
+    values = index._asdict() | {name: getattr(index, name).tolist() for name in ARRAYS}
     values['time_base'] = index.time_base.as_integer_ratio()
-    values['splits'] = np.cumsum([len(array) for array in arrays[:-1]]).tolist()
-    data = json.dumps(values).encode() + b'\n' + np.concatenate(arrays).tobytes()
     try:
         with atomic_path(file) as partial:
-            partial.write_bytes(zlib.compress(data, 1))
+            partial.write_bytes(zlib.compress(json.dumps(values).encode(), 1))
     except OSError as error:
         MMLogger.get_current_instance().warning(
             f'the index of a video cannot be kept in {file.parent} ({error.strerror or error}), so '
