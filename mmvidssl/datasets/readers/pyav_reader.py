@@ -92,10 +92,9 @@ class PyAVReader(IndexedReader):
         """
         key, step = nearest, 1
         while key >= 0 and self.index.told_by != 'count':
-            for time in dict.fromkeys((self.index.key_pts[key], self.index.key_dts[key])):
+            for time in self.index.key_pts[key], self.index.key_dts[key]:
                 frames = self._decode_from(key, int(time), wanted)
-                first = next(frames, None)
-                if first is not None:
+                for first in frames:
                     return key, chain((first,), frames)
             key, step = key - step, 2 * step
         self._open().container.close()
@@ -114,11 +113,10 @@ class PyAVReader(IndexedReader):
         """
         decoder, start = self._open(), int(self.index.key_pts[key])
         decoder.container.seek(time, stream=decoder.stream, backward=True)
-        packets = self._packets(decoder, wanted)
+        packets, has_begun = self._packets(decoder, wanted), False
         first = next(packets, None)
-        if first is None or (first.pts is not None and first.pts > start):
+        if first is None or (first.pts or 0) > start:  # as decoding would tell, a GOP later
             return
-        has_begun = False
         for frame in decode(decoder.stream.codec_context, chain((first,), packets)):
             if not has_begun and (frame.pts is None or frame.pts > start):
                 return
