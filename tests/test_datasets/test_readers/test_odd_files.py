@@ -176,7 +176,7 @@ def hide_vp9(packets):
     [
         ('libvpx', 10, hide_vp8, (2, 7, 12, 17, 22, 27), 'mkv', 30),
         ('libvpx-vp9', 1, hide_vp9, (8, 13), 'mkv', 28),  # puts the other one into one packet, too
-        ('libvpx-vp9', 1, hide_vp9, (8, 13), 'mp4', 29),
+        ('libvpx-vp9', 1, hide_vp9, (8, 13), 'flv', 29),
     ],
 )
 def test_hidden_frames_are_told_without_decoding(
