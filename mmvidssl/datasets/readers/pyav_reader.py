@@ -75,7 +75,8 @@ class PyAVReader(IndexedReader):
             # A seek may have to go as far back again.
             if position and keys[position] - keys[position - 1] > keys[0] - key:
                 return
-            found, frame = next(((p, frame) for p, frame in frames if p >= pts), (None, None))
+            frame: Any
+            found, frame = next((pair for pair in frames if pair[0] >= pts), (None, None))
             if found != pts and position:
                 return
             if found != pts or frame.is_corrupt:
@@ -100,10 +101,10 @@ class PyAVReader(IndexedReader):
         self._open().container.close()
         self._decoder = None
         decoder = self._open()
-        frames = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
+        decoded = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
         if self.index.told_by == 'count':
-            return 0, zip(self.index.pts.tolist(), frames, strict=False)
-        return 0, ((frame.pts, frame) for frame in frames if frame.pts is not None)
+            return 0, zip(self.index.pts.tolist(), decoded, strict=False)
+        return 0, ((frame.pts, frame) for frame in decoded if frame.pts is not None)
 
     def _decode_from(self, key: int, time: int, wanted: set[int]) -> Iterator[tuple[int, Any]]:
         """Times and frames from a keyframe on, or one before; none if seeking ``time`` misses it.

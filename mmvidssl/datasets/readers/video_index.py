@@ -226,16 +226,16 @@ def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]
 def decode(context: Any, packets: Iterable) -> Iterator[Any]:
     """Frames of a stream's packets; those before the first may refer to what was not read."""
     error, has_begun = None, False
-    for packet in chain(packets, (None,)):
-        if packet is None or packet.size:  # one without data would end the stream
-            try:
-                frames = context.decode(packet)
-            except av.FFmpegError as caught:
-                error, frames = caught, []
-                if has_begun:
-                    raise
-            has_begun = has_begun or bool(frames)
-            yield from frames
+    with_data = (packet for packet in packets if packet.size)  # one without would end the stream
+    for packet in chain(with_data, (None,)):
+        try:
+            for frame in context.decode(packet):
+                has_begun = True
+                yield frame
+        except av.FFmpegError as caught:
+            error = caught
+            if has_begun:
+                raise
     if error and not has_begun:
         raise error
 
@@ -249,11 +249,14 @@ def has_false_keys(path: str, index: VideoIndex) -> bool:
     """Whether the second keyframe is none, as in periodic intra-refresh."""
     if len(index.key_pts) == 1:
         return False
-    with open_video(path) as container:
-        stream = container.streams.video[0]
-        container.seek(int(index.key_pts[1]), stream=stream, backward=True)
-        first = next(decode(stream.codec_context, container.demux(stream)), None)
-        return first is None or not is_keyframe(first)
+    try:
+        with open_video(path) as container:
+            stream = container.streams.video[0]
+            container.seek(int(index.key_pts[1]), stream=stream, backward=True)
+            frames = decode(stream.codec_context, container.demux(stream))
+            return not is_keyframe(next(frames))
+    except (av.FFmpegError, StopIteration):
+        return True
 
 
 def load_index(path: str) -> VideoIndex:
