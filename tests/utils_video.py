@@ -1,6 +1,7 @@
 """Small videos whose frames tell their own number."""
 
 import os
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -165,3 +166,76 @@ def _boxes(data: bytes) -> list[bytes]:
         boxes.append(data[:size])
         data = data[size:]
     return boxes
+
+
+def write_field_coded(path: str | Path, num_frames: int, gop: int) -> Path:
+    """Write H.264 whose pictures are fields (PAFF), one a packet, at 10 frames of 64 x 96 a second.
+
+    No encoder of FFmpeg writes it. Blocks are stored as they are (I_PCM), of 7.3.2 to 7.3.5 of the
+    standard no more than that takes.
+    """
+    height, width = 64, 96
+    raw = Path(f'{path}.h264')
+    sps = (
+        *('01001101', '0' * 8, '00011110', _ue(0)),  # profile, its constraints, level, number
+        *(_ue(0), _ue(0), _ue(4)),  # 4 bits of frame_num, order by 8 bits
+        *(_ue(1), '0', _ue(width // 16 - 1), _ue(height // 32 - 1)),  # references, gaps, size
+        *('0', '0', '1', '0', '1'),  # not frames alone, nor by macroblock; no cropping; VUI
+        *('0000', '1', f'{1:032b}', f'{20:032b}', '1', '0000'),  # of it fields per second alone
+    )
+    pps = (_ue(0), _ue(0), '00', _ue(0), _ue(0), _ue(0), '000', _ue(0) * 3, '100')
+    fields = []
+    for number in range(num_frames):
+        frame = av.VideoFrame.from_ndarray(draw_frame(number, (height, width)), format='rgb24')
+        planes = [
+            np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width]
+            for plane in frame.reformat(format='yuv420p').planes
+        ]
+        for parity in range(2):
+            place, is_first = number % gop, number % gop == parity == 0
+            header = ''.join(
+                (
+                    *(_ue(0), _ue(7), _ue(0), f'{place % 16:04b}', '1', str(parity)),
+                    *(_ue(number // gop % 2) * is_first, f'{2 * place + parity:08b}'),
+                    *('00' if is_first else '0', _ue(0), _ue(1)),
+                )
+            )
+            parts = [
+                plane[parity::2].reshape(height // 32, size, width // 16, size).swapaxes(1, 2)
+                for plane, size in zip(planes, (16, 8, 8), strict=True)
+            ]
+            blocks = np.concatenate(
+                [part.reshape(-1, part.shape[2] ** 2) for part in parts], axis=1
+            )
+            data = _unit(0x65 if is_first else 0x61, header, blocks)
+            fields.append((_unit(0x67, sps) + _unit(0x68, pps)) * is_first + data)
+    raw.write_bytes(b''.join(fields))
+    with av.open(str(raw)) as source, av.open(str(path), 'w') as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for number, data in enumerate(fields):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 20), stream
+            packet.is_keyframe = data[4] == 0x67
+            out.mux(packet)
+    return Path(path)
+
+
+def _ue(number: int) -> str:
+    """Exp-Golomb code."""
+    bits = f'{number + 1:b}'
+    return '0' * (len(bits) - 1) + bits
+
+
+def _unit(kind: int, header: Sequence[str], blocks: np.ndarray | None = None) -> bytes:
+    """A unit of H.264: bits, then macroblocks of samples, none of which may be 0."""
+    bits, data = ''.join(header), b''
+    for block in () if blocks is None else blocks:
+        bits += _ue(25)
+        bits += '0' * (-len(bits) % 8)
+        data += int(bits, 2).to_bytes(len(bits) // 8, 'big') + block.tobytes()
+        bits = ''
+    bits += '1'
+    bits += '0' * (-len(bits) % 8)
+    data += int(bits, 2).to_bytes(len(bits) // 8, 'big')
+    return b'\0\0\0\1' + bytes([kind]) + re.sub(rb'\0\0(?=[\0-\3])', b'\0\0\3', data)

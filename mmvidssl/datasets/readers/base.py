@@ -22,7 +22,7 @@ from .errors import (
     first_line,
 )
 from .stream import Turn, turn_of, video_streams
-from .video_index import VideoIndex, load_index, open_video
+from .video_index import VideoIndex, has_false_keys, load_index, open_video
 
 PROXY_SUFFIX = '.proxy.mp4'
 OLD_PROXY_SUFFIX = '.frames'
@@ -282,9 +282,11 @@ class IndexedReader(ABC):
         raise UndecodableVideoError(f'no frame of {self.path} can be decoded; get it again')
 
     def _check_count(self, num_found: int) -> None:
-        """Refuse a file in which the library counts other frames than there are."""
+        """Refuse a file in which the library counts other frames, or seeks to what is no start."""
         if num_found != self.num_frames:
             self._refuse(f'in which it finds {num_found} frames where there are {self.num_frames}')
+        if has_false_keys(self.path, self.index):
+            self._refuse('in which not all keyframes are such (periodic intra-refresh)')
 
     def _refuse(self, what: str) -> NoReturn:
         """Refuse a kind of file of which the library gives wrong frames without an error."""

@@ -114,4 +114,4 @@ def _listed_index(path: str) -> VideoIndex | None:
         return None  # load_index says best what is wrong
     if 'mp4' not in kind or not (is_whole and is_plain and is_in_order):
         return None
-    return VideoIndex(pts, pts, pts, time_base, fps, codec, kind, False, False)
+    return VideoIndex(pts, pts, pts, time_base, fps, codec, kind, False)

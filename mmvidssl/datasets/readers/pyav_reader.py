@@ -13,13 +13,10 @@ from mmvidssl.registry import VIDEO_READERS
 from .base import IndexedReader, shrink_frame
 from .errors import UndecodableVideoError
 from .stream import turn_of, video_stream
-from .video_index import open_video
+from .video_index import decode, is_keyframe, open_video
 
 # Codecs whose decoders leave out frames that no other refers to, and stay right.
 SKIPPING_CODECS = ('h264', 'hevc', 'mpeg4', 'mpeg2video')
-# Keyframes before the nearest that are tried where a frame does not come out: after a seek an open
-# GOP loses the frames that refer to the one before it.
-NUM_EARLIER_KEYS = 2
 
 
 class OpenVideo(NamedTuple):
@@ -67,61 +64,81 @@ class PyAVReader(IndexedReader):
     ) -> Iterator[np.ndarray]:
         pts, num_done = self.index.pts[wanted].tolist(), 0
         while num_done < len(pts):
-            for frame in self._run(decoder, pts[num_done:]):
+            for frame in self._run(pts[num_done:]):
                 num_done += 1
                 yield to_rgb(frame, decoder, short_side)
 
-    def _run(self, decoder: OpenVideo, left: list[int]) -> Iterator[Any]:
+    def _run(self, left: list[int]) -> Iterator[Any]:
         """Frames with the times ``left``, as far as going on is quicker than seeking again."""
-        nearest = self.index.key_of(left[0])
-        for key in range(nearest, max(nearest - NUM_EARLIER_KEYS, 0) - 1, -1):
-            frames = self._decode_from(decoder, key, set(left))
-            frame = next((frame for frame in frames if frame.pts >= left[0]), None)
-            if frame is not None and frame.pts == left[0]:
-                break
-        else:
-            raise self._lost(left[0], 'the decoder leaves it out')
-        yield self._checked(frame)
-        for position, pts in enumerate(left[1:], start=1):
-            if self.index.key_of(pts) > self.index.key_of(left[position - 1]):
+        keys = [self.index.key_of(pts) for pts in left]
+        key, frames = self._land(keys[0], set(left))
+        is_damaged = False
+        for position, pts in enumerate(left):
+            # A seek may have to go as far back again.
+            if position and keys[position] - keys[position - 1] > keys[0] - key:
                 return
-            frame = next((frame for frame in frames if frame.pts >= pts), None)
-            if frame is None or frame.pts != pts:
+            found: int | None = None
+            for found, frame in frames:
+                # Those that refer to a damaged frame are damaged too, and not marked.
+                is_damaged = frame.is_corrupt or (is_damaged and not is_keyframe(frame))
+                if found >= pts:
+                    break
+            if found != pts and position:
                 return
-            yield self._checked(frame)
+            if found != pts or is_damaged:
+                raise UndecodableVideoError(
+                    f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
+                    f'{self.path}: its data are damaged; get the file again, or encode it anew'
+                )
+            yield frame
 
-    def _decode_from(self, decoder: OpenVideo, key: int, wanted: set[int]) -> Iterator[Any]:
-        """Decode on from a keyframe; frames that are not wanted may be left out."""
+    def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[int, Any]]]:
+        """Number of a keyframe, the nearest if a seek finds it, and what follows it.
+
+        Each step back is twice as long as the one before, the last goes to the file's start.
+        """
+        key, step = nearest, 1
+        while key >= 0 and self.index.told_by != 'count':
+            for time in self.index.key_pts[key], self.index.key_dts[key]:
+                frames = self._decode_from(key, int(time), wanted)
+                for first in frames:
+                    return key, chain((first,), frames)
+            key, step = key - step, 2 * step
+        self._open().container.close()
+        self._decoder = None
+        decoder = self._open()
+        decoded = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
+        if self.index.told_by == 'count':
+            return 0, zip(self.index.pts.tolist(), decoded, strict=False)
+        return 0, ((frame.pts, frame) for frame in decoded if frame.pts is not None)
+
+    def _decode_from(self, key: int, time: int, wanted: set[int]) -> Iterator[tuple[int, Any]]:
+        """Times and frames from a keyframe on, or one before; none if seeking ``time`` misses it.
+
+        Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
+        earlier. By an earlier time MP4's would go to the keyframe before.
+        """
+        decoder, start = self._open(), int(self.index.key_pts[key])
+        decoder.container.seek(time, stream=decoder.stream, backward=True)
+        packets, has_begun = self._packets(decoder, wanted), False
+        first = next(packets, None)
+        if first is None or (first.pts or 0) > start:  # as decoding would tell, a GOP later
+            return
+        for frame in decode(decoder.stream.codec_context, chain((first,), packets)):
+            if not has_begun and (frame.pts is None or frame.pts > start):
+                return
+            has_begun = has_begun or is_keyframe(frame)
+            if has_begun and frame.pts is not None:
+                yield frame.pts, frame
+
+    def _packets(self, decoder: OpenVideo, wanted: set[int]) -> Iterator[Any]:
+        """Packets from where the file is; of frames that are not wanted some may be left out."""
         context = decoder.stream.codec_context
-        can_skip = context.name in SKIPPING_CODECS
-        for packet in self._packets_from(decoder, key):
+        can_skip = self.index.told_by == 'packet' and context.name in SKIPPING_CODECS
+        for packet in decoder.container.demux(decoder.stream):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
-            yield from packet.decode()
-
-    def _packets_from(self, decoder: OpenVideo, key: int) -> Iterator[Any]:
-        """Packets from a keyframe on, or from one before it."""
-        packets: Iterator[Any] = iter(())
-        for offset in self.index.seek_times(key):
-            decoder.container.seek(offset, stream=decoder.stream, backward=True)
-            packets = decoder.container.demux(decoder.stream)
-            first = next(packets, None)
-            if first is not None:
-                packets = chain((first,), packets)
-            if first is None or first.pts is None or first.pts <= self.index.key_pts[key]:
-                break
-        yield from packets
-
-    def _checked(self, frame: Any) -> Any:
-        if frame.is_corrupt:
-            raise self._lost(frame.pts, 'its data are damaged')
-        return frame
-
-    def _lost(self, pts: int, why: str) -> UndecodableVideoError:
-        return UndecodableVideoError(
-            f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of {self.path}: '
-            f'{why}; get the file again, or encode it anew'
-        )
+            yield packet
 
 
 def to_rgb(frame: Any, decoder: OpenVideo, short_side: int | None) -> np.ndarray:

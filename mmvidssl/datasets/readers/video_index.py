@@ -5,13 +5,16 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from av.format import Flags
+from av.video.frame import PictureType
 from mmengine.logging import MMLogger
 
 from mmvidssl.utils.atomic_file import atomic_path
@@ -19,23 +22,22 @@ from mmvidssl.utils.atomic_file import atomic_path
 from .errors import EmptyVideoError, UndecodableVideoError, class_of_decoder_error, first_line
 from .stream import video_stream
 
-# Some packets of these show no frame: frames have to be counted.
-CODECS_TO_COUNT = ('vp8',)
-# AVI numbers the packets. Of the codecs that show frames in another order than they are stored in,
-# these put guesses in the place of times.
-GUESSED_IN_AVI = ('h264', 'hevc')
-# In MPEG program streams packets get the times of others when one does not read from the start.
-PROGRAM_STREAM = 'mpeg'
+# Those that keep a time for each frame, and give the same after a seek (MXF gives others). AVI
+# numbers its packets, which is no time where frames are stored in another order.
+TIMED_CONTAINERS = ('mov,mp4', 'matroska,webm', 'flv', 'mpegts', 'ivf', 'avi')
+# Of files that have to be decoded from their start for each clip: some ten seconds at 640x480.
+MAX_FRAMES_FROM_START = 10_000
+# Of packets of MPEG-4 part 2 that may hold no picture, in bytes: as in FFmpeg's decoder.
+MAX_NOT_CODED = 19
+
+# Frames that are decoded of a file whose B-frames have the times of their storage, or are none.
+NUM_CHECKED = 50
 
 # The index of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) is built anew each
 # time: hundreds of thousands of them should leave no files behind.
 BYTES_WORTH_KEEPING = 2**26
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 ARRAYS = ('pts', 'key_pts', 'key_dts')
-
-# Units of H.264, and kinds of frames by the number that a slice begins with (5 to 9: of all of it).
-SLICE, IDR_SLICE = 1, 5
-SLICE_KINDS = 'PBIPI'
 
 
 class VideoIndex(NamedTuple):
@@ -43,15 +45,16 @@ class VideoIndex(NamedTuple):
 
     Attributes:
         pts: int64 ``(num_frames,)``, increasing.
-        key_pts: Of the keyframes from which one can decode, int64 ``(num_keys,)``, increasing.
+        key_pts: Of the frames that the file calls keyframes, int64 ``(num_keys,)``, increasing.
         key_dts: Of the same, what the demuxer finds them by.
         time_base: Seconds of a unit.
         fps: Average number of frames per second.
         codec: FFmpeg's name of it.
         container: FFmpeg's names of it, such as ``'mov,mp4,m4a,3gp,3g2,mj2'``.
         has_b_frames: Whether frames are shown in another order than they are stored in.
-        has_false_keys: Whether the file calls frames keyframes that refer to others (periodic
-            intra-refresh); ``key_pts`` leaves them out.
+        told_by: What tells a decoded frame: ``'packet'`` (the time of its packet), ``'time'`` (its
+            own; not each packet is one) or ``'count'`` (its place in the decoder's output; times
+            are guesses, or others after a seek).
     """
 
     pts: np.ndarray
@@ -62,16 +65,13 @@ class VideoIndex(NamedTuple):
     codec: str
     container: str
     has_b_frames: bool
-    has_false_keys: bool
+    told_by: str = 'packet'
 
     @property
     def pitfall(self) -> str:
         """In what kind of file libraries that seek by themselves lose count; '' in others."""
-        if self.has_false_keys:
-            return 'keyframes that are none (periodic intra-refresh)'
-        if self.container in (PROGRAM_STREAM, 'mpegts'):
-            return f'{self.codec} in {self.container}'
-        return 'B-frames in AVI' if self.container == 'avi' and self.has_b_frames else ''
+        is_plain = self.told_by == 'packet' and self.container != 'mpegts'
+        return '' if is_plain else f'{self.codec} in {self.container}'
 
     @property
     def timestamps(self) -> np.ndarray:
@@ -82,29 +82,14 @@ class VideoIndex(NamedTuple):
         """Number of the keyframe from which a frame can be decoded: the last not after it."""
         return max(0, int(np.searchsorted(self.key_pts, pts, side='right')) - 1)
 
-    def seek_times(self, key: int) -> tuple[int, ...]:
-        """What to seek for a keyframe, to be tried in this order.
 
-        Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
-        earlier. By an earlier time MP4's would go to the keyframe before.
-        """
-        if self.container == PROGRAM_STREAM:
-            return (0,)
-        return int(self.key_pts[key]), int(self.key_dts[key])
-
-
-class _Frame(NamedTuple):
-    """A packet or a decoded frame; ``kind`` ('I', 'P', 'B') where it matters."""
-
+class _Packet(NamedTuple):
     pts: int | None
     dts: int | None
+    duration: int
+    size: int
     is_key: bool
     is_shown: bool
-    kind: str = ''
-
-    @property
-    def is_false_key(self) -> bool:
-        return self.is_key and self.kind in ('P', 'B')
 
 
 def open_video(path: str | os.PathLike) -> Any:
@@ -114,131 +99,164 @@ def open_video(path: str | os.PathLike) -> Any:
 
 
 def build_index(path: str) -> VideoIndex:
-    """Read every packet of the video stream; decode none, but of VP8 and of odd files.
+    """Read every packet of the first video stream; decode all, once, if they do not tell frames.
 
-    What an edit list hides does not count.
+    What an edit list hides does not count, nor do samples without a picture: the frame before is
+    shown for longer.
 
     Raises:
         EmptyVideoError: there is no frame.
-        UndecodableVideoError: not a video, without a video stream, or cut off.
+        UndecodableVideoError: not a video, without a video stream, cut off, or long and of a kind
+            that has to be decoded from its start.
     """
     try:
         with open_video(path) as container:
             stream = video_stream(container)
-            if stream.codec_context is None:
+            context = stream.codec_context
+            if context is None:
                 raise UndecodableVideoError(
                     f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
                 )
-            frames = _packets(path, container, stream)
-            codec, rate = stream.codec_context.name, stream.average_rate
-            kind, time_base = container.format.name, Fraction(stream.time_base)
-            has_b_frames = bool(stream.codec_context.has_b_frames)
-        if kind == 'avi' and codec == 'h264':  # seen, where the header may only allow them
-            has_b_frames = any(frame.kind == 'B' for frame in frames)
-        if kind == 'avi' and codec in GUESSED_IN_AVI and has_b_frames:
-            raise _without_times(path, 'AVI cannot say when its B-frames are shown')
-        if kind == PROGRAM_STREAM and len({f.pts for f in frames} - {None}) < len(frames):
-            raise _without_times(path, 'not all of its frames have times of their own')
-        has_false_keys = any(frame.is_false_key for frame in frames)
-        if codec in CODECS_TO_COUNT or any(frame.pts is None for frame in frames):
-            frames = _decoded_frames(path)
+            packets = _packets(path, container, stream)
+            codec, kind = context.name, container.format.name
+            rate, time_base = Fraction(stream.guessed_rate or 1), Fraction(stream.time_base)
+            has_b_frames, is_interlaced = bool(context.has_b_frames), context.field_order > 1
+            has_guesses = kind == 'avi' or bool(container.format.flags & Flags.no_timestamps.value)
+        told_by = _told_by(packets, codec, kind, has_b_frames, is_interlaced)
+        if told_by == 'count' and len(packets) > MAX_FRAMES_FROM_START:
+            raise UndecodableVideoError(
+                f'{path} has {len(packets)} frames and no times by which to find them (the kind of '
+                'file, or pieces joined as they are); encode it anew: ffmpeg -i FILE OUT.mp4'
+            )
+        shown = [packet.pts for packet in packets if packet.is_shown]
+        keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
+        if told_by == 'packet' and has_b_frames and _is_rising(shown):  # or those of the storage
+            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'time'
+        if told_by != 'packet':
+            shown = _decoded_times(path)
+            is_rising = _is_rising(shown)
+            if told_by == 'count' or not is_rising:
+                told_by, keys = 'count', []
+                if has_guesses or not is_rising:
+                    shown, time_base = list(range(len(shown))), 1 / rate
     except (av.FFmpegError, ValueError) as error:
         raise class_of_decoder_error(error, path)(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
-    shown = np.unique(np.array([f.pts for f in frames if f.is_shown], dtype=np.int64))
-    keys: list[tuple] = sorted(
-        (f.pts, f.pts if f.dts is None else f.dts)
-        for f in frames
-        if f.is_key and not f.is_false_key
-    ) or [(pts, pts) for pts in shown[:1].tolist()]
+    pts = np.unique(np.array(shown, dtype=np.int64))
+    keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [
+        (first, first) for first in pts[:1].tolist()
+    ]
     # What a file shows before its first keyframe has no beginning.
-    pts = shown[shown >= keys[0][0]] if keys else shown
+    pts = pts[pts >= keys[0][0]] if keys else pts
     if not len(pts):
         raise EmptyVideoError(f'the video has no frames: {path}')
     seconds = float((int(pts[-1]) - int(pts[0])) * time_base)
-    fps = (len(pts) - 1) / seconds if seconds > 0 else float(rate or 1)
-    if kind == PROGRAM_STREAM:
-        keys = keys[:1]
+    fps = (len(pts) - 1) / seconds if seconds > 0 else float(rate)
     key_pts, key_dts = np.array(keys, dtype=np.int64).T
-    return VideoIndex(
-        pts, key_pts, key_dts, time_base, fps, codec, kind, has_b_frames, has_false_keys
-    )
+    return VideoIndex(pts, key_pts, key_dts, time_base, fps, codec, kind, has_b_frames, told_by)
 
 
-def _packets(path: str, container: Any, stream: Any) -> list[_Frame]:
+def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
     """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
-    context, is_avi = stream.codec_context, container.format.name == 'avi'
-    is_h264, extradata = context.name == 'h264', context.extradata
-    frames = []
-    for packet in container.demux(stream):
-        if packet.size and not packet.is_corrupt:
-            is_key = packet.is_keyframe
-            kind = slice_kind(bytes(packet), extradata) if is_h264 and (is_key or is_avi) else ''
-            frames.append(_Frame(packet.pts, packet.dts, is_key, not packet.is_discard, kind))
-    is_mp4 = 'mp4' in container.format.name
-    num_listed = (len(stream.index_entries) or stream.frames) if is_mp4 else 0
-    if len(frames) < num_listed:
+    codec, packets = stream.codec_context.name, []
+    for p in container.demux(stream):
+        if p.size and not p.is_corrupt:
+            is_shown = not p.is_discard and _shows_a_frame(p, codec)
+            packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
+    num_listed = (
+        (len(stream.index_entries) or stream.frames) if 'mp4' in container.format.name else 0
+    )
+    if len(packets) < num_listed:
+        num_listed -= sum(entry.size == 0 for entry in stream.index_entries)
+    if len(packets) < num_listed:
         raise UndecodableVideoError(
-            f'{path} is cut off: it holds {len(frames)} of {num_listed} frames; get it again, or '
+            f'{path} is cut off: it holds {len(packets)} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
-    return frames
+    return packets
 
 
-def _decoded_frames(path: str) -> list[_Frame]:
-    """The same by decoding everything."""
-    with open_video(path) as container:
-        decoded = container.decode(video_stream(container))
-        frames = [_Frame(f.pts, f.dts, f.key_frame, True) for f in decoded]
-    if any(frame.pts is None for frame in frames):
-        raise _without_times(path, 'its frames have no times')
-    return frames
+def _shows_a_frame(packet: Any, codec: str) -> bool:
+    """The ``show_frame`` bit of VP8 (RFC 6386, 9.1) and VP9 (6.2 of its specification).
 
-
-def _without_times(path: str, why: str) -> UndecodableVideoError:
-    return UndecodableVideoError(
-        f'cannot tell when each frame of {path} is shown ({why}); encode it anew, which gives them '
-        'times: ffmpeg -i FILE OUT.mp4'
-    )
-
-
-def slice_kind(packet: bytes, extradata: bytes | None) -> str:
-    """'I', 'P' or 'B', of the first slice of a frame of H.264; '' where there is none.
-
-    Args:
-        packet: The frame.
-        extradata: The stream's, which says how units are told apart.
+    A superframe of VP9, which its last byte tells, ends in a frame that is shown.
     """
-    for unit in _units(packet, extradata):
-        if unit[0] & 31 == IDR_SLICE:
-            return 'I'
-        if unit[0] & 31 == SLICE:
-            return SLICE_KINDS[_second_number(unit[1:]) % len(SLICE_KINDS)]
-    return ''
+    if codec not in ('vp8', 'vp9'):
+        return True
+    first, last = memoryview(packet)[0], memoryview(packet)[-1]
+    if codec == 'vp8':
+        return bool(first & 0b10000)
+    # Of profile 3 there is a bit more before show_existing_frame, frame_type, show_frame.
+    first <<= int(first & 0b110000 == 0b110000)
+    return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
-def _units(packet: bytes, extradata: bytes | None) -> Iterator[bytes]:
-    """The first bytes of each unit, not empty."""
-    if extradata and extradata[0] == 1:  # as in MP4, a length before each
-        width, place = extradata[4] % 4 + 1, 0
-        while place + width < len(packet):
-            size = int.from_bytes(packet[place : place + width], 'big')
-            place += width
-            yield packet[place : place + 16]
-            place += size
-    else:
-        yield from (unit[:16] for unit in packet.split(b'\0\0\1')[1:] if unit)
+def _told_by(
+    packets: list[_Packet], codec: str, kind: str, has_b_frames: bool, is_interlaced: bool
+) -> str:
+    """See :class:`VideoIndex`."""
+    stored = [packet.dts for packet in packets if packet.dts is not None]
+    if not kind.startswith(TIMED_CONTAINERS) or not _is_rising(stored, strictly=False):
+        return 'count'
+    if kind == 'avi' and has_b_frames:
+        return 'count'
+    times = [packet.pts for packet in packets if packet.is_shown]
+    is_whole = None not in times and len(set(times)) == len(times)
+    if codec == 'h264':  # a packet may be a field; in TS, that of some frames
+        durations = {packet.duration for packet in packets} if kind == 'mpegts' else {0}
+        is_whole = is_whole and not is_interlaced and max(durations) <= 1.5 * min(durations)
+    elif codec == 'mpeg4':
+        is_whole = is_whole and all(packet.size > MAX_NOT_CODED for packet in packets)
+    return 'packet' if is_whole else 'time'
 
 
-def _second_number(data: bytes) -> int:
-    """The second of the numbers in Exp-Golomb code that ``data`` begins with."""
-    bits, number = f'{int.from_bytes(data, "big"):0{8 * len(data)}b}', 0
-    for _ in range(2):
-        num_zeros = len(bits) - len(bits.lstrip('0'))
-        number = int(bits[num_zeros : 2 * num_zeros + 1] or '1', 2) - 1
-        bits = bits[2 * num_zeros + 1 :]
-    return number
+def _is_rising(times: list, strictly: bool = True) -> bool:
+    return None not in times and bool(np.all(np.diff(times) >= strictly))
+
+
+def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]:
+    """Of all frames, or the first, as the decoder puts them out."""
+    with open_video(path) as container:
+        stream = video_stream(container)
+        frames = decode(stream.codec_context, container.demux(stream))
+        return [frame.pts for frame in islice(frames, num_frames)]
+
+
+def decode(context: Any, packets: Iterable) -> Iterator[Any]:
+    """Frames of a stream's packets; those before the first may refer to what was not read."""
+    error, has_begun = None, False
+    with_data = (packet for packet in packets if packet.size)  # one without would end the stream
+    for packet in chain(with_data, (None,)):
+        try:
+            for frame in context.decode(packet):
+                has_begun = True
+                yield frame
+        except av.FFmpegError as caught:
+            error = caught
+            if has_begun:
+                raise
+    if error and not has_begun:
+        raise error
+
+
+def is_keyframe(frame: Any) -> bool:
+    """Whether a frame refers to no other; some files call others keyframes, too."""
+    return frame.key_frame and frame.pict_type in (PictureType.I, PictureType.NONE)
+
+
+def has_false_keys(path: str, index: VideoIndex) -> bool:
+    """Whether the second keyframe is none, as in periodic intra-refresh."""
+    if len(index.key_pts) == 1:
+        return False
+    try:
+        with open_video(path) as container:
+            stream = video_stream(container)
+            container.seek(int(index.key_pts[1]), stream=stream, backward=True)
+            frames = decode(stream.codec_context, container.demux(stream))
+            return not is_keyframe(next(frames))
+    except (av.FFmpegError, StopIteration):
+        return True
 
 
 def load_index(path: str) -> VideoIndex:
@@ -284,26 +302,20 @@ def _cache_folder() -> Path:
 def _read(file: Path) -> VideoIndex | None:
     """None if it is not there, or not whole, which its checksum tells."""
     try:
-        header, _, data = zlib.decompress(file.read_bytes()).partition(b'\n')
+        values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
         return None
-    values = json.loads(header)
-    values['time_base'] = Fraction(*values['time_base'])
-    arrays = np.split(np.frombuffer(data, np.int64), values.pop('splits'))
-    values.update(zip(ARRAYS, arrays, strict=True))
-    return VideoIndex(**values)
+    values.update({name: np.array(values[name], np.int64) for name in ARRAYS})
+    return VideoIndex(**{**values, 'time_base': Fraction(*values['time_base'])})
 
 
 def _write(file: Path, index: VideoIndex) -> None:
     """Keep an index, where the disk allows."""
-    values = index._asdict()
-    arrays = [values.pop(name) for name in ARRAYS]
+    values = index._asdict() | {name: getattr(index, name).tolist() for name in ARRAYS}
     values['time_base'] = index.time_base.as_integer_ratio()
-    values['splits'] = np.cumsum([len(array) for array in arrays[:-1]]).tolist()
-    data = json.dumps(values).encode() + b'\n' + np.concatenate(arrays).tobytes()
     try:
         with atomic_path(file) as partial:
-            partial.write_bytes(zlib.compress(data, 1))
+            partial.write_bytes(zlib.compress(json.dumps(values).encode(), 1))
     except OSError as error:
         MMLogger.get_current_instance().warning(
             f'the index of a video cannot be kept in {file.parent} ({error.strerror or error}), so '

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-from av.video.frame import PictureType
 
 from mmvidssl.datasets.readers import (
     EmptyVideoError,
@@ -18,13 +17,13 @@ from mmvidssl.datasets.readers import (
     stamp_of,
     video_index,
 )
-from mmvidssl.datasets.readers.video_index import VideoIndex, build_index, slice_kind
+from mmvidssl.datasets.readers.video_index import VideoIndex, build_index
 from tests.utils_video import write_video
 
 
 def packet(pts, is_key, is_hidden=False, size=9):
     return SimpleNamespace(
-        **dict(pts=pts, dts=pts, size=size, is_keyframe=is_key),
+        **dict(pts=pts, dts=None, duration=1, size=size, is_keyframe=is_key),
         **dict(is_discard=is_hidden, is_corrupt=False),
     )
 
@@ -109,35 +108,6 @@ def test_a_lost_network_disk_is_told(monkeypatch):
         stamp_of('v.mkv')
 
 
-def kinds_said(path):
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        extradata = stream.codec_context.extradata
-        packets = [packet for packet in container.demux(stream) if packet.size]
-        return [slice_kind(bytes(packet), extradata) for packet in packets]
-
-
-@pytest.mark.parametrize('suffix', ['mp4', 'ts'])  # lengths before the units, and start codes
-@pytest.mark.parametrize('options', ['bframes=3', 'intra-refresh=1', 'open-gop=1:slices=3'])
-def test_kinds_are_those_that_the_decoder_sees(suffix, options, tmp_path):
-    path = write_video(
-        tmp_path / f'v.{suffix}', options={'x264-params': options}, time_base=Fraction(1, 10)
-    )
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    seen = [(frame.pts, PictureType(frame.pict_type).name) for frame in frames]
-    with av.open(str(path)) as container:
-        order = [packet.pts for packet in container.demux(video=0) if packet.size]
-    said = dict(zip(order, kinds_said(path), strict=True))
-    assert [(pts, said[pts]) for pts, _ in seen] == seen
-    assert {'P', 'B'} <= set(said.values())
-
-
-def test_without_a_slice_there_is_no_kind():
-    assert slice_kind(b'', None) == slice_kind(b'\0\0\1\x09\x10\0\0\1', None) == ''
-    assert slice_kind(b'\0\0\0\x09\x06', bytes([1, 0, 0, 0, 3])) == ''
-
-
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
@@ -209,8 +179,6 @@ def test_short_videos_leave_nothing_behind(tmp_path, video, monkeypatch):
 
 def test_the_keyframe_before_a_frame():
     keys = np.array([0, 120, 240])
-    index = VideoIndex(
-        np.arange(0, 360, 10), keys, keys - 20, Fraction(1, 10), 1.0, '', '', False, False
-    )
+    index = VideoIndex(np.arange(0, 360, 10), keys, keys - 20, Fraction(1, 10), 1.0, '', '', False)
     assert [index.key_of(pts) for pts in (-5, 0, 119, 120, 130, 500)] == [0, 0, 0, 1, 1, 2]
     np.testing.assert_allclose(index.timestamps, np.arange(36.0))
