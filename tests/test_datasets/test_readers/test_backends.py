@@ -143,9 +143,6 @@ def test_frames_and_times_are_those_written(name, reader_type, video_of):
 
 
 @pytest.mark.parametrize('reader_type', READERS)
-
-
-@pytest.mark.parametrize('reader_type', READERS)
 def test_nearest_frames_of_times(reader_type, video_of):
     reader = reader_type(video_of('variable frame rate'))
     times = np.array([0.0, UNEVEN[20] + 1e-4, UNEVEN[5], 99.0])
