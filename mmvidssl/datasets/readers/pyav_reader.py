@@ -62,74 +62,59 @@ class PyAVReader(IndexedReader):
     def _decode(
         self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
-        pts, num_done = self.index.pts[wanted].tolist(), 0
-        while num_done < len(pts):
-            for frame in self._run(pts[num_done:]):
-                num_done += 1
-                yield to_rgb(frame, decoder, short_side)
-
-    def _run(self, left: list[int]) -> Iterator[Any]:
-        """Frames with the times ``left``, as far as going on is quicker than seeking again."""
-        keys = [self.index.key_of(pts) for pts in left]
-        key, frames = self._land(keys[0], set(left))
-        is_damaged = False
-        for position, pts in enumerate(left):
+        times = self.index.pts[wanted].tolist()
+        frames: Iterator[tuple[Any, bool]] = iter(())
+        nearest = num_back = 0
+        for pts in times:
+            before, nearest = nearest, self.index.key_of(pts)
             # A seek may have to go as far back again.
-            if position and keys[position] - keys[position - 1] > keys[0] - key:
-                return
-            found: int | None = None
-            for found, frame in frames:
-                # Those that refer to a damaged frame are damaged too, and not marked.
-                is_damaged = frame.is_corrupt or (is_damaged and not is_keyframe(frame))
-                if found >= pts:
-                    break
-            if found != pts and position:
-                return
-            if found != pts or is_damaged:
+            frame = _find(pts, frames) if nearest - before <= num_back else None
+            if frame is None:
+                key, frames = self._land(nearest, set(times))
+                num_back, frame = nearest - key, _find(pts, frames)
+            if frame is None:
                 raise UndecodableVideoError(
                     f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
                     f'{self.path}: its data are damaged; get the file again, or encode it anew'
                 )
-            yield frame
+            yield to_rgb(frame, decoder, short_side)
 
-    def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[int, Any]]]:
-        """Number of a keyframe, the nearest if a seek finds it, and what follows it.
+    def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[Any, bool]]]:
+        """Number of a keyframe, the nearest if a seek finds it, and the frames from there on.
 
         Each step back is twice as long as the one before, the last goes to the file's start.
-        """
-        key, step = nearest, 1
-        while key >= 0 and self.index.told_by != 'count':
-            for time in self.index.key_pts[key], self.index.key_dts[key]:
-                frames = self._decode_from(key, int(time), wanted)
-                for first in frames:
-                    return key, chain((first,), frames)
-            key, step = key - step, 2 * step
-        self._open().container.close()
-        self._decoder = None
-        decoder = self._open()
-        decoded = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
-        if self.index.told_by == 'count':
-            return 0, zip(self.index.pts.tolist(), decoded, strict=False)
-        return 0, ((frame.pts, frame) for frame in decoded if frame.pts is not None)
-
-    def _decode_from(self, key: int, time: int, wanted: set[int]) -> Iterator[tuple[int, Any]]:
-        """Times and frames from a keyframe on, or one before; none if seeking ``time`` misses it.
-
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.
         """
-        decoder, start = self._open(), int(self.index.key_pts[key])
-        decoder.container.seek(time, stream=decoder.stream, backward=True)
-        packets, has_begun = self._packets(decoder, wanted), False
-        first = next(packets, None)
-        if first is None or (first.pts or 0) > start:  # as decoding would tell, a GOP later
-            return
-        for frame in decode(decoder.stream.codec_context, chain((first,), packets)):
-            if not has_begun and (frame.pts is None or frame.pts > start):
-                return
-            has_begun = has_begun or is_keyframe(frame)
-            if has_begun and frame.pts is not None:
-                yield frame.pts, frame
+        key, step = nearest, 1
+        while key >= 0 and self.index.told_by != 'count':
+            start = int(self.index.key_pts[key])
+            for time in start, int(self.index.key_dts[key]):
+                frames = self._frames_from(time, wanted)
+                for frame, is_whole in frames:
+                    if frame.pts <= start and is_keyframe(frame):
+                        return key, chain(((frame, is_whole),), frames)
+                    if frame.pts > start:
+                        break
+            key, step = key - step, 2 * step
+        return 0, self._frames_from(None, wanted)
+
+    def _frames_from(self, time: int | None, wanted: set[int]) -> Iterator[tuple[Any, bool]]:
+        """Frames from where a seek lands, or from the file's start, and whether they are whole."""
+        if time is None:  # opened anew, since not all can seek there
+            self._open().container.close()
+            self._decoder = None
+        decoder, is_whole = self._open(), True
+        if time is not None:
+            decoder.container.seek(time, stream=decoder.stream, backward=True)
+        frames = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
+        for number, frame in enumerate(frames):
+            if self.index.told_by == 'count':
+                frame.pts = int(self.index.pts[number])
+            # Those that refer to a damaged frame are damaged too, and not marked.
+            is_whole = not frame.is_corrupt and (is_whole or is_keyframe(frame))
+            if frame.pts is not None:
+                yield frame, is_whole
 
     def _packets(self, decoder: OpenVideo, wanted: set[int]) -> Iterator[Any]:
         """Packets from where the file is; of frames that are not wanted some may be left out."""
@@ -139,6 +124,14 @@ class PyAVReader(IndexedReader):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
             yield packet
+
+
+def _find(pts: int, frames: Iterator[tuple[Any, bool]]) -> Any:
+    """The frame with a time, if it is whole; None if there is none before a later one."""
+    for frame, is_whole in frames:
+        if frame.pts >= pts:
+            return frame if is_whole and frame.pts == pts else None
+    return None
 
 
 def to_rgb(frame: Any, decoder: OpenVideo, short_side: int | None) -> np.ndarray:

@@ -106,39 +106,39 @@ def build_index(path: str) -> VideoIndex:
 
     Raises:
         EmptyVideoError: there is no frame.
-        UndecodableVideoError: not a video, without a video stream, cut off, or long and of a kind
-            that has to be decoded from its start.
+        UndecodableVideoError: not a video, encrypted, without a video stream, cut off, or long and
+            of a kind that has to be decoded from its start.
     """
     try:
         with open_video(path) as container:
             stream = video_stream(container)
-            context = stream.codec_context
+            context, kind = stream.codec_context, container.format.name
             if context is None:
                 raise UndecodableVideoError(
                     f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
                 )
             packets = _packets(path, container, stream)
-            codec, kind = context.name, container.format.name
+            told_by = _told_by(packets, kind, context)
+            codec, has_b_frames = context.name, bool(context.has_b_frames)
             rate, time_base = Fraction(stream.guessed_rate or 1), Fraction(stream.time_base)
-            has_b_frames, is_interlaced = bool(context.has_b_frames), context.field_order > 1
             has_guesses = kind == 'avi' or bool(container.format.flags & Flags.no_timestamps.value)
-        told_by = _told_by(packets, codec, kind, has_b_frames, is_interlaced)
-        if told_by == 'count' and len(packets) > MAX_FRAMES_FROM_START:
-            raise UndecodableVideoError(
-                f'{path} has {len(packets)} frames and no times by which to find them (the kind of '
-                'file, or pieces joined as they are); encode it anew: ffmpeg -i FILE OUT.mp4'
-            )
         shown = [packet.pts for packet in packets if packet.is_shown]
         keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
-        if told_by == 'packet' and has_b_frames and _is_rising(shown):  # or those of the storage
-            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'time'
-        if told_by != 'packet':
+        if told_by == 'packet' and has_b_frames and _may_be_misordered(packets):
+            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'count'
+        elif told_by == 'time':
             shown = _decoded_times(path)
-            is_rising = _is_rising(shown)
-            if told_by == 'count' or not is_rising:
-                told_by, keys = 'count', []
-                if has_guesses or not is_rising:
-                    shown, time_base = list(range(len(shown))), 1 / rate
+            told_by = 'time' if _is_rising(shown) else 'count'
+        if told_by == 'count':
+            if len(packets) > MAX_FRAMES_FROM_START:
+                raise UndecodableVideoError(
+                    f'{path} has {len(packets)} frames and no times by which to find them (the '
+                    'kind of file, or pieces joined as they are); encode it anew: ffmpeg -i FILE '
+                    'OUT.mp4'
+                )
+            shown, keys = _decoded_times(path), []
+            if has_guesses or not _is_rising(shown):
+                shown, time_base = list(range(len(shown))), 1 / rate
     except (av.FFmpegError, ValueError) as error:
         raise class_of_decoder_error(error, path)(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
@@ -159,19 +159,21 @@ def build_index(path: str) -> VideoIndex:
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
     """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
-    codec, packets = stream.codec_context.name, []
+    codec, packets, num_read = stream.codec_context.name, [], 0
     for p in container.demux(stream):
+        if p.has_sidedata('encryption_info'):
+            raise UndecodableVideoError(
+                f'{path} is encrypted; decrypt it: ffmpeg -decryption_key KEY -i FILE -c copy OUT'
+            )
+        num_read += not p.is_corrupt
         if p.size and not p.is_corrupt:
             is_shown = not p.is_discard and _shows_a_frame(p, codec)
             packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
-    num_listed = (
-        (len(stream.index_entries) or stream.frames) if 'mp4' in container.format.name else 0
-    )
-    if len(packets) < num_listed:
-        num_listed -= sum(entry.size == 0 for entry in stream.index_entries)
-    if len(packets) < num_listed:
+    is_mp4 = 'mp4' in container.format.name
+    num_listed = (len(stream.index_entries) or stream.frames) if is_mp4 else 0
+    if num_listed and num_read <= num_listed:  # PyAV adds one, which ends the stream
         raise UndecodableVideoError(
-            f'{path} is cut off: it holds {len(packets)} of {num_listed} frames; get it again, or '
+            f'{path} is cut off: it holds {num_read - 1} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
     return packets
@@ -192,23 +194,35 @@ def _shows_a_frame(packet: Any, codec: str) -> bool:
     return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
-def _told_by(
-    packets: list[_Packet], codec: str, kind: str, has_b_frames: bool, is_interlaced: bool
-) -> str:
+def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
     """See :class:`VideoIndex`."""
     stored = [packet.dts for packet in packets if packet.dts is not None]
-    if not kind.startswith(TIMED_CONTAINERS) or not _is_rising(stored, strictly=False):
-        return 'count'
-    if kind == 'avi' and has_b_frames:
+    is_timed = kind.startswith(TIMED_CONTAINERS) and _is_rising(stored, strictly=False)
+    if not is_timed or (kind == 'avi' and context.has_b_frames):
         return 'count'
     times = [packet.pts for packet in packets if packet.is_shown]
     is_whole = None not in times and len(set(times)) == len(times)
-    if codec == 'h264':  # a packet may be a field; in TS, that of some frames
+    if context.name == 'h264':  # a packet may be a field; in TS, that of some frames
         durations = {packet.duration for packet in packets} if kind == 'mpegts' else {0}
-        is_whole = is_whole and not is_interlaced and max(durations) <= 1.5 * min(durations)
-    elif codec == 'mpeg4':
-        is_whole = is_whole and all(packet.size > MAX_NOT_CODED for packet in packets)
+        is_whole &= context.field_order <= 1 and max(durations) <= 1.5 * min(durations)
+    elif context.name == 'mpeg4':
+        is_whole &= all(packet.size > MAX_NOT_CODED for packet in packets)
     return 'packet' if is_whole else 'time'
+
+
+def _may_be_misordered(packets: list[_Packet]) -> bool:
+    """Whether times may contradict the decoder's order, or are those of the storage.
+
+    Sound files decode the frames at the times at which they are shown, some frames earlier.
+    """
+    if _is_rising([p.pts for p in packets]) or not _is_rising([p.pts for p in packets if p.is_key]):
+        return True
+    shown = np.sort(np.array([packet.pts for packet in packets], dtype=np.float64))
+    stored = np.array([packet.dts for packet in packets], dtype=np.float64)
+    delay = int((shown > stored[-1]).sum())
+    gaps = shown[: len(shown) - delay] - stored[delay:]
+    gaps = gaps[np.isfinite(gaps)]
+    return not (len(gaps) and np.ptp(gaps) < np.diff(shown).min())
 
 
 def _is_rising(times: list, strictly: bool = True) -> bool:
@@ -243,20 +257,6 @@ def decode(context: Any, packets: Iterable) -> Iterator[Any]:
 def is_keyframe(frame: Any) -> bool:
     """Whether a frame refers to no other; some files call others keyframes, too."""
     return frame.key_frame and frame.pict_type in (PictureType.I, PictureType.NONE)
-
-
-def has_false_keys(path: str, index: VideoIndex) -> bool:
-    """Whether the second keyframe is none, as in periodic intra-refresh."""
-    if len(index.key_pts) == 1:
-        return False
-    try:
-        with open_video(path) as container:
-            stream = video_stream(container)
-            container.seek(int(index.key_pts[1]), stream=stream, backward=True)
-            frames = decode(stream.codec_context, container.demux(stream))
-            return not is_keyframe(next(frames))
-    except (av.FFmpegError, StopIteration):
-        return True
 
 
 def load_index(path: str) -> VideoIndex:
@@ -305,8 +305,8 @@ def _read(file: Path) -> VideoIndex | None:
         values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
         return None
-    values.update({name: np.array(values[name], np.int64) for name in ARRAYS})
-    return VideoIndex(**{**values, 'time_base': Fraction(*values['time_base'])})
+    arrays = {name: np.array(values[name], np.int64) for name in ARRAYS}
+    return VideoIndex(**values | arrays | {'time_base': Fraction(*values['time_base'])})
 
 
 def _write(file: Path, index: VideoIndex) -> None:
