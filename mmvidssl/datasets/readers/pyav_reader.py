@@ -1,8 +1,8 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import Any, NamedTuple
+from itertools import chain, repeat
+from typing import Any
 
 import av
 import numpy as np
@@ -19,17 +19,6 @@ from .video_index import decode, is_keyframe, open_video
 SKIPPING_CODECS = ('h264', 'hevc', 'mpeg4', 'mpeg2video')
 
 
-class OpenVideo(NamedTuple):
-    """A container, its video stream, and what converts colours.
-
-    A converter of each frame's own, PyAV's default, would cost a context each time.
-    """
-
-    container: Any
-    stream: Any
-    reformatter: VideoReformatter
-
-
 @VIDEO_READERS.register_module()
 class PyAVReader(IndexedReader):
     """Frame-accurate reading that decodes no more than it has to.
@@ -37,7 +26,6 @@ class PyAVReader(IndexedReader):
     Goes to the keyframe before a wanted frame and on from there; of frames that are not wanted only
     those are decoded that others refer to. Colours are converted by the file's own matrix, frames
     turned upright. A decoder holds a few frames: 0.1 GB at 4K.
-    What was read of the file's structure is kept, see :func:`load_index`.
 
     Args:
         path: The video file.
@@ -49,18 +37,20 @@ class PyAVReader(IndexedReader):
     def close(self) -> None:
         """Free the file, the decoder and the index."""
         if self._decoder is not None:
-            self._decoder.container.close()
+            self._decoder.close()
         super().close()
 
-    def _build(self) -> OpenVideo:
+    def _build(self) -> Any:
         container = open_video(self.path)
         stream = video_stream(container)
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
-        return OpenVideo(container, stream, VideoReformatter())
+        # One for all frames: one of each frame's own, PyAV's default, would cost a context each.
+        self._reformatter = VideoReformatter()
+        return container
 
     def _decode(
-        self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
+        self, decoder: Any, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
         times = self.index.pts[wanted].tolist()
         frames: Iterator[tuple[Any, bool]] = iter(())
@@ -77,7 +67,7 @@ class PyAVReader(IndexedReader):
                     f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
                     f'{self.path}: its data are damaged; get the file again, or encode it anew'
                 )
-            yield to_rgb(frame, decoder, short_side)
+            yield self._to_rgb(frame, short_side)
 
     def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[Any, bool]]]:
         """Number of a keyframe, the nearest if a seek finds it, and the frames from there on.
@@ -102,28 +92,38 @@ class PyAVReader(IndexedReader):
     def _frames_from(self, time: int | None, wanted: set[int]) -> Iterator[tuple[Any, bool]]:
         """Frames from where a seek lands, or from the file's start, and whether they are whole."""
         if time is None:  # opened anew, since not all can seek there
-            self._open().container.close()
+            self._open().close()
             self._decoder = None
-        decoder, is_whole = self._open(), True
+        container, is_whole = self._open(), True
+        stream = video_stream(container)
         if time is not None:
-            decoder.container.seek(time, stream=decoder.stream, backward=True)
-        frames = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
-        for number, frame in enumerate(frames):
-            if self.index.told_by == 'count':
-                frame.pts = int(self.index.pts[number])
+            container.seek(time, stream=stream, backward=True)
+        frames = decode(stream.codec_context, self._packets(container, stream, wanted))
+        counted = self.index.pts.tolist() if self.index.told_by == 'count' else repeat(None)
+        for pts, frame in zip(counted, frames, strict=False):
+            frame.pts = frame.pts if pts is None else pts
             # Those that refer to a damaged frame are damaged too, and not marked.
             is_whole = not frame.is_corrupt and (is_whole or is_keyframe(frame))
             if frame.pts is not None:
                 yield frame, is_whole
 
-    def _packets(self, decoder: OpenVideo, wanted: set[int]) -> Iterator[Any]:
+    def _packets(self, container: Any, stream: Any, wanted: set[int]) -> Iterator[Any]:
         """Packets from where the file is; of frames that are not wanted some may be left out."""
-        context = decoder.stream.codec_context
+        context = stream.codec_context
         can_skip = self.index.told_by == 'packet' and context.name in SKIPPING_CODECS
-        for packet in decoder.container.demux(decoder.stream):
+        for packet in container.demux(stream):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
             yield packet
+
+    def _to_rgb(self, frame: Any, short_side: int | None) -> np.ndarray:
+        """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
+
+        FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than
+        the other readers, and with colours of half the width.
+        """
+        rgb = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
+        return turn_of(frame, self.path).apply(shrink_frame(rgb, short_side))
 
 
 def _find(pts: int, frames: Iterator[tuple[Any, bool]]) -> Any:
@@ -132,14 +132,3 @@ def _find(pts: int, frames: Iterator[tuple[Any, bool]]) -> Any:
         if frame.pts >= pts:
             return frame if is_whole and frame.pts == pts else None
     return None
-
-
-def to_rgb(frame: Any, decoder: OpenVideo, short_side: int | None) -> np.ndarray:
-    """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
-
-    FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than the
-    other readers, and with colours of half the width.
-    """
-    rgb = decoder.reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
-    pixels = shrink_frame(rgb, short_side)
-    return turn_of(frame, decoder.container.name).apply(pixels)

@@ -29,15 +29,13 @@ TIMED_CONTAINERS = ('mov,mp4', 'matroska,webm', 'flv', 'mpegts', 'ivf', 'avi')
 MAX_FRAMES_FROM_START = 10_000
 # Of packets of MPEG-4 part 2 that may hold no picture, in bytes: as in FFmpeg's decoder.
 MAX_NOT_CODED = 19
-
-# Frames that are decoded of a file whose B-frames have the times of their storage, or are none.
+# Frames that are decoded of a file whose times may contradict their order.
 NUM_CHECKED = 50
 
 # The index of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) is built anew each
 # time: hundreds of thousands of them should leave no files behind.
 BYTES_WORTH_KEEPING = 2**26
 FORMAT_VERSION = 4
-ARRAYS = ('pts', 'key_pts', 'key_dts')
 
 
 class VideoIndex(NamedTuple):
@@ -114,17 +112,15 @@ def build_index(path: str) -> VideoIndex:
             stream = video_stream(container)
             context, kind = stream.codec_context, container.format.name
             if context is None:
-                raise UndecodableVideoError(
-                    f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
-                )
+                raise UndecodableVideoError(f'{path} is damaged, or of an unknown codec')
             packets = _packets(path, container, stream)
             told_by = _told_by(packets, kind, context)
             codec, has_b_frames = context.name, bool(context.has_b_frames)
             rate, time_base = Fraction(stream.guessed_rate or 1), Fraction(stream.time_base)
             has_guesses = kind == 'avi' or bool(container.format.flags & Flags.no_timestamps.value)
-        shown = [packet.pts for packet in packets if packet.is_shown]
+        shown = [p.pts for p in packets if p.is_shown]
         keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
-        if told_by == 'packet' and has_b_frames and _may_be_misordered(packets):
+        if told_by == 'packet' and _may_be_misordered(packets, has_b_frames):
             told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'count'
         elif told_by == 'time':
             shown = _decoded_times(path)
@@ -132,9 +128,8 @@ def build_index(path: str) -> VideoIndex:
         if told_by == 'count':
             if len(packets) > MAX_FRAMES_FROM_START:
                 raise UndecodableVideoError(
-                    f'{path} has {len(packets)} frames and no times by which to find them (the '
-                    'kind of file, or pieces joined as they are); encode it anew: ffmpeg -i FILE '
-                    'OUT.mp4'
+                    f'{path} has {len(packets)} frames and no times by which a seek finds them; '
+                    'encode it anew: ffmpeg -i FILE OUT.mp4'
                 )
             shown, keys = _decoded_times(path), []
             if has_guesses or not _is_rising(shown):
@@ -144,9 +139,7 @@ def build_index(path: str) -> VideoIndex:
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
     pts = np.unique(np.array(shown, dtype=np.int64))
-    keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [
-        (first, first) for first in pts[:1].tolist()
-    ]
+    keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [(p, p) for p in pts[:1]]
     # What a file shows before its first keyframe has no beginning.
     pts = pts[pts >= keys[0][0]] if keys else pts
     if not len(pts):
@@ -159,24 +152,22 @@ def build_index(path: str) -> VideoIndex:
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
     """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
-    codec, packets, num_read = stream.codec_context.name, [], 0
+    codec, packets, num_read, is_cut = stream.codec_context.name, [], 0, False
     for p in container.demux(stream):
         if p.has_sidedata('encryption_info'):
-            raise UndecodableVideoError(
-                f'{path} is encrypted; decrypt it: ffmpeg -decryption_key KEY -i FILE -c copy OUT'
-            )
+            raise UndecodableVideoError(f'{path} is encrypted: decrypt it (ffmpeg -decryption_key)')
         num_read += not p.is_corrupt
-        if p.size and not p.is_corrupt:
+        if p.size:
+            is_cut = p.is_corrupt
             is_shown = not p.is_discard and _shows_a_frame(p, codec)
             packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
-    is_mp4 = 'mp4' in container.format.name
-    num_listed = (len(stream.index_entries) or stream.frames) if is_mp4 else 0
-    if num_listed and num_read <= num_listed:  # PyAV adds one, which ends the stream
+    num_listed = len(stream.index_entries) or stream.frames
+    if 'mp4' in container.format.name and num_read <= num_listed:  # PyAV adds one at the end
         raise UndecodableVideoError(
             f'{path} is cut off: it holds {num_read - 1} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
-    return packets
+    return packets[:-1] if is_cut else packets  # others in TS have the mark of the packet after
 
 
 def _shows_a_frame(packet: Any, codec: str) -> bool:
@@ -210,18 +201,20 @@ def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
     return 'packet' if is_whole else 'time'
 
 
-def _may_be_misordered(packets: list[_Packet]) -> bool:
+def _may_be_misordered(packets: list[_Packet], has_b_frames: bool) -> bool:
     """Whether times may contradict the decoder's order, or are those of the storage.
 
     Sound files decode the frames at the times at which they are shown, some frames earlier.
     """
-    if _is_rising([p.pts for p in packets]) or not _is_rising([p.pts for p in packets if p.is_key]):
+    if _is_rising([p.pts for p in packets if p.is_shown]):
+        return has_b_frames
+    if not has_b_frames or not _is_rising([p.pts for p in packets if p.is_key]):
         return True
-    shown = np.sort(np.array([packet.pts for packet in packets], dtype=np.float64))
-    stored = np.array([packet.dts for packet in packets], dtype=np.float64)
+    shown, stored = np.array([(p.pts, p.dts) for p in packets], dtype=np.float64).T
+    shown = np.sort(shown)
     delay = int((shown > stored[-1]).sum())
     gaps = shown[: len(shown) - delay] - stored[delay:]
-    gaps = gaps[np.isfinite(gaps)]
+    gaps = gaps[np.isfinite(gaps)]  # some tell no times of the first
     return not (len(gaps) and np.ptp(gaps) < np.diff(shown).min())
 
 
@@ -240,8 +233,7 @@ def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]
 def decode(context: Any, packets: Iterable) -> Iterator[Any]:
     """Frames of a stream's packets; those before the first may refer to what was not read."""
     error, has_begun = None, False
-    with_data = (packet for packet in packets if packet.size)  # one without would end the stream
-    for packet in chain(with_data, (None,)):
+    for packet in chain((p for p in packets if p.size), (None,)):  # one without data would end it
         try:
             for frame in context.decode(packet):
                 has_begun = True
@@ -262,10 +254,8 @@ def is_keyframe(frame: Any) -> bool:
 def load_index(path: str) -> VideoIndex:
     """The index of a video; of a large one it is kept in the user's cache folder.
 
-    Building it reads the file once: about 1.5 s for an hour of 60 frames a second in memory, and
-    as long as the disk takes where it is not. The cache (``MMVIDSSL_CACHE``, or
-    ``~/.cache/mmvidssl``) knows a file by path, size and time of change; it is a shortcut, and may
-    be deleted.
+    The cache (``MMVIDSSL_CACHE``, or ``~/.cache/mmvidssl``) knows a file by path, size and time of
+    change; it saves reading the file, and may be deleted.
 
     Raises:
         EmptyVideoError, UndecodableVideoError: see :func:`build_index`.
@@ -290,11 +280,8 @@ def cache_file(path: str) -> Path:
 
 
 def _cache_folder() -> Path:
-    named = os.environ.get('MMVIDSSL_CACHE')
-    if named:
-        return Path(named)
     try:
-        return Path.home() / '.cache/mmvidssl'
+        return Path(os.environ.get('MMVIDSSL_CACHE') or Path.home() / '.cache/mmvidssl')
     except RuntimeError:  # a container without HOME, for a user that no one knows
         return Path(tempfile.gettempdir()) / f'mmvidssl-{os.getuid()}'
 
@@ -305,20 +292,19 @@ def _read(file: Path) -> VideoIndex | None:
         values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
         return None
-    arrays = {name: np.array(values[name], np.int64) for name in ARRAYS}
+    arrays = {name: np.array(values[name], np.int64) for name in ('pts', 'key_pts', 'key_dts')}
     return VideoIndex(**values | arrays | {'time_base': Fraction(*values['time_base'])})
 
 
 def _write(file: Path, index: VideoIndex) -> None:
     """Keep an index, where the disk allows."""
-    values = index._asdict() | {name: getattr(index, name).tolist() for name in ARRAYS}
-    values['time_base'] = index.time_base.as_integer_ratio()
+    values = index._asdict() | {'time_base': index.time_base.as_integer_ratio()}
+    data = json.dumps(values, default=np.ndarray.tolist).encode()
     try:
         with atomic_path(file) as partial:
-            partial.write_bytes(zlib.compress(json.dumps(values).encode(), 1))
+            partial.write_bytes(zlib.compress(data, 1))
     except OSError as error:
         MMLogger.get_current_instance().warning(
-            f'the index of a video cannot be kept in {file.parent} ({error.strerror or error}), so '
-            'every process reads the whole video when it opens it; name a folder that can be '
-            'written to in the environment variable MMVIDSSL_CACHE'
+            f'cannot write {file.parent} ({error.strerror or error}), so every process reads a '
+            'whole video when it opens it; name another folder in the environment: MMVIDSSL_CACHE'
         )
