@@ -22,7 +22,7 @@ from .errors import (
     first_line,
 )
 from .stream import Turn, turn_of, video_streams
-from .video_index import VideoIndex, has_false_keys, load_index, open_video
+from .video_index import VideoIndex, decode, is_keyframe, load_index, open_video
 
 PROXY_SUFFIX = '.proxy.mp4'
 OLD_PROXY_SUFFIX = '.frames'
@@ -274,19 +274,28 @@ class IndexedReader(ABC):
         self._decoder = self._index = None
 
     def _look(self) -> tuple[list[int], Turn]:
-        """Numbers of the video streams, of which the first is read, and how that is turned."""
+        """Numbers of the video streams, of which the first is read, and how that is turned.
+
+        A file whose second keyframe is none, as in periodic intra-refresh, is refused.
+        """
         with open_video(self.path) as container:
             streams = video_streams(container)
-            for frame in container.decode(streams[0]):
-                return [stream.index for stream in streams], turn_of(frame, self.path)
-        raise UndecodableVideoError(f'no frame of {self.path} can be decoded; get it again')
+            context = streams[0].codec_context
+            first = next(decode(context, container.demux(streams[0])), None)
+            if first is None:
+                raise UndecodableVideoError(f'no frame of {self.path} can be decoded; get it again')
+            turn = turn_of(first, self.path)
+            for key in self.index.key_pts[1:2].tolist():
+                container.seek(key, stream=streams[0], backward=True)
+                frame = next(decode(context, container.demux(streams[0])), None)
+                if frame is None or not is_keyframe(frame):
+                    self._refuse('in which not all keyframes are such (periodic intra-refresh)')
+            return [stream.index for stream in streams], turn
 
     def _check_count(self, num_found: int) -> None:
-        """Refuse a file in which the library counts other frames, or seeks to what is no start."""
+        """Refuse a file in which the library counts other frames."""
         if num_found != self.num_frames:
             self._refuse(f'in which it finds {num_found} frames where there are {self.num_frames}')
-        if has_false_keys(self.path, self.index):
-            self._refuse('in which not all keyframes are such (periodic intra-refresh)')
 
     def _refuse(self, what: str) -> NoReturn:
         """Refuse a kind of file of which the library gives wrong frames without an error."""

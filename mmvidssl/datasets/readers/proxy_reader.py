@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -13,7 +14,7 @@ from mmvidssl.registry import VIDEO_READERS
 
 from .base import PROXY_SUFFIX, is_proxy, shrink_frame
 from .errors import UndecodableVideoError
-from .pyav_reader import OpenVideo, PyAVReader
+from .pyav_reader import PyAVReader
 from .stream import video_stream
 from .video_index import VideoIndex, load_index, open_video
 
@@ -71,15 +72,15 @@ class ProxyReader(PyAVReader):
         return self._index
 
     def _decode(
-        self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
+        self, decoder: Any, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
-        container, stream, _ = decoder
+        stream = video_stream(decoder)
         if stream.codec_context.name != 'mjpeg':
             yield from super()._decode(decoder, wanted, short_side)
             return
         for number, pts in zip(wanted.tolist(), self.index.pts[wanted].tolist(), strict=True):
-            container.seek(pts, stream=stream, backward=True)
-            packet = next(container.demux(stream))
+            decoder.seek(pts, stream=stream, backward=True)
+            packet = next(decoder.demux(stream))
             data, image = bytes(packet), None
             if packet.pts == pts and data[:2] == b'\xff\xd8' and data[-2:] == b'\xff\xd9':
                 image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)

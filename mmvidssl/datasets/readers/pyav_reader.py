@@ -1,8 +1,8 @@
 """Reading with PyAV: for long videos."""
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import Any, NamedTuple
+from itertools import chain, repeat
+from typing import Any
 
 import av
 import numpy as np
@@ -19,17 +19,6 @@ from .video_index import decode, is_keyframe, open_video
 SKIPPING_CODECS = ('h264', 'hevc', 'mpeg4', 'mpeg2video')
 
 
-class OpenVideo(NamedTuple):
-    """A container, its video stream, and what converts colours.
-
-    A converter of each frame's own, PyAV's default, would cost a context each time.
-    """
-
-    container: Any
-    stream: Any
-    reformatter: VideoReformatter
-
-
 @VIDEO_READERS.register_module()
 class PyAVReader(IndexedReader):
     """Frame-accurate reading that decodes no more than it has to.
@@ -37,7 +26,6 @@ class PyAVReader(IndexedReader):
     Goes to the keyframe before a wanted frame and on from there; of frames that are not wanted only
     those are decoded that others refer to. Colours are converted by the file's own matrix, frames
     turned upright. A decoder holds a few frames: 0.1 GB at 4K.
-    What was read of the file's structure is kept, see :func:`load_index`.
 
     Args:
         path: The video file.
@@ -49,104 +37,98 @@ class PyAVReader(IndexedReader):
     def close(self) -> None:
         """Free the file, the decoder and the index."""
         if self._decoder is not None:
-            self._decoder.container.close()
+            self._decoder.close()
         super().close()
 
-    def _build(self) -> OpenVideo:
+    def _build(self) -> Any:
         container = open_video(self.path)
         stream = video_stream(container)
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
-        return OpenVideo(container, stream, VideoReformatter())
+        # One for all frames: one of each frame's own, PyAV's default, would cost a context each.
+        self._reformatter = VideoReformatter()
+        return container
 
     def _decode(
-        self, decoder: OpenVideo, wanted: np.ndarray, short_side: int | None
+        self, decoder: Any, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
-        pts, num_done = self.index.pts[wanted].tolist(), 0
-        while num_done < len(pts):
-            for frame in self._run(pts[num_done:]):
-                num_done += 1
-                yield to_rgb(frame, decoder, short_side)
-
-    def _run(self, left: list[int]) -> Iterator[Any]:
-        """Frames with the times ``left``, as far as going on is quicker than seeking again."""
-        keys = [self.index.key_of(pts) for pts in left]
-        key, frames = self._land(keys[0], set(left))
-        is_damaged = False
-        for position, pts in enumerate(left):
+        times = self.index.pts[wanted].tolist()
+        frames: Iterator[tuple[Any, bool]] = iter(())
+        nearest = num_back = 0
+        for pts in times:
+            before, nearest = nearest, self.index.key_of(pts)
             # A seek may have to go as far back again.
-            if position and keys[position] - keys[position - 1] > keys[0] - key:
-                return
-            found: int | None = None
-            for found, frame in frames:
-                # Those that refer to a damaged frame are damaged too, and not marked.
-                is_damaged = frame.is_corrupt or (is_damaged and not is_keyframe(frame))
-                if found >= pts:
-                    break
-            if found != pts and position:
-                return
-            if found != pts or is_damaged:
+            frame = _find(pts, frames) if nearest - before <= num_back else None
+            if frame is None:
+                key, frames = self._land(nearest, set(times))
+                num_back, frame = nearest - key, _find(pts, frames)
+            if frame is None:
                 raise UndecodableVideoError(
                     f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
                     f'{self.path}: its data are damaged; get the file again, or encode it anew'
                 )
-            yield frame
+            yield self._to_rgb(frame, short_side)
 
-    def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[int, Any]]]:
-        """Number of a keyframe, the nearest if a seek finds it, and what follows it.
+    def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[Any, bool]]]:
+        """Number of a keyframe, the nearest if a seek finds it, and the frames from there on.
 
         Each step back is twice as long as the one before, the last goes to the file's start.
-        """
-        key, step = nearest, 1
-        while key >= 0 and self.index.told_by != 'count':
-            for time in self.index.key_pts[key], self.index.key_dts[key]:
-                frames = self._decode_from(key, int(time), wanted)
-                for first in frames:
-                    return key, chain((first,), frames)
-            key, step = key - step, 2 * step
-        self._open().container.close()
-        self._decoder = None
-        decoder = self._open()
-        decoded = decode(decoder.stream.codec_context, self._packets(decoder, wanted))
-        if self.index.told_by == 'count':
-            return 0, zip(self.index.pts.tolist(), decoded, strict=False)
-        return 0, ((frame.pts, frame) for frame in decoded if frame.pts is not None)
-
-    def _decode_from(self, key: int, time: int, wanted: set[int]) -> Iterator[tuple[int, Any]]:
-        """Times and frames from a keyframe on, or one before; none if seeking ``time`` misses it.
-
         Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
         earlier. By an earlier time MP4's would go to the keyframe before.
         """
-        decoder, start = self._open(), int(self.index.key_pts[key])
-        decoder.container.seek(time, stream=decoder.stream, backward=True)
-        packets, has_begun = self._packets(decoder, wanted), False
-        first = next(packets, None)
-        if first is None or (first.pts or 0) > start:  # as decoding would tell, a GOP later
-            return
-        for frame in decode(decoder.stream.codec_context, chain((first,), packets)):
-            if not has_begun and (frame.pts is None or frame.pts > start):
-                return
-            has_begun = has_begun or is_keyframe(frame)
-            if has_begun and frame.pts is not None:
-                yield frame.pts, frame
+        key, step = nearest, 1
+        while key >= 0 and self.index.told_by != 'count':
+            start = int(self.index.key_pts[key])
+            for time in start, int(self.index.key_dts[key]):
+                frames = self._frames_from(time, wanted)
+                for frame, is_whole in frames:
+                    if frame.pts <= start and is_keyframe(frame):
+                        return key, chain(((frame, is_whole),), frames)
+                    if frame.pts > start:
+                        break
+            key, step = key - step, 2 * step
+        return 0, self._frames_from(None, wanted)
 
-    def _packets(self, decoder: OpenVideo, wanted: set[int]) -> Iterator[Any]:
+    def _frames_from(self, time: int | None, wanted: set[int]) -> Iterator[tuple[Any, bool]]:
+        """Frames from where a seek lands, or from the file's start, and whether they are whole."""
+        if time is None:  # opened anew, since not all can seek there
+            self._open().close()
+            self._decoder = None
+        container, is_whole = self._open(), True
+        stream = video_stream(container)
+        if time is not None:
+            container.seek(time, stream=stream, backward=True)
+        frames = decode(stream.codec_context, self._packets(container, stream, wanted))
+        counted = self.index.pts.tolist() if self.index.told_by == 'count' else repeat(None)
+        for pts, frame in zip(counted, frames, strict=False):
+            frame.pts = frame.pts if pts is None else pts
+            # Those that refer to a damaged frame are damaged too, and not marked.
+            is_whole = not frame.is_corrupt and (is_whole or is_keyframe(frame))
+            if frame.pts is not None:
+                yield frame, is_whole
+
+    def _packets(self, container: Any, stream: Any, wanted: set[int]) -> Iterator[Any]:
         """Packets from where the file is; of frames that are not wanted some may be left out."""
-        context = decoder.stream.codec_context
+        context = stream.codec_context
         can_skip = self.index.told_by == 'packet' and context.name in SKIPPING_CODECS
-        for packet in decoder.container.demux(decoder.stream):
+        for packet in container.demux(stream):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'
             yield packet
 
+    def _to_rgb(self, frame: Any, short_side: int | None) -> np.ndarray:
+        """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
 
-def to_rgb(frame: Any, decoder: OpenVideo, short_side: int | None) -> np.ndarray:
-    """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
+        FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than
+        the other readers, and with colours of half the width.
+        """
+        rgb = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
+        return turn_of(frame, self.path).apply(shrink_frame(rgb, short_side))
 
-    FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than the
-    other readers, and with colours of half the width.
-    """
-    rgb = decoder.reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
-    pixels = shrink_frame(rgb, short_side)
-    return turn_of(frame, decoder.container.name).apply(pixels)
+
+def _find(pts: int, frames: Iterator[tuple[Any, bool]]) -> Any:
+    """The frame with a time, if it is whole; None if there is none before a later one."""
+    for frame, is_whole in frames:
+        if frame.pts >= pts:
+            return frame if is_whole and frame.pts == pts else None
+    return None

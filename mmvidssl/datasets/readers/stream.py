@@ -8,6 +8,7 @@ from av.stream import Disposition
 
 from .errors import UndecodableVideoError
 
+EXIF = '31 '  # FFmpeg's number of such data of a frame, as PyAV's error begins
 MAX_SLANT = 0.001  # tangent of what a display matrix may be off from right angles
 
 
@@ -53,10 +54,10 @@ def turn_of(frame: Any, path: str) -> Turn:
     """How a decoded frame is to be turned, by its display matrix.
 
     Raises:
-        UndecodableVideoError: by an angle that is no right one.
+        UndecodableVideoError: by an angle that is no right one, or as EXIF data say.
     """
     # Of a stored pixel, x to the right and y down, the place shown is a x + c y and b x + d y.
-    a, b, c, d = _display_matrix(frame)
+    a, b, c, d = _display_matrix(frame, path)
     straight, crosswise = abs(a) + abs(d), abs(b) + abs(c)
     if min(straight, crosswise) > MAX_SLANT * max(straight, crosswise):
         raise UndecodableVideoError(
@@ -66,11 +67,16 @@ def turn_of(frame: Any, path: str) -> Turn:
     return Turn(True, b < 0, c < 0) if crosswise > straight else Turn(False, d < 0, a < 0)
 
 
-def _display_matrix(frame: Any) -> tuple[float, float, float, float]:
+def _display_matrix(frame: Any, path: str) -> tuple[float, float, float, float]:
     try:
         found = (data for data in frame.side_data if data.type.name == 'DISPLAYMATRIX')
         matrix = next((np.frombuffer(data, np.int32) for data in found), None)
-    except ValueError:  # beside data that PyAV does not know, such as EXIF's, it tells turns alone
+    except ValueError as error:  # beside data that PyAV does not know, it tells turns alone
+        if str(error).startswith(EXIF):  # which may mirror; others do not come with mirrors
+            raise UndecodableVideoError(
+                f'{path} may be turned or mirrored by EXIF data, which PyAV does not tell; encode '
+                'it anew, which turns it: ffmpeg -i FILE OUT.mp4'
+            ) from error
         angle = math.radians(frame.rotation)
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)
     if matrix is None:

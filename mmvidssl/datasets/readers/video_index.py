@@ -29,15 +29,13 @@ TIMED_CONTAINERS = ('mov,mp4', 'matroska,webm', 'flv', 'mpegts', 'ivf', 'avi')
 MAX_FRAMES_FROM_START = 10_000
 # Of packets of MPEG-4 part 2 that may hold no picture, in bytes: as in FFmpeg's decoder.
 MAX_NOT_CODED = 19
-
-# Frames that are decoded of a file whose B-frames have the times of their storage, or are none.
+# Frames that are decoded of a file whose times may contradict their order.
 NUM_CHECKED = 50
 
 # The index of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) is built anew each
 # time: hundreds of thousands of them should leave no files behind.
 BYTES_WORTH_KEEPING = 2**26
 FORMAT_VERSION = 4
-ARRAYS = ('pts', 'key_pts', 'key_dts')
 
 
 class VideoIndex(NamedTuple):
@@ -106,47 +104,42 @@ def build_index(path: str) -> VideoIndex:
 
     Raises:
         EmptyVideoError: there is no frame.
-        UndecodableVideoError: not a video, without a video stream, cut off, or long and of a kind
-            that has to be decoded from its start.
+        UndecodableVideoError: not a video, encrypted, without a video stream, cut off, or long and
+            of a kind that has to be decoded from its start.
     """
     try:
         with open_video(path) as container:
             stream = video_stream(container)
-            context = stream.codec_context
+            context, kind = stream.codec_context, container.format.name
             if context is None:
-                raise UndecodableVideoError(
-                    f'{path} holds a codec that FFmpeg does not know, or is damaged at its start'
-                )
+                raise UndecodableVideoError(f'{path} is damaged, or of an unknown codec')
             packets = _packets(path, container, stream)
-            codec, kind = context.name, container.format.name
+            told_by = _told_by(packets, kind, context)
+            codec, has_b_frames = context.name, bool(context.has_b_frames)
             rate, time_base = Fraction(stream.guessed_rate or 1), Fraction(stream.time_base)
-            has_b_frames, is_interlaced = bool(context.has_b_frames), context.field_order > 1
             has_guesses = kind == 'avi' or bool(container.format.flags & Flags.no_timestamps.value)
-        told_by = _told_by(packets, codec, kind, has_b_frames, is_interlaced)
-        if told_by == 'count' and len(packets) > MAX_FRAMES_FROM_START:
-            raise UndecodableVideoError(
-                f'{path} has {len(packets)} frames and no times by which to find them (the kind of '
-                'file, or pieces joined as they are); encode it anew: ffmpeg -i FILE OUT.mp4'
-            )
-        shown = [packet.pts for packet in packets if packet.is_shown]
+        shown = [p.pts for p in packets if p.is_shown]
         keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
-        if told_by == 'packet' and has_b_frames and _is_rising(shown):  # or those of the storage
-            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'time'
-        if told_by != 'packet':
+        if told_by == 'packet' and _may_be_misordered(packets, has_b_frames):
+            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'count'
+        elif told_by == 'time':
             shown = _decoded_times(path)
-            is_rising = _is_rising(shown)
-            if told_by == 'count' or not is_rising:
-                told_by, keys = 'count', []
-                if has_guesses or not is_rising:
-                    shown, time_base = list(range(len(shown))), 1 / rate
+            told_by = 'time' if _is_rising(shown) else 'count'
+        if told_by == 'count':
+            if len(packets) > MAX_FRAMES_FROM_START:
+                raise UndecodableVideoError(
+                    f'{path} has {len(packets)} frames and no times by which a seek finds them; '
+                    'encode it anew: ffmpeg -i FILE OUT.mp4'
+                )
+            shown, keys = _decoded_times(path), []
+            if has_guesses or not _is_rising(shown):
+                shown, time_base = list(range(len(shown))), 1 / rate
     except (av.FFmpegError, ValueError) as error:
         raise class_of_decoder_error(error, path)(
             f'cannot read {path} (not a video, cut off, or of an unknown kind): {first_line(error)}'
         ) from error
     pts = np.unique(np.array(shown, dtype=np.int64))
-    keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [
-        (first, first) for first in pts[:1].tolist()
-    ]
+    keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [(p, p) for p in pts[:1]]
     # What a file shows before its first keyframe has no beginning.
     pts = pts[pts >= keys[0][0]] if keys else pts
     if not len(pts):
@@ -159,22 +152,22 @@ def build_index(path: str) -> VideoIndex:
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
     """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
-    codec, packets = stream.codec_context.name, []
+    codec, packets, num_read, is_cut = stream.codec_context.name, [], 0, False
     for p in container.demux(stream):
-        if p.size and not p.is_corrupt:
+        if p.has_sidedata('encryption_info'):
+            raise UndecodableVideoError(f'{path} is encrypted: decrypt it (ffmpeg -decryption_key)')
+        num_read += not p.is_corrupt
+        if p.size:
+            is_cut = p.is_corrupt
             is_shown = not p.is_discard and _shows_a_frame(p, codec)
             packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
-    num_listed = (
-        (len(stream.index_entries) or stream.frames) if 'mp4' in container.format.name else 0
-    )
-    if len(packets) < num_listed:
-        num_listed -= sum(entry.size == 0 for entry in stream.index_entries)
-    if len(packets) < num_listed:
+    num_listed = len(stream.index_entries) or stream.frames
+    if 'mp4' in container.format.name and num_read <= num_listed:  # PyAV adds one at the end
         raise UndecodableVideoError(
-            f'{path} is cut off: it holds {len(packets)} of {num_listed} frames; get it again, or '
+            f'{path} is cut off: it holds {num_read - 1} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
-    return packets
+    return packets[:-1] if is_cut else packets  # others in TS have the mark of the packet after
 
 
 def _shows_a_frame(packet: Any, codec: str) -> bool:
@@ -192,23 +185,37 @@ def _shows_a_frame(packet: Any, codec: str) -> bool:
     return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
-def _told_by(
-    packets: list[_Packet], codec: str, kind: str, has_b_frames: bool, is_interlaced: bool
-) -> str:
+def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
     """See :class:`VideoIndex`."""
     stored = [packet.dts for packet in packets if packet.dts is not None]
-    if not kind.startswith(TIMED_CONTAINERS) or not _is_rising(stored, strictly=False):
-        return 'count'
-    if kind == 'avi' and has_b_frames:
+    is_timed = kind.startswith(TIMED_CONTAINERS) and _is_rising(stored, strictly=False)
+    if not is_timed or (kind == 'avi' and context.has_b_frames):
         return 'count'
     times = [packet.pts for packet in packets if packet.is_shown]
     is_whole = None not in times and len(set(times)) == len(times)
-    if codec == 'h264':  # a packet may be a field; in TS, that of some frames
+    if context.name == 'h264':  # a packet may be a field; in TS, that of some frames
         durations = {packet.duration for packet in packets} if kind == 'mpegts' else {0}
-        is_whole = is_whole and not is_interlaced and max(durations) <= 1.5 * min(durations)
-    elif codec == 'mpeg4':
-        is_whole = is_whole and all(packet.size > MAX_NOT_CODED for packet in packets)
+        is_whole &= context.field_order <= 1 and max(durations) <= 1.5 * min(durations)
+    elif context.name == 'mpeg4':
+        is_whole &= all(packet.size > MAX_NOT_CODED for packet in packets)
     return 'packet' if is_whole else 'time'
+
+
+def _may_be_misordered(packets: list[_Packet], has_b_frames: bool) -> bool:
+    """Whether times may contradict the decoder's order, or are those of the storage.
+
+    Sound files decode the frames at the times at which they are shown, some frames earlier.
+    """
+    if _is_rising([p.pts for p in packets if p.is_shown]):
+        return has_b_frames
+    if not has_b_frames or not _is_rising([p.pts for p in packets if p.is_key]):
+        return True
+    shown, stored = np.array([(p.pts, p.dts) for p in packets], dtype=np.float64).T
+    shown = np.sort(shown)
+    delay = int((shown > stored[-1]).sum())
+    gaps = shown[: len(shown) - delay] - stored[delay:]
+    gaps = gaps[np.isfinite(gaps)]  # some tell no times of the first
+    return not (len(gaps) and np.ptp(gaps) < np.diff(shown).min())
 
 
 def _is_rising(times: list, strictly: bool = True) -> bool:
@@ -226,8 +233,7 @@ def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]
 def decode(context: Any, packets: Iterable) -> Iterator[Any]:
     """Frames of a stream's packets; those before the first may refer to what was not read."""
     error, has_begun = None, False
-    with_data = (packet for packet in packets if packet.size)  # one without would end the stream
-    for packet in chain(with_data, (None,)):
+    for packet in chain((p for p in packets if p.size), (None,)):  # one without data would end it
         try:
             for frame in context.decode(packet):
                 has_begun = True
@@ -245,27 +251,11 @@ def is_keyframe(frame: Any) -> bool:
     return frame.key_frame and frame.pict_type in (PictureType.I, PictureType.NONE)
 
 
-def has_false_keys(path: str, index: VideoIndex) -> bool:
-    """Whether the second keyframe is none, as in periodic intra-refresh."""
-    if len(index.key_pts) == 1:
-        return False
-    try:
-        with open_video(path) as container:
-            stream = video_stream(container)
-            container.seek(int(index.key_pts[1]), stream=stream, backward=True)
-            frames = decode(stream.codec_context, container.demux(stream))
-            return not is_keyframe(next(frames))
-    except (av.FFmpegError, StopIteration):
-        return True
-
-
 def load_index(path: str) -> VideoIndex:
     """The index of a video; of a large one it is kept in the user's cache folder.
 
-    Building it reads the file once: about 1.5 s for an hour of 60 frames a second in memory, and
-    as long as the disk takes where it is not. The cache (``MMVIDSSL_CACHE``, or
-    ``~/.cache/mmvidssl``) knows a file by path, size and time of change; it is a shortcut, and may
-    be deleted.
+    The cache (``MMVIDSSL_CACHE``, or ``~/.cache/mmvidssl``) knows a file by path, size and time of
+    change; it saves reading the file, and may be deleted.
 
     Raises:
         EmptyVideoError, UndecodableVideoError: see :func:`build_index`.
@@ -290,11 +280,8 @@ def cache_file(path: str) -> Path:
 
 
 def _cache_folder() -> Path:
-    named = os.environ.get('MMVIDSSL_CACHE')
-    if named:
-        return Path(named)
     try:
-        return Path.home() / '.cache/mmvidssl'
+        return Path(os.environ.get('MMVIDSSL_CACHE') or Path.home() / '.cache/mmvidssl')
     except RuntimeError:  # a container without HOME, for a user that no one knows
         return Path(tempfile.gettempdir()) / f'mmvidssl-{os.getuid()}'
 
@@ -305,20 +292,19 @@ def _read(file: Path) -> VideoIndex | None:
         values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
         return None
-    values.update({name: np.array(values[name], np.int64) for name in ARRAYS})
-    return VideoIndex(**{**values, 'time_base': Fraction(*values['time_base'])})
+    arrays = {name: np.array(values[name], np.int64) for name in ('pts', 'key_pts', 'key_dts')}
+    return VideoIndex(**values | arrays | {'time_base': Fraction(*values['time_base'])})
 
 
 def _write(file: Path, index: VideoIndex) -> None:
     """Keep an index, where the disk allows."""
-    values = index._asdict() | {name: getattr(index, name).tolist() for name in ARRAYS}
-    values['time_base'] = index.time_base.as_integer_ratio()
+    values = index._asdict() | {'time_base': index.time_base.as_integer_ratio()}
+    data = json.dumps(values, default=np.ndarray.tolist).encode()
     try:
         with atomic_path(file) as partial:
-            partial.write_bytes(zlib.compress(json.dumps(values).encode(), 1))
+            partial.write_bytes(zlib.compress(data, 1))
     except OSError as error:
         MMLogger.get_current_instance().warning(
-            f'the index of a video cannot be kept in {file.parent} ({error.strerror or error}), so '
-            'every process reads the whole video when it opens it; name a folder that can be '
-            'written to in the environment variable MMVIDSSL_CACHE'
+            f'cannot write {file.parent} ({error.strerror or error}), so every process reads a '
+            'whole video when it opens it; name another folder in the environment: MMVIDSSL_CACHE'
         )

@@ -196,6 +196,93 @@ def test_frames_that_a_file_falsely_calls_keyframes(tmp_path):
     assert len(check(path, list(range(30))).index.key_pts) == 30
 
 
+def retime(source: Path, path: Path, change: Callable, options: dict | None = None) -> Path:
+    """The packets of a video, with other times (decoded, shown), in twentieths of a second."""
+    with av.open(str(source)) as container, av.open(str(path), 'w', options=options) as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        unit = int(TENTH / 2 / packets[0].time_base)
+        for packet in packets:
+            times = change(packet.dts // unit, packet.pts // unit)
+            packet.stream, (packet.dts, packet.pts) = stream, (time * unit for time in times)
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    'change, gop',
+    [
+        (lambda dts, pts: (dts, 15 if pts == 12 else pts), 30),
+        (lambda dts, pts: (dts - 2, {12: 14, 14: 12}.get(pts, pts)), 1),
+    ],
+)
+def test_times_that_contradict_the_order_of_frames(change, gop, tmp_path):
+    """Frames are numbered as they come out, as by the ffmpeg command line."""
+    options = {'x264-params': 'bframes=2:b-adapt=0:scenecut=0'}
+    source = write_video(tmp_path / 'v.mp4', gop=gop, options=options, time_base=TENTH)
+    path = retime(source, tmp_path / 'w.mp4', change)
+    with av.open(str(path)) as container:
+        assert np.diff([frame.pts for frame in container.decode(video=0)]).min() < 0
+    assert check(path, list(range(30))).index.told_by == 'count'
+
+
+def test_ordinary_files_are_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_index, '_decoded_times', None)
+    options = {'x264-params': 'bframes=3:b-pyramid=normal'}
+    for suffix in ('mp4', 'mkv', 'ts', 'flv'):
+        path = write_video(tmp_path / f'v.{suffix}', options=options, time_base=TENTH)
+        assert PyAVReader(str(path)).num_frames == 30
+
+
+def test_encrypted_files_are_refused(tmp_path):
+    scheme = dict(
+        encryption_scheme='cenc-aes-ctr', encryption_key='0' * 32, encryption_kid='1' * 32
+    )
+    source = write_video(tmp_path / 'v.mp4', 10, time_base=TENTH)
+    path = retime(source, tmp_path / 'w.mp4', lambda *times: times, scheme)
+    with pytest.raises(UndecodableVideoError, match=r'w\.mp4 is encrypted'):
+        _ = PyAVReader(str(path)).num_frames
+
+
+def test_what_refers_to_a_damaged_frame_is_refused(tmp_path):
+    """Up to the next keyframe. The 11th, a keyframe, lacks a part, which the container tells."""
+    path = write_video(
+        tmp_path / 'v.ts', 30, gop=10, options={'x264-params': 'bframes=0:scenecut=0'}
+    )
+    data = path.read_bytes()
+    parts = [data[start : start + 188] for start in range(0, len(data), 188)]
+    video = [k for k, part in enumerate(parts) if part[1] & 0x1F == 1 and part[2] == 0]
+    begins = [k for k in video if parts[k][1] & 0x40]
+    del parts[begins[10] + 2]
+    path.write_bytes(b''.join(parts))
+    reader = PyAVReader(str(path))
+    assert reader.num_frames == 30
+    for number in range(30):
+        if number in range(10, 20):
+            with pytest.raises(UndecodableVideoError, match=r'v\.ts.* damaged'):
+                reader.get_frames(np.array([number]))
+        else:
+            assert numbers(reader.get_frames(np.array([number]))) == [number]
+
+
+def test_a_packet_that_cannot_be_decoded_keeps_its_number(tmp_path):
+    def damage(packets):
+        return [(b'\xff' * 9 if k == 13 else data, is_key) for k, (data, is_key) in packets]
+
+    source = write_video(
+        tmp_path / 'v.mp4', 30, gop=10, options={'x264-params': 'bframes=0:scenecut=0'}
+    )
+    path = remux(source, tmp_path / 'w.mp4', lambda packets: damage(enumerate(packets)))
+    reader = PyAVReader(str(path))
+    assert reader.num_frames == 30
+    for number in range(30):
+        if number in range(13, 20):
+            with pytest.raises(UndecodableVideoError, match=r'w\.mp4'):
+                reader.get_frames(np.array([number]))
+        else:
+            assert numbers(reader.get_frames(np.array([number]))) == [number]
+
+
 def test_clips_within_one_resolution_are_read(tmp_path):
     """Only one across the change is refused."""
     sizes = ((64, 96), (80, 96))

@@ -24,7 +24,7 @@ from tests.utils_video import write_video
 def packet(pts, is_key, is_hidden=False, size=9):
     return SimpleNamespace(
         **dict(pts=pts, dts=None, duration=1, size=size, is_keyframe=is_key),
-        **dict(is_discard=is_hidden, is_corrupt=False),
+        **dict(is_discard=is_hidden, is_corrupt=False, has_sidedata=lambda kind: False),
     )
 
 
