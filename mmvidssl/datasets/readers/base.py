@@ -288,7 +288,7 @@ class IndexedReader(ABC):
             for key in self.index.key_pts[1:2].tolist():
                 container.seek(key, stream=streams[0], backward=True)
                 frame = next(decode(context, container.demux(streams[0])), None)
-                if frame is None or not is_keyframe(frame):
+                if frame is None or frame.is_corrupt or not is_keyframe(frame):
                     self._refuse('in which not all keyframes are such (periodic intra-refresh)')
             return [stream.index for stream in streams], turn
 

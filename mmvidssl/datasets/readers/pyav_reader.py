@@ -82,7 +82,7 @@ class PyAVReader(IndexedReader):
             for time in start, int(self.index.key_dts[key]):
                 frames = self._frames_from(time, wanted)
                 for frame, is_whole in frames:
-                    if frame.pts <= start and is_keyframe(frame):
+                    if frame.pts <= start and is_whole and is_keyframe(frame):
                         return key, chain(((frame, is_whole),), frames)
                     if frame.pts > start:
                         break
