@@ -110,8 +110,8 @@ def _with_defaults(node: dict, cfg: Config) -> tuple[type | None, dict]:
     scope, name = node.get('_scope_') or cfg.get('default_scope'), str(node.get('type'))
     kind = DATASETS.get(f'{scope}.{name}' if scope and '.' not in name else name)
     defaults = {}
-    for base in reversed(inspect.getmro(kind) if inspect.isclass(kind) else ()):
-        parameters = inspect.signature(base.__init__).parameters if base is not object else {}
+    for base in reversed(inspect.getmro(kind)[:-1] if inspect.isclass(kind) else ()):
+        parameters = inspect.signature(base).parameters
         defaults.update({k: p.default for k, p in parameters.items() if p.default is not p.empty})
     return kind, {**defaults, **node}
 

@@ -19,7 +19,7 @@ from .videos import check_labels, check_video
 
 
 class Report(NamedTuple):
-    """What was found: where, a line of what was seen, faults; samples, objects or pixels a class."""
+    """What was found: where, what was seen, faults; samples, objects or pixels of each class."""
 
     place: str
     line: str
@@ -85,7 +85,7 @@ def _open(subject: Subject, index: int) -> tuple[list[Finding], Counter[int] | N
         size = info['width'], info['height']
     if 'img_path' in info:
         findings += check_picture(info['img_path'], size, subject)
-    elif 'filename' in info and subject.num_opened is None and os.path.exists(info['filename']):
+    elif subject.num_opened is None and {'filename', 'video_path'} & set(info):
         findings += check_video(subject, info)
     return findings, pixels
 

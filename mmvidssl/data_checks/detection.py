@@ -153,16 +153,16 @@ def check_coco_classes(
         )
     elif ordered != list(classes):
         yield error(
-            f'metainfo.classes is {some(classes, 100)}, but mmdetection numbers labels by the order of '
-            f'the categories in {ann_file}, which is {some(ordered, 100)}. Write the classes in '
-            'this order, and the categories of every annotation file.'
+            f'metainfo.classes is {some(classes, 100)}, but mmdetection numbers labels by the '
+            f'order of the categories in {ann_file}, which is {some(ordered, 100)}. Write '
+            'the classes in this order, and the categories of every annotation file.'
         )
 
 
 def check_objects(subject: Subject) -> Iterator[Finding]:
     """Names of classes, objects that teach nothing, pictures that are dropped."""
     dataset, cat_ids = subject.dataset, getattr(subject.dataset, 'cat_ids', None)
-    if cat_ids is not None and subject.own_classes is not None:
+    if cat_ids is not None and isinstance(subject.own_classes, tuple):
         yield from check_coco_classes(dataset.ann_file, subject.own_classes, cat_ids)
     if not reads_coco(type(dataset)) or subject.name.startswith('test'):
         return

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch import nn
 
-FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir')
+FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir', 'video_path')
 
 
 class Subject:
@@ -58,7 +58,11 @@ class Subject:
         if 'instances' in info:
             kept = (item for item in info['instances'] if not item.get('ignore_flag'))
             self.counts.update(item['bbox_label'] for item in kept)
-        elif isinstance(label := info.get('gt_label', info.get('label')), (int, np.integer)):
+            return
+        # Of our lists, where mmaction2's data sets have -1 for a line without label.
+        unlabelled = -1 if 'video_path' in info else None
+        label = info.get('gt_label', info.get('label', unlabelled))
+        if isinstance(label, (int, np.integer)):
             self.counts[int(label)] += 1
             self.folder_labels.add((folder, int(label)))
         elif isinstance(label, (list, np.ndarray)):

@@ -75,9 +75,14 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
 
 def check_video(subject: Subject, info: dict) -> Iterator[Finding]:
     """A video that the first step of the data set's own pipeline cannot open."""
-    path, steps = info['filename'], subject.dataset.pipeline.transforms
+    path, steps = (
+        info['filename' if 'filename' in info else 'video_path'],
+        subject.dataset.pipeline.transforms,
+    )
+    if not os.path.exists(path) or not steps:
+        return
     try:
-        opened = steps[0](dict(info)) if steps else info
+        opened = steps[0](dict(info))
         is_empty = not opened.get('total_frames', 1)
     except Exception as fault:  # whatever a decoder raises
         is_empty, path = True, f'{path} ({type(fault).__name__})'

@@ -238,9 +238,8 @@ def test_videos(videos):
         check(videos([0, 1]), 2, 400)
     with pytest.raises(ValueError, match='go from -1 to 0'):
         check(videos([0, -1]), 2)
-    assert 'labels -1 to -1' in check(
-        videos([-1, -1], test_mode=True), 2, name='test_dataloader.dataset'
-    )
+    unlabelled = videos([-1, -1], test_mode=True)
+    assert 'labels -1 to -1' in check(unlabelled, 2, name='test_dataloader.dataset')
 
 
 def test_names_of_the_classes_of_videos(videos, tmp_path):

@@ -110,7 +110,8 @@ def main() -> int:
             print(f'error: {part}_dataloader.dataset: {type(error).__name__}: {error}')
             is_good = False
     print_table(reports)
-    is_good = all([report(each.place, each.findings) for each in reports]) and is_good
+    for each in reports:
+        is_good &= report(each.place, each.findings)
     print('nothing here that cannot be learnt from' if is_good else 'mend the errors above')
     return 0 if is_good else 1
 
