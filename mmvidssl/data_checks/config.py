@@ -52,12 +52,14 @@ def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
 
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
     """As :func:`check_config`."""
-    for place, node in _data_of(cfg, parts):
-        kind, node = _with_defaults(node, cfg)
+    for place, stated in _data_of(cfg, parts):
+        kind, node = _with_defaults(stated, cfg)
         backend = node.get('backend_args') or node.get('file_client_args') or {}
         if backend.get('backend', 'local') in ON_DISK:
             for named in _named(place, node):
-                if ':/' not in str(named.path) and not named.is_listed:
+                # A default of MMEngine's need not be there: data sets may read something else.
+                is_stated = '.data_prefix.' not in named.option or stated.get('data_prefix')
+                if is_stated and ':/' not in str(named.path) and not named.is_listed:
                     yield from _check_path(named, node)
             yield from _check_coco(place, node, kind)
 

@@ -33,6 +33,7 @@ GOOD = {
     ),
     'listed folder': dict(data_root='data', data_prefix=dict(img_path='images'), img_suffix='.png'),
     'our own': dict(type='LongVideoDataset', videos=['a.mp4'], data_prefix=dict(video='nowhere')),
+    'our own, long': dict(type='mmvidssl.LongVideoDataset', data_root='nowhere', videos=['a.mp4']),
     'downloaded': dict(type='CIFAR10', data_root='nowhere', split='train'),
     'folder of classes': dict(type='ImageNet', data_root='data', split='train'),
     'elsewhere': dict(ann_file='s3://bucket/list.txt'),
