@@ -415,3 +415,5 @@ def test_looks_at_the_loops_that_run(videos):
 def test_number_is_positive():
     with pytest.raises(ValueError, match='must be positive'):
         DataCheckHook(num_opened=0)
+    with pytest.raises(TypeError, match='set num_opened'):
+        DataCheckHook(num_masks=3)
