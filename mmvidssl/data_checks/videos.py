@@ -40,8 +40,12 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
     absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
     is_part = 'reduce_zero_label' in subject.first and subject.num_opened is not None
     if absent and not is_part and not subject.name.startswith('test'):
-        # One that a line of a list would have is a mistake where it is named; objects may be rare.
-        is_wrong = subject.is_training and isinstance(classes, tuple) and subject.folder_labels
+        # Who names classes has samples of each; objects may be rare, and of ImageNet's own names
+        # some may do.
+        is_stated = isinstance(classes, tuple) and classes != tuple(
+            dataset.METAINFO.get('classes', ())
+        )
+        is_wrong = subject.is_training and is_stated and subject.folder_labels
         text = f'{ann_file} has nothing of {len(absent)} of the {number} classes: {some(absent)}. '
         yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
     if subject.folder_labels and isinstance(classes, tuple):

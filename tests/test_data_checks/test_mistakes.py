@@ -452,7 +452,7 @@ def pictures(folder, num_classes=2, **options):
     for name in ('cat', 'dog'):
         write_image(folder / name / '0.png', RED)
     init_default_scope('mmpretrain')
-    options = dict(type='CustomDataset', data_root=str(folder), pipeline=[], **options)
+    options = dict(dict(type='CustomDataset', pipeline=[]), data_root=str(folder), **options)
     head = MODELS.build(
         dict(type='mmpretrain.LinearClsHead', num_classes=num_classes, in_channels=4)
     )
@@ -474,6 +474,13 @@ def test_order_of_folders_of_pictures(tmp_path):
 def test_folder_without_a_picture(tmp_path):
     write_image(tmp_path / 'eel/0.webp', RED)
     assert_found(pictures(tmp_path, 3), ERROR, 'eel (2)')
+
+
+def test_some_of_the_classes_of_imagenet(tmp_path):
+    """May be meant: their names are the data set's own."""
+    (tmp_path / 'train.txt').write_text('cat/0.png 3\ndog/0.png 7')
+    options = dict(type='ImageNet', ann_file='train.txt')
+    assert_found(pictures(tmp_path, 1000, **options), WARNING, 'train.txt')
 
 
 def test_pictures_of_another_suffix(tmp_path):
