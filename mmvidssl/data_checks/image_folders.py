@@ -1,8 +1,10 @@
 """Image classification: a folder of images for each class."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+from .findings import Finding, error
 
 
 def find_class_folders(folder: str | os.PathLike) -> list[str]:
@@ -22,23 +24,24 @@ def find_class_folders(folder: str | os.PathLike) -> list[str]:
     return names
 
 
-def check_class_folders(place: str, folder: str | os.PathLike, classes: Sequence[str]) -> None:
-    """Refuse folders that are called like some of the classes, but are not all of them, in order.
+def check_class_folders(place: str, dataset: dict) -> Iterator[Finding]:
+    """Folders called like some of the classes, but not all of them in order.
 
     mmpretrain numbers them by the alphabet, whatever the names of the classes are.
 
     Args:
-        place: Of the data set, for the message.
-        folder: Of the folders.
-        classes: Names, in the order of their labels.
-
-    Raises:
-        ValueError: names the folders that there should be.
+        place: Of the data set in the config.
+        dataset: Its config.
     """
-    folders = find_class_folders(folder)
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    is_folders = str(dataset.get('type')).split('.')[-1] == 'CustomDataset'
+    folder = Path(dataset.get('data_root') or '', dataset.get('data_prefix') or '')
+    if not is_folders or not classes or dataset.get('ann_file') or not folder.is_dir():
+        return
+    folders = find_class_folders(folder) if dataset.get('with_label', True) else []
     if folders != list(classes) and set(folders) & set(classes):
         lacking, more = sorted({*classes} - {*folders}), sorted({*folders} - {*classes})
-        raise ValueError(
+        yield error(
             f'{place}: the folders in {folder} should be the classes, in the order of the '
             f'alphabet; missing: {lacking or "none"}; of no class: {more or "none"}'
         )

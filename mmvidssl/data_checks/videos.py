@@ -1,14 +1,16 @@
-"""Action recognition: lists of videos whose labels are the places of the classes."""
+"""Classification: lists and folders whose labels are the places of the classes."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmvidssl.utils.text_file import read_lines
 
+from .findings import Finding, error, some, warning
+from .subject import Subject
+
 CLASS_FILE = 'classes.txt'
 """Beside lists of videos: names of classes, one a line, in the order of their labels."""
-NUM_SHOWN = 20
 
 
 def read_class_file(path: str | os.PathLike) -> list[str]:
@@ -27,68 +29,84 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
         raise ValueError(
-            f'{path} must name each class once, a line each, but names {_some(twice) or "none"}'
+            f'{path} must name each class once, a line each, but names {some(twice) or "none"}'
             f'{" twice" if twice else ""}'
         )
     return names
 
 
-def check_video_list(
-    place: str,
-    classes: Sequence[str],
-    ann_file: str,
-    samples: Iterable[tuple[str, int]],
-    is_training: bool = True,
-) -> None:
-    """Refuse a list of videos whose labels mean other classes than those that are named.
+def check_labels(subject: Subject) -> Iterator[Finding]:
+    """Labels that are no class, classes without a sample, and names that mean other labels.
 
-    A label is a number. What it means is told by ``classes.txt`` beside the list, which
+    A label is a number. What it means is told by ``classes.txt`` beside a list, which
     ``tools/datasets/list_videos.py`` writes, and by folders, where each class has one of its name.
-
-    Args:
-        place: Of the data set, for the message.
-        classes: Names, in the order of their labels.
-        ann_file: The list.
-        samples: Path, relative to the folder of all videos, and label of each, which is the place
-            of a class, or -1 for none.
-        is_training: Whether each class needs a video.
-
-    Raises:
-        ValueError: says what was found and what was expected.
     """
-    file = Path(ann_file).with_name(CLASS_FILE)
-    if file.is_file() and (found := read_class_file(file)) != list(classes):
-        raise ValueError(
-            f'{place}: metainfo.classes is {_some(classes)}, but {file}, by whose order the labels '
-            f'of {ann_file} are numbered, has {_some(found)}. Name the classes so, in this order.'
+    dataset, classes, labels = subject.dataset, subject.classes, set(subject.counts)
+    ann_file = dataset.ann_file or 'the folders'
+    number = len(classes)
+    if not number or not labels:
+        return
+    if not {'instances', 'reduce_zero_label'} & set(subject.first):
+        subject.seen.append(f'labels {min(labels)} to {max(labels)}')
+        # A list to be tested on may have no labels; mmaction2 writes -1 for them.
+        if max(labels) >= number or (min(labels) < 0 and not subject.name.startswith('test')):
+            yield error(
+                f'the labels go from {min(labels)} to {max(labels)}, but the classes from 0 to '
+                f'{number - 1}. Number the classes of {ann_file} from 0, a label in every line, '
+                'and set num_classes to how many there are.'
+            )
+    absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
+    is_part = 'reduce_zero_label' in subject.first and subject.num_opened is not None
+    if absent and not is_part and not subject.name.startswith('test'):
+        # Who names classes has samples of each; objects may be rare, and of ImageNet's own names
+        # some may do.
+        is_stated = isinstance(classes, tuple) and classes != tuple(
+            dataset.METAINFO.get('classes', ())
         )
-    pairs = {(_first_folder(path), label) for path, label in samples}
-    labels = {label for _, label in pairs}
-    absent = [f'{name} ({label})' for label, name in enumerate(classes) if label not in labels]
-    if absent and is_training:
-        raise ValueError(
-            f'{place}: {ann_file} has no video of {len(absent)} of the {len(classes)} classes: '
-            f'{_some(absent)}. Add videos, or write lists without them (list_videos.py).'
+        is_wrong = subject.is_training and is_stated and subject.folder_labels
+        text = f'{ann_file} has nothing of {len(absent)} of the {number} classes: {some(absent)}. '
+        yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
+    if subject.folder_labels and isinstance(classes, tuple):
+        yield from check_names(subject, list(classes))
+
+
+def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
+    """``classes.txt`` and folders of the classes against names of the classes."""
+    ann_file = subject.dataset.ann_file
+    file = Path(ann_file).with_name(CLASS_FILE) if ann_file else Path(CLASS_FILE)
+    if ann_file and file.is_file() and (found := read_class_file(file)) != classes:
+        yield error(
+            f'metainfo.classes is {some(classes)}, but {file}, by whose order the labels of '
+            f'{ann_file} are numbered, has {some(found)}. Name the classes so, in this order.'
         )
-    pairs = {pair for pair in pairs if 0 <= pair[1] < len(classes)}
-    folders, labels = {folder for folder, _ in pairs}, {label for _, label in pairs}
-    if not len(pairs) == len(folders) == len(labels) or not folders <= set(classes):
+        return
+    root = next(iter(subject.dataset.data_prefix.values()), None) or '.'
+    pairs = {(Path(os.path.relpath(f, root)).parts, n) for f, n in subject.folder_labels if f}
+    named = {(parts[0], n) for parts, n in pairs if parts and 0 <= n < len(classes)}
+    folders, labels = {folder for folder, _ in named}, {label for _, label in named}
+    if not len(named) == len(folders) == len(labels) or not folders <= set(classes):
         return  # not one folder a label, called like a class
-    wrong = sorted((label, folder) for folder, label in pairs if classes[label] != folder)
+    wrong = sorted((label, folder) for folder, label in named if classes[label] != folder)
     if wrong:
-        listed = [f'{label} for videos in {folder}/' for label, folder in wrong]
-        raise ValueError(
-            f'{place}: {ann_file} has the label {_some(listed)}, but metainfo.classes is '
-            f'{_some(classes)}, from 0. Name the classes in the order of their labels.'
+        listed = some(f'{label} for those in {folder}/' for label, folder in wrong)
+        yield error(
+            f'{ann_file or root} has the label {listed}, but metainfo.classes is {some(classes)}, '
+            'from 0. Name the classes in the order of their labels.'
         )
 
 
-def _first_folder(path: str) -> str:
-    """The first on the way to a file; '' if there is none."""
-    first, *rest = Path(path).parts or ('',)
-    return first if rest else ''
-
-
-def _some(items: Sequence) -> str:
-    more = f' and {len(items) - NUM_SHOWN} more' if len(items) > NUM_SHOWN else ''
-    return ', '.join(map(str, items[:NUM_SHOWN])) + more
+def check_video(subject: Subject, info: dict) -> Iterator[Finding]:
+    """A video that the first step of the data set's own pipeline cannot open."""
+    path, steps = (
+        info['filename' if 'filename' in info else 'video_path'],
+        subject.dataset.pipeline.transforms,
+    )
+    if not os.path.exists(path) or not steps:
+        return
+    try:
+        opened = steps[0](dict(info))
+        is_empty = not opened.get('total_frames', 1)
+    except Exception as fault:  # whatever a decoder raises
+        is_empty, path = True, f'{path} ({type(fault).__name__})'
+    if is_empty:
+        yield error('cannot be opened, or has no frames. Replace or leave out', path)

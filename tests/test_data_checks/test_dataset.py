@@ -14,9 +14,10 @@ from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_s
 from mmengine.runner import BaseLoop
 from torch import nn
 
-from mmvidssl.data_checks import check_dataset, leaves
-from mmvidssl.data_checks.dataset import class_numbers, spread
+from mmvidssl.data_checks import check_dataset, leaves, refuse
+from mmvidssl.data_checks.heads import class_numbers
 from mmvidssl.data_checks.segmentation import read_mask
+from mmvidssl.data_checks.subject import spread
 from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS
 
@@ -36,8 +37,11 @@ def model_of(*numbers):
     return nn.ModuleDict({f'head{i}': SomeHead(number) for i, number in enumerate(numbers)})
 
 
-def check(dataset, *numbers, num_masks=10):
-    return check_dataset(dataset, NAME, model_of(*numbers), num_masks)
+def check(dataset, *numbers, num_opened=10, name=NAME):
+    """The line that says what was seen."""
+    report = check_dataset(dataset, name, model_of(*numbers), num_opened)
+    refuse(report.place, report.findings, lambda _: None)
+    return report.line
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +131,7 @@ def videos(tmp_path):
 
 def test_detection(coco):
     assert check(coco(), 2, 2) == (
-        f'{NAME} (CocoDataset): 3 samples: 3 files, which exist, 2 classes'
+        f'{NAME} (CocoDataset): 3 samples: 3 files, which exist, 2 classes, 6 objects'
     )
     with pytest.raises(ValueError, match='it has 2 .*head1.num_classes=80'):
         check(coco(), 2, 80)
@@ -140,7 +144,7 @@ def test_names_that_are_no_category(coco):
 
 
 def test_classes_in_another_order(coco):
-    with pytest.raises(ValueError, match=r'is dog,cat.*is cat,dog'):
+    with pytest.raises(ValueError, match=r'is dog, cat.*is cat, dog'):
         check(coco(('dog', 'cat')), 2)
 
 
@@ -174,7 +178,7 @@ def test_masks(masks):
         f'{NAME} (BaseSegDataset): 2 samples: 4 files, which exist, 3 classes, classes in 2 '
         'masks: 3 (0 to 2)'
     )
-    with pytest.raises(ValueError, match=r'0.png .*\[3\].* 0 to 2 and 255'):
+    with pytest.raises(ValueError, match=r'0.png, .*\[3\].* 0 to 2 and 255'):
         check(masks([0, 3], **classes), 3)
     with pytest.raises(ValueError, match='3 classes, .*=150'):
         check(masks([0], **classes), 3, 150)
@@ -211,7 +215,7 @@ def test_masks_of_some_classes(masks):
 def test_coloured_masks(masks, tmp_path):
     dataset = masks([0], metainfo=dict(classes=('sky',)))
     cv2.imwrite(str(tmp_path / 'masks/1.png'), np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match='1.png .*3 channels'):
+    with pytest.raises(ValueError, match='1.png: .*3 channels'):
         check(dataset, 1)
 
 
@@ -221,8 +225,9 @@ def test_masks_read_as_the_library_reads_them(masks):
     init_default_scope('mmseg')
     info = dataset.get_data_info(0)
     loaded = TRANSFORMS.build(dict(type='LoadAnnotations'))(dict(info))['gt_seg_map']
-    ours = read_mask(dataset, info['seg_map_path'])
-    assert ours == set(np.unique(loaded).tolist()) == {0, 1, 255}
+    ours, size = read_mask(dataset, info['seg_map_path'])
+    assert ours == dict(zip(*np.unique(loaded, return_counts=True), strict=True))
+    assert size == (8, 8) and set(ours) == {0, 1, 255}
 
 
 def test_videos(videos):
@@ -233,7 +238,8 @@ def test_videos(videos):
         check(videos([0, 1]), 2, 400)
     with pytest.raises(ValueError, match='go from -1 to 0'):
         check(videos([0, -1]), 2)
-    assert 'labels -1 to -1' in check(videos([-1, -1], test_mode=True), 2)
+    unlabelled = videos([-1, -1], test_mode=True)
+    assert 'labels -1 to -1' in check(unlabelled, 2, name='test_dataloader.dataset')
 
 
 def test_names_of_the_classes_of_videos(videos, tmp_path):
@@ -291,7 +297,7 @@ def test_empty(tmp_path):
         data_prefix=dict(img_path='images'),
         serialize_data=False,
     )
-    with pytest.raises(ValueError, match=r'BaseSegDataset\) .*data_root='):
+    with pytest.raises(ValueError, match=r'BaseSegDataset\): .*data_root='):
         check(dataset, 1)
 
 
@@ -336,7 +342,7 @@ def test_a_label_of_one_sample_in_thousands(videos):
 
 def test_opens_the_stated_number_of_masks(masks):
     options = dict(metainfo=dict(classes=('sky', 'sea')))
-    assert 'classes in 1 masks' in check(masks([0, 1], **options), 2, num_masks=1)
+    assert 'classes in 1 masks' in check(masks([0, 1], **options), 2, num_opened=1)
     assert spread(7, 3) == [0, 3, 6]
     assert spread(2, 9) == [0, 1] and spread(0, 9) == [] and spread(5, 1) == [0]
 
@@ -402,10 +408,12 @@ def test_looks_at_the_loops_that_run(videos):
     dataset = videos([0, 1, 2])
     DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=dataset))
     wrong = RepeatDataset(videos([0, 1, 7]), times=2)
-    with pytest.raises(ValueError, match=r'val_dataloader.dataset .*0 to 7'):
+    with pytest.raises(ValueError, match='val_dataloader.dataset .*0 to 7'):
         DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=wrong))
 
 
 def test_number_is_positive():
     with pytest.raises(ValueError, match='must be positive'):
-        DataCheckHook(num_masks=0)
+        DataCheckHook(num_opened=0)
+    with pytest.raises(TypeError, match='set num_opened'):
+        DataCheckHook(num_masks=3)
