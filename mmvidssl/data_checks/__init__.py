@@ -6,16 +6,15 @@ a built data set and the model it is for. A check takes what it looks at and yie
 """
 
 from .config import check_config, expected_tree, find_in_config
-from .dataset import Report, check_dataset
-from .findings import Finding, refuse
+from .dataset import check_dataset
+from .findings import refuse
 from .image_folders import find_class_folders
-from .subject import leaves
+from .subject import Subject, leaves
 from .videos import CLASS_FILE, read_class_file
 
 __all__ = [
     'CLASS_FILE',
-    'Finding',
-    'Report',
+    'Subject',
     'check_config',
     'check_dataset',
     'expected_tree',

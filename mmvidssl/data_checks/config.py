@@ -4,13 +4,13 @@ import inspect
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine.config import Config
 
 from mmvidssl.registry import DATASETS
 
-from .detection import check_coco_classes, read_coco, reads_coco
+from .detection import check_coco, reads_coco
 from .files import ON_DISK
 from .findings import Finding, error, refuse
 from .image_folders import check_class_folders
@@ -18,19 +18,6 @@ from .image_folders import check_class_folders
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 OF_FOLDERS = ('ImageNet', 'CustomDataset')
 """Data sets of mmpretrain that read a folder, and do not download what it lacks."""
-SHORT = 4096
-"""Bytes: a longer list is not looked into for a line that is not blank."""
-PARTS = ('train', 'val', 'test')
-
-
-class Named(NamedTuple):
-    """A file or folder that an option names, and what a folder holds; folders of what is listed
-    may not be there, as a list may name its files from the root."""
-
-    option: str
-    path: Path
-    holds: str
-    is_listed: bool
 
 
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
@@ -45,138 +32,112 @@ def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
 
     Raises:
         FileNotFoundError: names the option and the file.
-        ValueError: if a list is empty, a folder has no image of the data set's suffix, or a COCO
-            annotation file does not have the classes, or nothing that can be learnt.
+        ValueError: if a list is empty, a folder has no image of the data set's suffix, or there is
+            nothing to learn in a COCO annotation file, or other classes there or in folders.
     """
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
 
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
     """As :func:`check_config`."""
-    for place, stated in _data_of(cfg, parts):
-        kind, node = _with_defaults(stated, cfg)
+    for place, kind, node in _data_of(cfg, parts):
         backend = node.get('backend_args') or node.get('file_client_args') or {}
-        if backend.get('backend', 'local') in ON_DISK:
-            for named in _named(place, node):
-                # A default of MMEngine's need not be there: data sets may read something else.
-                is_stated = '.data_prefix.' not in named.option or stated.get('data_prefix')
-                if is_stated and ':/' not in str(named.path) and not named.is_listed:
-                    yield from _check_path(named, node)
-            yield from _check_coco(place, node, kind)
-            yield from check_class_folders(place, node)
+        if backend.get('backend', 'local') not in ON_DISK:
+            continue
+        missing = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
+        yield from missing
+        for finding in [] if missing else _check_classes(place, kind, node):
+            yield finding._replace(text=f'{place}: {finding.text}')
 
 
-def expected_tree(cfg: Config, says_missing: bool = False) -> str:
-    """The files and folders that a config's paths name, as a tree; ``says_missing`` marks some."""
-    tree: dict[str, dict] = {}
-    for place, node in _data_of(cfg, PARTS):
-        for named in _named(place, _with_defaults(node, cfg)[1]):
-            branch = tree
-            for step in named.path.parts:
-                branch = branch.setdefault(step, {})
-            if named.holds:
-                branch.setdefault(named.holds, {})
-    return '\n'.join(_lines(tree, Path(), '', says_missing))
+def expected_tree(cfg: Config) -> str:
+    """Folders that a config names and what they hold, ``(missing)`` after what is not there."""
+    folders: dict[Path, list[str]] = {}
+    for _, _, node in _data_of(cfg, ('train', 'val', 'test')):
+        for _, path, holds in _named(node):
+            name = f'    {holds or path.name}{"" if path.exists() else "   (missing)"}'
+            names = folders.setdefault(path if holds else path.parent, [])
+            names += [name] if name not in names else []
+    return '\n'.join(line for folder in folders for line in (f'{folder}/', *folders[folder]))
 
 
-def _lines(tree: dict[str, dict], folder: Path, indent: str, says_missing: bool) -> Iterator[str]:
-    for step, below in tree.items():
-        name = Path(step)
-        while len(below) == 1 and next(iter(below.values())):
-            step, below = next(iter(below.items()))
-            name /= step
-        path, is_pattern = folder / name, '<' in step or '*' in step
-        is_missing = says_missing and not is_pattern and not path.exists()
-        yield f'{indent}{name}{"/" if below else ""}{"   (missing)" if is_missing else ""}'
-        yield from _lines(below, path, indent + '    ', says_missing)
-
-
-def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, dict]]:
-    for name in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
-        for place, node in _dicts(cfg.get(name), name):
+def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, type | None, dict]]:
+    """Data sets and evaluators that name data: place, class, and options with their defaults."""
+    for part in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
+        for place, node in _dicts(cfg.get(part), part):
             if any(node.get(key) for key in (*FILES, 'data_root', 'data_prefix')):
-                yield place, node
+                scope, name = node.get('_scope_') or cfg.get('default_scope'), str(node.get('type'))
+                kind = DATASETS.get(f'{scope}.{name}' if scope and '.' not in name else name)
+                options: dict[str, Any] = {}
+                for base in reversed(inspect.getmro(kind)[:-1] if inspect.isclass(kind) else ()):
+                    given = inspect.signature(base).parameters.values()
+                    options |= {p.name: p.default for p in given if p.default is not p.empty}
+                yield place, kind, {**options, **node}
 
 
 def _dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
     """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
         yield place, node
-        for key, child in node.items():
-            yield from _dicts(child, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, child in enumerate(node):
-            yield from _dicts(child, f'{place}.{index}')
+        children = list(node.items())
+    else:
+        children = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
+    for key, child in children:
+        yield from _dicts(child, f'{place}.{key}')
 
 
-def _with_defaults(node: dict, cfg: Config) -> tuple[type | None, dict]:
-    """The class of a data set, and its options with those that the config leaves out."""
-    scope, name = node.get('_scope_') or cfg.get('default_scope'), str(node.get('type'))
-    kind = DATASETS.get(f'{scope}.{name}' if scope and '.' not in name else name)
-    defaults = {}
-    for base in reversed(inspect.getmro(kind)[:-1] if inspect.isclass(kind) else ()):
-        parameters = inspect.signature(base).parameters
-        defaults.update({k: p.default for k, p in parameters.items() if p.default is not p.empty})
-    return kind, {**defaults, **node}
-
-
-def _named(place: str, dataset: dict) -> Iterator[Named]:
-    """What a data set's config names."""
+def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
+    """Options that name files or folders, the paths, and what a folder holds."""
     root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
-
-    def named(key: str, value: str, holds: str = '', is_listed: bool = False) -> Named:
-        # MMEngine puts the root before it, mmaction2 not always.
-        path = Path(root, value)
-        path = Path(value) if value and not path.exists() and Path(value).exists() else path
-        return Named(f'{place}.{key}', path, holds, is_listed)
-
-    for key in FILES:
-        if isinstance(dataset.get(key), str) and dataset[key]:
-            yield named(key, dataset[key])
+    values = {key: dataset.get(key) for key in FILES if dataset.get(key)}
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
-    is_of_folders = str(dataset.get('type')).split('.')[-1] in OF_FOLDERS
-    if is_of_folders and not ann_file and isinstance(prefix, str):
-        key = 'data_prefix' if dataset.get('data_prefix') else 'data_root'
-        yield named(key, prefix, '<class>/<picture>')
-    elif isinstance(prefix, dict):
-        for key, value in prefix.items():
-            suffix = dataset.get('img_suffix' if key == 'img_path' else 'seg_map_suffix', '')
-            suffix = dataset.get('depth_map_suffix', '') if key == 'depth_map_path' else suffix
-            holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
-            is_listed = bool(ann_file) or 'img_path' not in prefix
-            if isinstance(value, str) and (value or root):
-                yield named(f'data_prefix.{key}', value, holds, is_listed)
+    if isinstance(prefix, dict):
+        values |= {f'data_prefix.{key}': value for key, value in prefix.items() if value or root}
+    elif _is_of_folders(dataset):
+        values['data_prefix' if dataset.get('data_prefix') else 'data_root'] = prefix
+    for key, value in values.items():
+        if isinstance(value, str) and '://' not in f'{root} {value}':
+            # MMEngine puts the root before it, mmaction2 not always.
+            path, holds = Path(root, value), ''
+            path = Path(value) if value and not path.exists() and Path(value).exists() else path
+            if key not in FILES:
+                suffixes = dict(img_path='img_suffix', depth_map_path='depth_map_suffix')
+                suffix = dataset.get(suffixes.get(key.split('.')[-1], 'seg_map_suffix'), '')
+                holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
+                holds = '<class>/<picture>' if _is_of_folders(dataset) else holds
+            yield key, path, holds
 
 
-def _check_path(named: Named, dataset: dict) -> Iterator[Finding]:
+def _is_of_folders(dataset: dict) -> bool:
+    return str(dataset.get('type')).split('.')[-1] in OF_FOLDERS and not dataset.get('ann_file')
+
+
+def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
     """What is not there, a list without a line, and a folder without an image to list."""
-    option, path, _, _ = named
-    root, suffix = dataset.get('data_root'), dataset.get('img_suffix') or ''
-    if option.endswith('.data_root') and not Path(root or '').exists():
-        path = Path(root or '')
+    option, root, suffix = f'{place}.{key}', dataset.get('data_root'), dataset.get('img_suffix')
+    is_listed = dataset.get('ann_file') or key.startswith('data_prefix.')
+    is_listed = is_listed and (dataset.get('ann_file') or not dataset['data_prefix'].get('img_path'))
+    # Folders of what is listed may not be there: a list may name its files from the root.
+    if key not in FILES and is_listed:
+        return
     if not path.exists():
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
         text = f'{option}: {path} does not exist{below}. Name another with --cfg-options '
         yield Finding(FileNotFoundError, f'{text}{option}=PATH')
-    elif path.is_file() and option.endswith('.ann_file'):
-        if path.stat().st_size < SHORT and not path.read_bytes().strip():
-            yield error(f'{option}: {path} is empty; list the samples in it')
-    elif option.endswith('.img_path'):
+    elif path.is_file() and key == 'ann_file' and not path.stat().st_size:
+        yield error(f'{option}: {path} is empty; list the samples in it')
+    elif key == 'data_prefix.img_path':
         tree = os.walk(path, followlinks=True)
-        if not any(name.endswith(suffix) for _, _, names in tree for name in names):
-            text = f'{option}: {path} has no file whose name ends in img_suffix={suffix!r}'
-            yield error(text)
+        if not any(name.endswith(suffix or '') for _, _, names in tree for name in names):
+            yield error(f'{option}: {path} has no file whose name ends in img_suffix={suffix!r}')
 
 
-def _check_coco(place: str, dataset: dict, kind: type | None) -> Iterator[Finding]:
-    classes = (dataset.get('metainfo') or {}).get('classes')
-    path = Path(dataset.get('data_root') or '', str(dataset.get('ann_file') or ''))
-    if path.suffix != '.json' or not path.is_file():
-        return
-    if reads_coco(kind) and not place.startswith('test'):
-        yield from (f for f in read_coco(str(path)).faults if f.kind is ValueError)
-    # Those of Objects365V1 are sorted; what labels they got is known once they are built.
-    is_sorted = 'Objects365V1' in str(dataset.get('type'))
-    if classes and not is_sorted and not isinstance(classes, str):
-        for finding in check_coco_classes(str(path), classes):
-            yield finding._replace(text=f'{place}: {finding.text}')
+def _check_classes(place: str, kind: type | None, dataset: dict) -> Iterator[Finding]:
+    """Classes against the categories of COCO's format, or folders."""
+    stated = (dataset.get('metainfo') or {}).get('classes')
+    classes = stated or getattr(kind, 'METAINFO', {}).get('classes') or range(0)
+    root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
+    if reads_coco(kind) and ann_file:
+        yield from check_coco(place.partition('_')[0], str(Path(root, ann_file)), classes)
+    elif stated and _is_of_folders(dataset) and dataset.get('with_label', True):
+        yield from check_class_folders(Path(root, dataset.get('data_prefix') or ''), stated)

@@ -4,90 +4,96 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from torch import nn
 
 from .detection import check_objects
 from .files import ON_DISK, check_files, check_picture
 from .findings import Finding, error
-from .heads import check_heads
 from .segmentation import check_mask, check_masks
-from .subject import Subject
-from .videos import check_labels, check_video
-
-
-class Report(NamedTuple):
-    """What was found: where, what was seen, faults; samples, objects or pixels of each class."""
-
-    place: str
-    line: str
-    findings: list[Finding]
-    counts: dict[str, int]
+from .subject import Subject, class_numbers, heads_of
+from .videos import check_labels
 
 
 def check_dataset(
     dataset: BaseDataset, name: str, model: nn.Module, num_opened: int | None = 20
-) -> Report:
-    """Go through all samples, and open some.
-
-    Args:
-        dataset: Of any of the libraries, not wrapped.
-        name: Where it stands in the config, ``'train_dataloader.dataset'``.
-        model: Whose heads are for its classes.
-        num_opened: As :class:`Subject`'s.
-    """
+) -> Subject:
+    """Go through all samples, and open some; arguments and what was found: :class:`Subject`."""
     subject = Subject(dataset, name, model, num_opened)
-    findings = [finding for check in CHECKS for finding in check(subject)]
-    place = f'{name} ({type(dataset).__name__})'
-    line = f'{place}: {len(dataset)} samples: {", ".join(subject.seen)}'
-    counts = {str(name): subject.counts[n] for n, name in enumerate(subject.classes)}
-    return Report(place, line, findings, counts)
+    for check in (check_files, check_heads, check_objects, check_samples, check_labels):
+        subject.findings += check(subject)
+    return subject
 
 
-def check_class_names(subject: Subject) -> Iterator[Finding]:
-    """One class whose tuple has no comma."""
+def check_heads(subject: Subject) -> Iterator[Finding]:
+    """Other numbers of classes than the data's, or than one another's; one class under softmax.
+
+    mmpretrain's and mmdetection's hooks for numbers do not know mmaction2's and mmsegmentation's
+    models, nor the options that set them. The softmax of one number is 1, and its loss 0.
+    """
+    numbers, expected = class_numbers(subject.model), len(subject.classes)
     names = subject.dataset.metainfo.get('classes')
     if isinstance(names, str):
-        yield error(
-            f'metainfo.classes is the string {names!r}. Of one class, write classes=({names!r},), '
-            'with the comma.'
-        )
+        yield error(f'metainfo.classes is a string. Of one class, write classes=({names!r},)')
+    if not expected:
+        return
+    subject.seen.append(f'{expected} classes')
+    if any(number != expected for number in numbers.values()):
+        listed = ', '.join(f'{option}={number}' for option, number in numbers.items())
+        yield error(f'{expected} classes, but {listed}. Correct these, or metainfo.classes.')
+    if 'instances' in subject.first:  # detectors have a background besides
+        return
+    for name, head in heads_of(subject.model):
+        losses = [part for key, part in head.named_children() if key.startswith('loss')]
+        is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
+        if losses and not is_sigmoid and getattr(head, 'out_channels', head.num_classes) == 1:
+            yield error(
+                f'model.{name} has one output, whose softmax is always 1 and whose loss is always '
+                '0. Make what is not the class a class of its own (background).'
+            )
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:
     """What pictures, masks and videos hold, if the disk has them."""
     if subject.backends.difference(ON_DISK):
         return
+    length = len(subject.dataset)
+    indices = np.linspace(0, length - 1, min(length, subject.num_opened or length), dtype=int)
     masks = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for findings, pixels in pool.map(lambda index: _open(subject, index), subject.opened()):
+        for findings, pixels in pool.map(lambda index: _open(subject, int(index)), indices):
             yield from findings
-            if pixels is not None:
-                masks.append(pixels)
-    # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
+            masks += [] if pixels is None else [pixels]
     if masks:
         yield from check_masks(subject, masks)
-    elif 'reduce_zero_label' in subject.first and subject.is_validation:
+    elif 'reduce_zero_label' in subject.first and subject.part == 'val':
         yield error('no masks (data_prefix.seg_map_path): nothing to measure by')
 
 
 def _open(subject: Subject, index: int) -> tuple[list[Finding], Counter[int] | None]:
+    """Faults of a sample, and pixels of each label in its mask."""
     info = subject.dataset.get_data_info(index)
     findings: list[Finding] = []
-    pixels, size = None, None
-    if not all(os.path.exists(p) for p in (info.get('img_path'), info.get('seg_map_path')) if p):
-        return findings, pixels  # check_files says so
-    if 'reduce_zero_label' in info and info.get('seg_map_path') and subject.classes:
-        findings, pixels, size = check_mask(subject, info['seg_map_path'])
-    elif 'instances' in info:
-        size = info['width'], info['height']
-    if 'img_path' in info:
-        findings += check_picture(info['img_path'], size, subject)
-    elif subject.num_opened is None and {'filename', 'video_path'} & set(info):
-        findings += check_video(subject, info)
+    pixels, size, path = None, None, info.get('seg_map_path')
+    try:
+        # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
+        if path and 'reduce_zero_label' in info and subject.classes:
+            findings, pixels, size = check_mask(subject, path)
+        elif 'instances' in info:
+            size = info['width'], info['height']
+        path, steps = info.get('img_path'), subject.dataset.pipeline.transforms
+        if path:
+            findings += check_picture(path, size, subject)
+        elif subject.num_opened is None and {'filename', 'video_path'} & set(info) and steps:
+            path = info.get('filename', info.get('video_path'))
+            is_there = os.path.exists(path)  # if not, check_files says so
+            if is_there and not steps[0](dict(info)).get('total_frames', 1):
+                raise ValueError('no frames')
+    except FileNotFoundError:
+        pass
+    except Exception as fault:  # whatever a decoder raises
+        text = f'cannot be read ({type(fault).__name__}), or is empty. Replace it, or leave it out'
+        findings.append(error(text, str(path)))
     return findings, pixels
-
-
-CHECKS = (check_class_names, check_files, check_heads, check_objects, check_samples, check_labels)

@@ -1,7 +1,7 @@
 """Image classification: a folder of images for each class."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .findings import Finding, error
@@ -24,24 +24,16 @@ def find_class_folders(folder: str | os.PathLike) -> list[str]:
     return names
 
 
-def check_class_folders(place: str, dataset: dict) -> Iterator[Finding]:
-    """Folders called like some of the classes, but not all of them in order.
-
-    mmpretrain numbers them by the alphabet, whatever the names of the classes are.
-
-    Args:
-        place: Of the data set in the config.
-        dataset: Its config.
-    """
-    classes = (dataset.get('metainfo') or {}).get('classes')
-    is_folders = str(dataset.get('type')).split('.')[-1] == 'CustomDataset'
-    folder = Path(dataset.get('data_root') or '', dataset.get('data_prefix') or '')
-    if not is_folders or not classes or dataset.get('ann_file') or not folder.is_dir():
+def check_class_folders(folder: Path, classes: Sequence[str]) -> Iterator[Finding]:
+    """Folders called like some of the classes, but not all of them in the order of the alphabet."""
+    try:
+        folders = find_class_folders(folder)
+    except ValueError as fault:
+        yield error(str(fault))
         return
-    folders = find_class_folders(folder) if dataset.get('with_label', True) else []
     if folders != list(classes) and set(folders) & set(classes):
         lacking, more = sorted({*classes} - {*folders}), sorted({*folders} - {*classes})
         yield error(
-            f'{place}: the folders in {folder} should be the classes, in the order of the '
-            f'alphabet; missing: {lacking or "none"}; of no class: {more or "none"}'
+            f'the folders in {folder} should be the classes, in the order of the alphabet; '
+            f'missing: {lacking or "none"}; of no class: {more or "none"}'
         )

@@ -10,6 +10,8 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch import nn
 
+from .findings import Finding
+
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir', 'video_path')
 
 
@@ -19,8 +21,7 @@ class Subject:
     All samples are gone through once; each path is held once, as a name in its folder.
 
     Args:
-        dataset: Of mmaction2, mmdetection, mmsegmentation or mmpretrain, told apart by what they
-            hold and not by their types.
+        dataset: Of any of the libraries, not wrapped; told apart by what the samples hold.
         name: Where it stands in the config, ``'train_dataloader.dataset'``.
         model: Whose heads are for its classes.
         num_opened: Of how many samples, evenly spaced, to open pictures and masks; None: of all,
@@ -32,17 +33,20 @@ class Subject:
         counts: Samples, objects or (as masks are opened) pixels of each label.
         folder_labels: Folder of a sample that has one label, and the label.
         seen: What to say of it.
+        findings: What the checks found.
     """
 
     def __init__(
         self, dataset: BaseDataset, name: str, model: nn.Module, num_opened: int | None
     ) -> None:
-        self.dataset, self.name, self.model, self.num_opened = dataset, name, model, num_opened
+        self.dataset, self.model, self.num_opened = dataset, model, num_opened
+        self.place, self.part = f'{name} ({type(dataset).__name__})', name.partition('_')[0]
         self.files: dict[str, set[str]] = {}
         self.picture_folders: set[str] = set()
         self.counts: Counter[int] = Counter()
         self.folder_labels: set[tuple[str, int]] = set()
         self.seen: list[str] = []
+        self.findings: list[Finding] = []
         for index in range(len(dataset)):  # one at a time: together they may not fit into memory
             self._read(dataset.get_data_info(index))
         self.first = dataset.get_data_info(0) if len(dataset) else {}
@@ -55,26 +59,19 @@ class Subject:
                 self.files.setdefault(folder, set()).add(name)
                 if key == 'img_path':
                     self.picture_folders.add(folder)
-        if 'instances' in info:
-            kept = (item for item in info['instances'] if not item.get('ignore_flag'))
-            self.counts.update(item['bbox_label'] for item in kept)
-            return
+        objects = (item for item in info.get('instances', ()) if not item.get('ignore_flag'))
+        self.counts.update(item['bbox_label'] for item in objects)
         # Of our lists, where mmaction2's data sets have -1 for a line without label.
         unlabelled = -1 if 'video_path' in info else None
         label = info.get('gt_label', info.get('label', unlabelled))
         if isinstance(label, (int, np.integer)):
-            self.counts[int(label)] += 1
             self.folder_labels.add((folder, int(label)))
-        elif isinstance(label, (list, np.ndarray)):
-            self.counts.update(map(int, label))
+        if label is not None:
+            self.counts.update(map(int, np.ravel(label)))
 
     @property
-    def is_validation(self) -> bool:
-        return self.name.startswith('val')
-
-    @property
-    def is_training(self) -> bool:
-        return not self.dataset.test_mode and not self.is_validation
+    def line(self) -> str:
+        return f'{self.place}: {len(self.dataset)} samples: {", ".join(self.seen)}'
 
     @cached_property
     def backends(self) -> set[str]:
@@ -87,39 +84,27 @@ class Subject:
         return {name for name in names if name}
 
     @cached_property
-    def own_classes(self) -> tuple[str, ...] | range | None:
-        """Names of the classes, or numbers where there are no names; None if it does not say."""
-        names = self.dataset.metainfo.get('classes')
-        number = getattr(self.dataset, 'num_classes', None)
-        if 'depth_map_path' in self.first or isinstance(names, str):
-            return None  # NYUv2's classes are scenes
-        if names is not None:
-            return tuple(names)
-        return range(number) if isinstance(number, int) else None
-
-    @cached_property
     def classes(self) -> tuple[str, ...] | range:
-        """The same, or those of the first head."""
-        if self.own_classes is not None or 'depth_map_path' in self.first:
-            return self.own_classes or ()
-        return range(next(iter(class_numbers(self.model).values()), 0))
-
-    def opened(self) -> list[int]:
-        """Indices of the samples to open."""
-        return spread(len(self.dataset), self.num_opened or len(self.dataset))
+        """Names; numbers where there are none, by the first head if the data set does not say."""
+        names = self.dataset.metainfo.get('classes')
+        if 'depth_map_path' in self.first:
+            return ()  # NYUv2's classes are scenes
+        if names is not None and not isinstance(names, str):
+            return tuple(names)
+        number = getattr(self.dataset, 'num_classes', None)
+        return range(number or next(iter(class_numbers(self.model).values()), 0))
 
 
 def class_numbers(model: nn.Module) -> dict[str, int]:
-    """``num_classes`` of every head, and of what mixes labels, by its place in the config."""
-    numbers = {f'model.{name}': head.num_classes for name, head in heads_of(model)}
+    """``num_classes`` of every head, and of what mixes labels, by the option that sets it."""
+    parts = {f'model.{name}': head for name, head in heads_of(model)}
     preprocessor = getattr(model, 'data_preprocessor', None)
-    # mmpretrain's preprocessor stands at the top of a config.
-    numbers['data_preprocessor'] = getattr(preprocessor, 'num_classes', None)
+    parts['data_preprocessor'] = preprocessor  # mmpretrain's stands at the top of a config
     augments = getattr(getattr(preprocessor, 'blending', None), 'augments', None) or ()
     for index, augment in enumerate(augments):
-        place = f'model.data_preprocessor.blending.augments.{index}'
-        numbers[place] = getattr(augment, 'num_classes', None)
-    return {f'{k}.num_classes': number for k, number in numbers.items() if isinstance(number, int)}
+        parts[f'model.data_preprocessor.blending.augments.{index}'] = augment
+    numbers = {f'{k}.num_classes': getattr(part, 'num_classes', None) for k, part in parts.items()}
+    return {option: number for option, number in numbers.items() if isinstance(number, int)}
 
 
 def heads_of(model: nn.Module) -> Iterator[tuple[str, Any]]:
@@ -130,17 +115,8 @@ def heads_of(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, module
 
 
-def spread(length: int, number: int) -> list[int]:
-    """At most ``number`` indices below ``length``, evenly spaced, first and last included."""
-    return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
-
-
 def leaves(dataset: Any) -> Iterator[Any]:
     """The data sets within wrappers that repeat or concatenate."""
-    if hasattr(dataset, 'datasets'):
-        for part in dataset.datasets:
-            yield from leaves(part)
-    elif hasattr(dataset, 'dataset'):
-        yield from leaves(dataset.dataset)
-    else:
-        yield dataset
+    wrapped = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    for part in wrapped:
+        yield from [dataset] if part is None else leaves(part)

@@ -28,28 +28,21 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
     names = read_lines(path)
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
-        raise ValueError(
-            f'{path} must name each class once, a line each, but names {some(twice) or "none"}'
-            f'{" twice" if twice else ""}'
-        )
+        found = f'{some(twice)} twice' if twice else 'none'
+        raise ValueError(f'{path} must name each class once, a line each, but names {found}')
     return names
 
 
 def check_labels(subject: Subject) -> Iterator[Finding]:
-    """Labels that are no class, classes without a sample, and names that mean other labels.
-
-    A label is a number. What it means is told by ``classes.txt`` beside a list, which
-    ``tools/datasets/list_videos.py`` writes, and by folders, where each class has one of its name.
-    """
+    """Labels that are no class, classes without a sample, and names that mean other labels."""
     dataset, classes, labels = subject.dataset, subject.classes, set(subject.counts)
-    ann_file = dataset.ann_file or 'the folders'
-    number = len(classes)
+    number, ann_file = len(classes), dataset.ann_file or 'the folders'
     if not number or not labels:
         return
     if not {'instances', 'reduce_zero_label'} & set(subject.first):
         subject.seen.append(f'labels {min(labels)} to {max(labels)}')
         # A list to be tested on may have no labels; mmaction2 writes -1 for them.
-        if max(labels) >= number or (min(labels) < 0 and not subject.name.startswith('test')):
+        if max(labels) >= number or (min(labels) < 0 and subject.part != 'test'):
             yield error(
                 f'the labels go from {min(labels)} to {max(labels)}, but the classes from 0 to '
                 f'{number - 1}. Number the classes of {ann_file} from 0, a label in every line, '
@@ -57,13 +50,11 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
             )
     absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
     is_part = 'reduce_zero_label' in subject.first and subject.num_opened is not None
-    if absent and not is_part and not subject.name.startswith('test'):
-        # Who names classes has samples of each; objects may be rare, and of ImageNet's own names
-        # some may do.
-        is_stated = isinstance(classes, tuple) and classes != tuple(
-            dataset.METAINFO.get('classes', ())
-        )
-        is_wrong = subject.is_training and is_stated and subject.folder_labels
+    if absent and not is_part and subject.part != 'test':
+        # Who names classes has samples of each; objects may be rare, and of the names that are the
+        # data set's own (ImageNet's) some may do.
+        is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
+        is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
         text = f'{ann_file} has nothing of {len(absent)} of the {number} classes: {some(absent)}. '
         yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
     if subject.folder_labels and isinstance(classes, tuple):
@@ -71,9 +62,9 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
 
 
 def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
-    """``classes.txt`` and folders of the classes against names of the classes."""
+    """Names that are not those of ``classes.txt`` beside a list, or of folders called like them."""
     ann_file = subject.dataset.ann_file
-    file = Path(ann_file).with_name(CLASS_FILE) if ann_file else Path(CLASS_FILE)
+    file = Path(ann_file).with_name(CLASS_FILE)
     if ann_file and file.is_file() and (found := read_class_file(file)) != classes:
         yield error(
             f'metainfo.classes is {some(classes)}, but {file}, by whose order the labels of '
@@ -93,20 +84,3 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
             f'{ann_file or root} has the label {listed}, but metainfo.classes is {some(classes)}, '
             'from 0. Name the classes in the order of their labels.'
         )
-
-
-def check_video(subject: Subject, info: dict) -> Iterator[Finding]:
-    """A video that the first step of the data set's own pipeline cannot open."""
-    path, steps = (
-        info['filename' if 'filename' in info else 'video_path'],
-        subject.dataset.pipeline.transforms,
-    )
-    if not os.path.exists(path) or not steps:
-        return
-    try:
-        opened = steps[0](dict(info))
-        is_empty = not opened.get('total_frames', 1)
-    except Exception as fault:  # whatever a decoder raises
-        is_empty, path = True, f'{path} ({type(fault).__name__})'
-    if is_empty:
-        yield error('cannot be opened, or has no frames. Replace or leave out', path)

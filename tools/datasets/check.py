@@ -13,8 +13,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvidssl.data_checks import (
-    Finding,
-    Report,
+    Subject,
     check_dataset,
     expected_tree,
     find_in_config,
@@ -38,7 +37,6 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='the config file')
-    parser.add_argument('--tree', action='store_true', help='print the expected files, and no more')
     parser.add_argument(
         '--num-opened',
         type=int,
@@ -49,69 +47,60 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def report(place: str, findings: list[Finding]) -> bool:
-    """Print them; whether none is an error."""
-    try:
-        refuse(place, findings, lambda line: print(f'warning: {line}'))
-    except (ValueError, FileNotFoundError) as error:
-        print('\n'.join(f'error: {line}' for line in str(error).splitlines()))
-        return False
-    return True
+def print_errors(fault: Exception) -> None:
+    print('\n'.join(f'error: {line}' for line in str(fault).splitlines()))
 
 
-def check_part(cfg: Config, part: str, model: nn.Module, num_opened: int | None) -> list[Report]:
-    """Of each data set of a data loader."""
-    dataset = DATASETS.build(cfg[f'{part}_dataloader'].dataset)
-    reports = []
-    for leaf in leaves(dataset):
+def check_part(cfg: Config, part: str, model: nn.Module, num_opened: int | None) -> list[Subject]:
+    """Each data set of a data loader."""
+    found = [finding for finding in find_in_config(cfg, [part]) if finding.kind is not UserWarning]
+    refuse('', found, print)
+    subjects = []
+    for leaf in leaves(DATASETS.build(cfg[f'{part}_dataloader'].dataset)):
         if isinstance(leaf, BaseDataset):
             print(f'reading {len(leaf)} samples of {part}', file=sys.stderr)
-            reports.append(check_dataset(leaf, f'{part}_dataloader.dataset', model, num_opened))
-    return reports
+            subjects.append(check_dataset(leaf, f'{part}_dataloader.dataset', model, num_opened))
+    return subjects
 
 
-def print_table(reports: list[Report]) -> None:
+def print_table(subjects: list[Subject]) -> None:
     """Samples, objects or pixels of each class, a column for each data set."""
-    classes = {name: None for report in reports for name in report.counts}
+    classes = {str(name): n for each in subjects for n, name in enumerate(each.classes)}
     width = max(map(len, classes), default=0)
-    for index, report in enumerate(reports):
-        print(f'[{index}] {report.line}')
-    for name in classes:
-        numbers = (report.counts.get(name, 0) for report in reports)
-        print(f'  {name:{width}}', *(f'{number:12,}' for number in numbers))
+    for index, each in enumerate(subjects):
+        print(f'[{index}] {each.line}')
+    for name, n in classes.items():
+        print(f'  {name:{width}}', *(f'{each.counts[n]:12,}' for each in subjects))
 
 
 def main() -> int:
-    parser = build_parser()
-    args = parser.parse_args()
+    args = build_parser().parse_args()
+    subjects, is_good = [], True
     try:
         cfg = load_run_config(args)
-    except (ValueError, FileNotFoundError) as error:
-        parser.error(str(error))
-    if args.tree:
-        print(expected_tree(cfg))
-        return 0
-    print(f'expected files:\n\n{expected_tree(cfg, says_missing=True)}\n')
+    except (ValueError, FileNotFoundError) as fault:
+        print_errors(fault)
+        return 1
+    print(f'expected files:\n\n{expected_tree(cfg)}\n')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))  # as the runner does
     model = MODELS.build(cfg.model)
-    is_good, reports = True, []
     parts = [part for part in ('train', 'val', 'test') if cfg.get(f'{part}_dataloader')]
     if 'val' in parts and cfg.get('test_dataloader') == cfg.val_dataloader:
         parts = [part for part in parts if part != 'test']
     for part in parts:
-        found = list(find_in_config(cfg, [part]))
-        if not report('', found):
-            is_good = False
-            continue
         try:
-            reports += check_part(cfg, part, model, args.num_opened)
-        except (ValueError, KeyError, TypeError, AssertionError, RuntimeError, OSError) as error:
-            print(f'error: {part}_dataloader.dataset: {type(error).__name__}: {error}')
+            subjects += check_part(cfg, part, model, args.num_opened)
+        except Exception as fault:  # what a library makes of data that it cannot read
+            print_errors(fault)
             is_good = False
-    print_table(reports)
-    for each in reports:
-        is_good &= report(each.place, each.findings)
+    print_table(subjects)
+    for subject in subjects:
+        try:
+            refuse(subject.place, subject.findings, lambda line: print(f'warning: {line}'))
+        except (ValueError, FileNotFoundError) as fault:
+            print_errors(fault)
+            is_good = False
     print('nothing here that cannot be learnt from' if is_good else 'mend the errors above')
     return 0 if is_good else 1
 

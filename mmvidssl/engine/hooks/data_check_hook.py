@@ -52,6 +52,6 @@ class DataCheckHook(Hook):
                         f'{name}: a {type(dataset).__name__} is not checked, it is no BaseDataset'
                     )
                     continue
-                report = check_dataset(dataset, name, model, self.num_opened)
-                refuse(report.place, report.findings, runner.logger.warning)
-                runner.logger.info(report.line)
+                subject = check_dataset(dataset, name, model, self.num_opened)
+                refuse(subject.place, subject.findings, runner.logger.warning)
+                runner.logger.info(subject.line)
