@@ -5,12 +5,11 @@ a built data set and the model it is for. A check takes what it looks at and yie
 :func:`refuse` says them, naming the file and what to change.
 """
 
+from .classification import CLASS_FILE, find_class_folders, read_class_file
 from .config import check_config, expected_tree, find_in_config
 from .dataset import check_dataset
 from .findings import refuse
-from .image_folders import find_class_folders
 from .subject import Subject, leaves
-from .videos import CLASS_FILE, read_class_file
 
 __all__ = [
     'CLASS_FILE',

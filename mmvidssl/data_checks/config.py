@@ -11,9 +11,8 @@ from mmengine.config import Config
 from mmvidssl.registry import DATASETS
 
 from .detection import check_coco, reads_coco
-from .files import ON_DISK
 from .findings import Finding, error, refuse
-from .image_folders import check_class_folders
+from .subject import ON_DISK
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 OF_FOLDERS = ('ImageNet', 'CustomDataset')
@@ -21,33 +20,35 @@ OF_FOLDERS = ('ImageNet', 'CustomDataset')
 
 
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse annotation files and folders that are not there or empty, and classes of no category.
+    """Refuse what :func:`find_in_config` finds.
 
     The libraries say that there is no such file, but not which option of the config names it; of no
     samples, that there is nothing to concatenate.
 
-    Args:
-        cfg: The config.
-        parts: Of the run: whose data loaders and evaluators to look at.
-
     Raises:
-        FileNotFoundError: names the option and the file.
-        ValueError: if a list is empty, a folder has no image of the data set's suffix, or there is
-            nothing to learn in a COCO annotation file, or other classes there or in folders.
+        FileNotFoundError, ValueError: names the option and the file.
     """
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
 
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
-    """As :func:`check_config`."""
+    """Files and folders that are not there or empty; COCO annotations that cannot teach.
+
+    Args:
+        cfg: The config.
+        parts: Of the run: whose data loaders and evaluators to look at.
+    """
     for place, kind, node in _data_of(cfg, parts):
         backend = node.get('backend_args') or node.get('file_client_args') or {}
         if backend.get('backend', 'local') not in ON_DISK:
             continue
-        missing = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
-        yield from missing
-        for finding in [] if missing else _check_classes(place, kind, node):
-            yield finding._replace(text=f'{place}: {finding.text}')
+        found = [f for key, path, _ in _named(node) for f in _check_path(key, path, node)]
+        if not found and reads_coco(kind) and node.get('ann_file'):
+            own = getattr(kind, 'METAINFO', {})
+            classes = (node.get('metainfo') or own).get('classes') or range(0)
+            ann_file = os.path.join(node.get('data_root') or '', node['ann_file'])
+            found = [*check_coco(place.partition('_')[0], ann_file, classes)]
+        yield from (each._replace(text=f'{place}.{each.text}') for each in found)
 
 
 def expected_tree(cfg: Config) -> str:
@@ -61,7 +62,7 @@ def expected_tree(cfg: Config) -> str:
     return '\n'.join(line for folder in folders for line in (f'{folder}/', *folders[folder]))
 
 
-def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, type | None, dict]]:
+def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict]]:
     """Data sets and evaluators that name data: place, class, and options with their defaults."""
     for part in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
         for place, node in _dicts(cfg.get(part), part):
@@ -79,65 +80,47 @@ def _dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
     """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
         yield place, node
-        children = list(node.items())
-    else:
-        children = list(enumerate(node)) if isinstance(node, (list, tuple)) else []
-    for key, child in children:
+    elif not isinstance(node, (list, tuple)):
+        return
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         yield from _dicts(child, f'{place}.{key}')
 
 
 def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
     """Options that name files or folders, the paths, and what a folder holds."""
     root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
-    values = {key: dataset.get(key) for key in FILES if dataset.get(key)}
+    values = {key: dataset[key] for key in FILES if dataset.get(key)}
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
+    is_of_folders = str(dataset.get('type')).split('.')[-1] in OF_FOLDERS and not ann_file
     if isinstance(prefix, dict):
         values |= {f'data_prefix.{key}': value for key, value in prefix.items() if value or root}
-    elif _is_of_folders(dataset):
+    elif is_of_folders:
         values['data_prefix' if dataset.get('data_prefix') else 'data_root'] = prefix
     for key, value in values.items():
         if isinstance(value, str) and '://' not in f'{root} {value}':
             # MMEngine puts the root before it, mmaction2 not always.
-            path, holds = Path(root, value), ''
-            path = Path(value) if value and not path.exists() and Path(value).exists() else path
-            if key not in FILES:
-                suffixes = dict(img_path='img_suffix', depth_map_path='depth_map_suffix')
-                suffix = dataset.get(suffixes.get(key.split('.')[-1], 'seg_map_suffix'), '')
-                holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
-                holds = '<class>/<picture>' if _is_of_folders(dataset) else holds
-            yield key, path, holds
+            path, alone = Path(root, value), Path(value or root)
+            path = alone if alone.exists() and not path.exists() else path
+            suffix = dataset.get(key.split('.')[-1].replace('_path', '_suffix'), '')
+            holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
+            holds = '<class>/<picture>' if is_of_folders else holds
+            yield key, path, '' if key in FILES else holds
 
 
-def _is_of_folders(dataset: dict) -> bool:
-    return str(dataset.get('type')).split('.')[-1] in OF_FOLDERS and not dataset.get('ann_file')
-
-
-def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
+def _check_path(key: str, path: Path, dataset: dict) -> Iterator[Finding]:
     """What is not there, a list without a line, and a folder without an image to list."""
-    option, root, suffix = f'{place}.{key}', dataset.get('data_root'), dataset.get('img_suffix')
-    is_listed = dataset.get('ann_file') or key.startswith('data_prefix.')
-    is_listed = is_listed and (dataset.get('ann_file') or not dataset['data_prefix'].get('img_path'))
-    # Folders of what is listed may not be there: a list may name its files from the root.
-    if key not in FILES and is_listed:
+    root, suffix = dataset.get('data_root') or '', dataset.get('img_suffix') or ''
+    if key.startswith('data_prefix.') and (
+        dataset.get('ann_file') or not dataset['data_prefix'].get('img_path')
+    ):  # a list may name its files from the root, and only mmsegmentation's sets list folders
         return
     if not path.exists():
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
-        text = f'{option}: {path} does not exist{below}. Name another with --cfg-options '
-        yield Finding(FileNotFoundError, f'{text}{option}=PATH')
-    elif path.is_file() and key == 'ann_file' and not path.stat().st_size:
-        yield error(f'{option}: {path} is empty; list the samples in it')
+        text = f'{key}: {path} does not exist{below}. Name another with --cfg-options'
+        yield Finding(FileNotFoundError, text)
+    elif key == 'ann_file' and path.is_file() and not path.read_bytes()[:4096].strip():
+        yield error(f'{key}: {path} is empty; list the samples in it')
     elif key == 'data_prefix.img_path':
         tree = os.walk(path, followlinks=True)
-        if not any(name.endswith(suffix or '') for _, _, names in tree for name in names):
-            yield error(f'{option}: {path} has no file whose name ends in img_suffix={suffix!r}')
-
-
-def _check_classes(place: str, kind: type | None, dataset: dict) -> Iterator[Finding]:
-    """Classes against the categories of COCO's format, or folders."""
-    stated = (dataset.get('metainfo') or {}).get('classes')
-    classes = stated or getattr(kind, 'METAINFO', {}).get('classes') or range(0)
-    root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
-    if reads_coco(kind) and ann_file:
-        yield from check_coco(place.partition('_')[0], str(Path(root, ann_file)), classes)
-    elif stated and _is_of_folders(dataset) and dataset.get('with_label', True):
-        yield from check_class_folders(Path(root, dataset.get('data_prefix') or ''), stated)
+        if not any(name.endswith(suffix) for _, _, names in tree for name in names):
+            yield error(f'{key}: {path} has no file whose name ends in img_suffix={suffix!r}')

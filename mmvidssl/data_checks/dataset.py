@@ -9,12 +9,12 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch import nn
 
+from .classification import check_labels
 from .detection import check_objects
-from .files import ON_DISK, check_files, check_picture
+from .files import check_files, check_picture
 from .findings import Finding, error
 from .segmentation import check_mask, check_masks
-from .subject import Subject, class_numbers, heads_of
-from .videos import check_labels
+from .subject import Subject, heads_of
 
 
 def check_dataset(
@@ -33,31 +33,28 @@ def check_heads(subject: Subject) -> Iterator[Finding]:
     mmpretrain's and mmdetection's hooks for numbers do not know mmaction2's and mmsegmentation's
     models, nor the options that set them. The softmax of one number is 1, and its loss 0.
     """
-    numbers, expected = class_numbers(subject.model), len(subject.classes)
-    names = subject.dataset.metainfo.get('classes')
-    if isinstance(names, str):
+    heads, expected = heads_of(subject.model), len(subject.classes)
+    if isinstance(names := subject.dataset.metainfo.get('classes'), str):
         yield error(f'metainfo.classes is a string. Of one class, write classes=({names!r},)')
-    if not expected:
-        return
-    subject.seen.append(f'{expected} classes')
-    if any(number != expected for number in numbers.values()):
-        listed = ', '.join(f'{option}={number}' for option, number in numbers.items())
+    if expected and any(head.num_classes != expected for head in heads.values()):
+        listed = ', '.join(f'{k}.num_classes={head.num_classes}' for k, head in heads.items())
         yield error(f'{expected} classes, but {listed}. Correct these, or metainfo.classes.')
-    if 'instances' in subject.first:  # detectors have a background besides
-        return
-    for name, head in heads_of(subject.model):
-        losses = [part for key, part in head.named_children() if key.startswith('loss')]
+    # Detectors have a background besides, and depth has no classes.
+    is_classified = expected and 'instances' not in subject.first
+    for name, head in heads.items() if is_classified else ():
+        parts = head.named_children() if isinstance(head, nn.Module) else ()
+        losses = [part for key, part in parts if key.startswith('loss')]
         is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
         if losses and not is_sigmoid and getattr(head, 'out_channels', head.num_classes) == 1:
             yield error(
-                f'model.{name} has one output, whose softmax is always 1 and whose loss is always '
-                '0. Make what is not the class a class of its own (background).'
+                f'{name} has one output, whose softmax is always 1 and whose loss is always 0. '
+                'Make what is not the class a class of its own (background).'
             )
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:
     """What pictures, masks and videos hold, if the disk has them."""
-    if subject.backends.difference(ON_DISK):
+    if subject.backends:
         return
     length = len(subject.dataset)
     indices = np.linspace(0, length - 1, min(length, subject.num_opened or length), dtype=int)
@@ -74,7 +71,7 @@ def check_samples(subject: Subject) -> Iterator[Finding]:
 
 def _open(subject: Subject, index: int) -> tuple[list[Finding], Counter[int] | None]:
     """Faults of a sample, and pixels of each label in its mask."""
-    info = subject.dataset.get_data_info(index)
+    info, steps = subject.dataset.get_data_info(index), subject.dataset.pipeline.transforms
     findings: list[Finding] = []
     pixels, size, path = None, None, info.get('seg_map_path')
     try:
@@ -83,15 +80,14 @@ def _open(subject: Subject, index: int) -> tuple[list[Finding], Counter[int] | N
             findings, pixels, size = check_mask(subject, path)
         elif 'instances' in info:
             size = info['width'], info['height']
-        path, steps = info.get('img_path'), subject.dataset.pipeline.transforms
-        if path:
+        if path := info.get('img_path'):
             findings += check_picture(path, size, subject)
-        elif subject.num_opened is None and {'filename', 'video_path'} & set(info) and steps:
-            path = info.get('filename', info.get('video_path'))
-            is_there = os.path.exists(path)  # if not, check_files says so
+        elif subject.num_opened is None and steps:
+            path = info.get('filename', info.get('video_path', ''))
+            is_there = os.path.exists(path)
             if is_there and not steps[0](dict(info)).get('total_frames', 1):
                 raise ValueError('no frames')
-    except FileNotFoundError:
+    except FileNotFoundError:  # check_files says so
         pass
     except Exception as fault:  # whatever a decoder raises
         text = f'cannot be read ({type(fault).__name__}), or is empty. Replace it, or leave it out'

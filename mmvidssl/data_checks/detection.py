@@ -32,7 +32,6 @@ def check_objects(subject: Subject) -> Iterator[Finding]:
     coco = read_coco(dataset.ann_file)
     if is_training and any(getattr(m, 'with_mask', False) for m in subject.model.modules()):
         yield from coco.outlines
-    subject.seen.append(f'{subject.counts.total()} objects')
     if is_training and (dropped := coco.num_images - len(dataset)):
         yield warning(
             f'{dropped} of {coco.num_images} images are left out, which have no object of the '
@@ -41,11 +40,10 @@ def check_objects(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def reads_coco(kind: type | None) -> bool:
+def reads_coco(kind: Any) -> bool:
     """Whether a class of data set reads COCO's format as mmdetection's own does."""
-    methods = ('load_data_list', 'parse_data_info')
-    names = [getattr(getattr(kind, name, None), '__qualname__', '') for name in methods]
-    return names == [f'CocoDataset.{name}' for name in methods]
+    method = getattr(kind, 'load_data_list', None)
+    return getattr(method, '__qualname__', '') == 'CocoDataset.load_data_list'
 
 
 def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
+from PIL.ExifTags import Base
 
 from .findings import Finding, error, some, warning
 from .subject import Subject
 
-ON_DISK = ('local', 'disk')
-"""MMEngine's and mmaction2's file backends that read from the disk."""
 PICTURES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
-ORIENTATION = 0x0112
-"""EXIF's tag; from 5 on width and height change places."""
 Size = tuple[int, int]
 """Width and height."""
 TURN = (
@@ -27,32 +24,26 @@ def check_files(subject: Subject) -> Iterator[Finding]:
     keys = ('data_root', 'ann_file', 'data_prefix')
     named = {key: getattr(subject.dataset, key, None) for key in keys}
     sources = ', '.join(f'{key}={value!r}' for key, value in named.items() if value)
-    elsewhere = sorted(subject.backends.difference(ON_DISK))
     if not len(subject.dataset):
         yield error(
             f'no samples ({sources}). Are the folder, the annotation file and the suffixes of file '
             'names right, and does filter_cfg leave any?'
         )
-    elif elsewhere:
-        seen = f'files and masks not looked at, which are read by {", ".join(elsewhere)}'
-        subject.seen.append(seen)
-    else:
-        missing, beside = compare_with_disk(subject.files)
-        number = sum(map(len, subject.files.values()))
-        subject.seen.append(
-            f'{number} files, {"which" if not missing else "not all of which"} exist'
+    if subject.backends:
+        yield warning(f'files are not looked at, which {", ".join(subject.backends)} reads')
+        return
+    missing, beside = compare_with_disk(subject.files)
+    if missing:
+        text = (
+            f'{len(missing)} of the {sum(map(len, subject.files.values()))} files that '
+            f'{named["ann_file"] or "its list"} names do not exist: {some(missing, 5)}. Their '
+            f'names are put together from {sources}; correct those, or take them out of the list'
         )
-        if missing:
-            text = (
-                f'{len(missing)} of the {number} files that {named["ann_file"] or "its list"} '
-                f'names do not exist: {some(missing, 5)}. Their names are put together from '
-                f'{sources}; correct those, or take out of the list what is not there'
-            )
-            yield Finding(FileNotFoundError, text)
-        for path in [] if named['ann_file'] else beside:
-            suffix = os.path.splitext(path)[1]
-            if os.path.dirname(path) in subject.picture_folders and suffix.lower() in PICTURES:
-                yield warning(f'left out for the suffix {suffix}. Rename or convert.', path)
+        yield Finding(FileNotFoundError, text)
+    for path in [] if named['ann_file'] else beside:
+        suffix = os.path.splitext(path)[1]
+        if os.path.dirname(path) in subject.picture_folders and suffix.lower() in PICTURES:
+            yield warning(f'left out for the suffix {suffix}. Rename or convert.', path)
 
 
 def compare_with_disk(files: dict[str, set[str]]) -> tuple[list[str], list[str]]:
@@ -94,14 +85,15 @@ def check_picture(path: str, size: Size | None, subject: Subject) -> Iterator[Fi
         OSError, SyntaxError, ValueError: of PIL, if it cannot be read.
     """
     with Image.open(path) as image:
-        stored, orientation = image.size, image.getexif().get(ORIENTATION, 1)
+        stored, orientation = image.size, image.getexif().get(Base.Orientation, 1)
         if subject.num_opened is None:
             image.draft('RGB', (1, 1))  # JPEG: all of the file, few of the pixels
             image.load()
     kinds = [str(getattr(step, 'color_type', '')) for step in subject.dataset.pipeline.transforms]
     if any('ignore_orientation' in kind or kind == 'unchanged' for kind in kinds):
         orientation = 1
-    if size not in (None, stored[::-1] if orientation > 4 else stored):
+    shown = stored[::-1] if orientation > 4 else stored
+    if size not in (None, shown):
         if size == stored:
             yield error(f'turned by EXIF when read, but what is drawn on it is not. {TURN}', path)
         else:

@@ -56,8 +56,6 @@ def check_masks(subject: Subject, masks: list[Counter[int]]) -> Iterator[Finding
     pixels: Counter[int] = sum(masks, Counter())
     ignored = pixels.pop(IGNORED, 0)
     subject.counts = pixels
-    span = f'{min(pixels)} to {max(pixels)}' if pixels else 'none'
-    subject.seen.append(f'classes in {len(masks)} masks: {len(pixels)} ({span})')
     if ignored and not pixels:
         yield error(
             f'masks hold nothing but what is ignored ({IGNORED}, and 0 with reduce_zero_label=True)'

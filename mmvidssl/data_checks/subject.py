@@ -13,6 +13,8 @@ from torch import nn
 from .findings import Finding
 
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir', 'video_path')
+ON_DISK = (None, 'local', 'disk')
+"""MMEngine's and mmaction2's file backends that read from the disk; None: the default."""
 
 
 class Subject:
@@ -28,11 +30,9 @@ class Subject:
             which are read to their end, and of videos too.
 
     Attributes:
-        files: Names by folder.
-        picture_folders: Those with pictures, not masks.
+        files: Names by folder; ``picture_folders``: those with pictures, not masks.
         counts: Samples, objects or (as masks are opened) pixels of each label.
         folder_labels: Folder of a sample that has one label, and the label.
-        seen: What to say of it.
         findings: What the checks found.
     """
 
@@ -45,7 +45,6 @@ class Subject:
         self.picture_folders: set[str] = set()
         self.counts: Counter[int] = Counter()
         self.folder_labels: set[tuple[str, int]] = set()
-        self.seen: list[str] = []
         self.findings: list[Finding] = []
         for index in range(len(dataset)):  # one at a time: together they may not fit into memory
             self._read(dataset.get_data_info(index))
@@ -71,52 +70,50 @@ class Subject:
 
     @property
     def line(self) -> str:
-        return f'{self.place}: {len(self.dataset)} samples: {", ".join(self.seen)}'
+        """What was seen."""
+        labels = f', labels {min(self.counts)} to {max(self.counts)}' if self.counts else ''
+        return (
+            f'{self.place}: {len(self.dataset)} samples, {sum(map(len, self.files.values()))} files'
+            f', {len(self.classes)} classes{labels}'
+        )
 
     @cached_property
-    def backends(self) -> set[str]:
-        """MMEngine's file backends that it names, for its list or in its pipeline."""
+    def backends(self) -> list[str]:
+        """Those that read its list or its files, but not from the disk."""
         names = set()
         for part in (self.dataset, *self.dataset.pipeline.transforms):
             names.add(getattr(part, 'io_backend', None))  # mmaction2's
             for key in ('backend_args', 'file_client_args'):
                 names.add((getattr(part, key, None) or {}).get('backend'))
-        return {name for name in names if name}
+        return sorted(name for name in names if name not in ON_DISK)
 
     @cached_property
     def classes(self) -> tuple[str, ...] | range:
         """Names; numbers where there are none, by the first head if the data set does not say."""
-        names = self.dataset.metainfo.get('classes')
         if 'depth_map_path' in self.first:
             return ()  # NYUv2's classes are scenes
+        names = self.dataset.metainfo.get('classes')
         if names is not None and not isinstance(names, str):
             return tuple(names)
-        number = getattr(self.dataset, 'num_classes', None)
-        return range(number or next(iter(class_numbers(self.model).values()), 0))
+        heads = heads_of(self.model).values()
+        return range(
+            getattr(self.dataset, 'num_classes', None) or next((h.num_classes for h in heads), 0)
+        )
 
 
-def class_numbers(model: nn.Module) -> dict[str, int]:
-    """``num_classes`` of every head, and of what mixes labels, by the option that sets it."""
-    parts = {f'model.{name}': head for name, head in heads_of(model)}
-    preprocessor = getattr(model, 'data_preprocessor', None)
-    parts['data_preprocessor'] = preprocessor  # mmpretrain's stands at the top of a config
+def heads_of(model: nn.Module) -> dict[str, Any]:
+    """Heads with a number of classes, and what mixes labels, by their places in the config."""
+    parts = {f'model.{name}': module for name, module in model.named_modules()}
+    parts = {k: v for k, v in parts.items() if 'Head' in type(v).__name__ and k[-8:] != 'rpn_head'}
+    preprocessor: Any = getattr(model, 'data_preprocessor', None)
     augments = getattr(getattr(preprocessor, 'blending', None), 'augments', None) or ()
+    parts['data_preprocessor'] = preprocessor  # mmpretrain's stands at the top of a config
     for index, augment in enumerate(augments):
         parts[f'model.data_preprocessor.blending.augments.{index}'] = augment
-    numbers = {f'{k}.num_classes': getattr(part, 'num_classes', None) for k, part in parts.items()}
-    return {option: number for option, number in numbers.items() if isinstance(number, int)}
-
-
-def heads_of(model: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Heads with a number of classes, by name."""
-    for name, module in model.named_modules():
-        is_head = 'Head' in type(module).__name__ and not name.endswith('rpn_head')
-        if is_head and isinstance(getattr(module, 'num_classes', None), int):
-            yield name, module
+    return {k: v for k, v in parts.items() if isinstance(getattr(v, 'num_classes', None), int)}
 
 
 def leaves(dataset: Any) -> Iterator[Any]:
     """The data sets within wrappers that repeat or concatenate."""
-    wrapped = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    for part in wrapped:
+    for part in getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]:
         yield from [dataset] if part is None else leaves(part)

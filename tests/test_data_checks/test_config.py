@@ -68,8 +68,7 @@ BAD = {
     ),
     'the root': (
         dict(type='ImageNet', data_root='nowhere', split='train'),
-        'data_root: nowhere does not exist. Name another with --cfg-options '
-        'train_dataloader.dataset.data_root=PATH',
+        "data_root: nowhere/train does not exist below data_root='nowhere'",
     ),
 }
 
@@ -187,6 +186,7 @@ WRAPPERS = [
 @pytest.mark.parametrize('wrap', WRAPPERS)
 def test_data_sets_of_a_config(ann_file, wrap):
     check_config(config_of(ann_file, ('cat',), wrap))
-    check_config(config_of(ann_file, None, wrap))
+    with pytest.raises(ValueError, match='person'):  # those of COCO, as none are named
+        check_config(config_of(ann_file, None, wrap))
     with pytest.raises(ValueError, match='train_dataloader.dataset.*cow'):
         check_config(config_of(ann_file, ('cow',), wrap))
