@@ -17,8 +17,7 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
     """Names of classes, one a line, in the order of their labels.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it has no name, or one twice, or is not UTF-8.
+        FileNotFoundError, ValueError: there is none, or one twice, or it is not UTF-8.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -37,8 +36,7 @@ def find_class_folders(folder: str | os.PathLike) -> list[str]:
     """Names of the folders in a folder, sorted: the classes, as mmpretrain numbers them.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: there is none in it, or a hidden one, which mmpretrain takes for a class.
+        FileNotFoundError, ValueError: there is none, or a hidden one, which becomes a class.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} does not exist: it should hold a folder for each class')
@@ -61,14 +59,12 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
     is_beyond = max(labels) >= number or (min(labels) < 0 and not is_test)
     if is_beyond and not is_masks:  # of masks each is named
         yield error(
-            f'the labels go from {min(labels)} to {max(labels)}, but the classes from 0 to '
-            f'{number - 1}. Number the classes of {ann_file} from 0, a label in every line, and '
-            'set num_classes to how many there are.'
+            f'the labels of {ann_file} go from {min(labels)} to {max(labels)}, but should from 0 to'
+            f' {number - 1}. Write one in every line, and set num_classes to how many there are.'
         )
     absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
     if absent and not is_test and not (is_masks and subject.num_opened):
-        # Who names classes has samples of each; objects may be rare, and of the names that are the
-        # data set's own (ImageNet's) some may do.
+        # Who names classes has samples of each; of ImageNet's own, and of objects, some may do.
         is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
         is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
         text = f'{ann_file} has nothing of {len(absent)} of the {number} classes: {some(absent)}. '
@@ -101,7 +97,5 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
     wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
     if wrong and {folder for folder, _ in firsts} <= set(classes):
         listed = some(f'{n} for those in {folder}/' for n, folder in wrong)
-        yield error(
-            f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0. '
-            'Name the classes in the order of their labels.'
-        )
+        text = f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0'
+        yield error(f'{text}. Name the classes in the order of their labels.')

@@ -46,10 +46,8 @@ def check_heads(subject: Subject) -> Iterator[Finding]:
         losses = [part for key, part in parts if key.startswith('loss')]
         is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
         if losses and not is_sigmoid and getattr(head, 'out_channels', head.num_classes) == 1:
-            yield error(
-                f'{name} has one output, whose softmax is always 1 and whose loss is always 0. '
-                'Make what is not the class a class of its own (background).'
-            )
+            text = 'has one output, whose softmax is always 1 and whose loss is always 0. Make a '
+            yield error(f'{name} {text}class of what is not the class (background).')
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:

@@ -6,16 +6,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .findings import Finding, error, some, warning
+from .findings import Finding, error, warning
 from .subject import Subject
+
+IN = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
 
 
 class CocoFile(NamedTuple):
-    """What was found in an annotation file: names of categories, and faults (also of outlines)."""
+    """An annotation file: names of categories, number of images, faults, and those of outlines."""
 
     names: list[str]
     num_images: int
@@ -33,11 +36,8 @@ def check_objects(subject: Subject) -> Iterator[Finding]:
     if is_training and any(getattr(m, 'with_mask', False) for m in subject.model.modules()):
         yield from coco.outlines
     if is_training and (dropped := coco.num_images - len(dataset)):
-        yield warning(
-            f'{dropped} of {coco.num_images} images are left out, which have no object of the '
-            'classes or are too small (filter_cfg)',
-            dataset.ann_file,
-        )
+        text = 'images are left out, as without object of the classes or too small (filter_cfg)'
+        yield warning(f'{dropped} of {coco.num_images} {text}', dataset.ann_file)
 
 
 def reads_coco(kind: Any) -> bool:
@@ -47,35 +47,28 @@ def reads_coco(kind: Any) -> bool:
 
 
 def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:
-    """Faults of an annotation file, and names of classes that are not its own.
+    """Faults of an annotation file for this part of a run, and classes that are not its own.
 
-    mmdetection drops classes without a category; if it drops all of them it has no image left, and
-    fails at putting together nothing. It numbers labels by the order of the categories, whatever
-    that of the names: in another, each class is reported under another's name.
-
-    Args:
-        part: Of the run; for a test there may be images alone.
-        ann_file: A COCO annotation file.
-        classes: Names, or numbers of what has no names.
+    mmdetection drops classes without a category. It numbers labels by the order of the categories,
+    whatever that of the names: in another, each class is reported under another's name.
     """
     coco = read_coco(ann_file)
-    if part != 'test':
+    if part != 'test':  # on images alone
         yield from coco.faults
     if not coco.names or isinstance(classes, range):
         return
     absent = [name for name in classes if name not in coco.names]
     ordered = [name for name in coco.names if name in classes]
     if absent:
-        yield error(
-            f'metainfo.classes has {absent[:20]}, which are no categories of {ann_file}; those are '
-            f'{coco.names[:20]}'
-        )
+        text = f'{absent[:20]}, which are no categories of {ann_file}; those are {coco.names[:20]}'
+        yield error(f'metainfo.classes has {text}')
     elif ordered != list(classes):
-        yield error(
-            f'metainfo.classes is {some(classes, 100)}, but mmdetection numbers labels by the '
-            f'order of the categories in {ann_file}, which is {some(ordered, 100)}. Write '
-            'the classes in this order, and the categories of every annotation file.'
+        pairs = enumerate(zip_longest(ordered, classes))
+        label = next(
+            f'{n} is {found!r}, not {name!r}' for n, (found, name) in pairs if found != name
         )
+        text = f'labels are in the order of the categories in {ann_file}: {label}. Write '
+        yield error(f'{text}metainfo.classes in this order, and categories of other files too.')
 
 
 def read_coco(ann_file: str) -> CocoFile:
@@ -111,37 +104,28 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
     boxes = np.array([item['bbox'] for item in objects], float).reshape(-1, 4)
     area = np.array([item['area'] for item in objects])
     size = np.array([sizes.get(item['image_id'], (np.inf, np.inf)) for item in objects])
-    is_known = [i['image_id'] in coco.imgs and i['category_id'] in coco.cats for i in objects]
+    is_known = np.array([i['image_id'] in sizes and i['category_id'] in coco.cats for i in objects])
     is_crowd = np.array([bool(item.get('iscrowd')) for item in objects])
     outlines = [item.get('segmentation') for item in objects]
     has_outline = np.array([bool(outline) for outline in outlines])
 
-    def find(where: np.ndarray, text: str, is_warning: bool) -> Iterator[Finding]:
-        """Once for each picture."""
+    def find(where: np.ndarray, text: str, is_error: bool = False) -> Iterator[Finding]:
+        """Once for each picture; an error if all objects are so."""
+        kind = error if is_error or (where | is_crowd).all() else warning
         found = (coco.imgs.get(objects[i]['image_id'], {}) for i in np.flatnonzero(where))
         for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
-            yield (warning if is_warning else error)(text, f'{name} (in {ann_file})')
+            yield kind(text, f'{name} (in {ann_file})')
 
-    for where, text in (
-        (is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored. Set it to 0.'),
-        (~np.array(is_known), 'image_id or category_id that is not there: the object is dropped'),
-        (
-            (boxes[:, 2:] <= 1).any(1) | (area <= 0),
-            'boxes of a pixel or less, which are dropped. Are they shares of the picture? COCO has '
-            'x, y, width and height in pixels.',
-        ),
-        (
-            (boxes[:, :2] + boxes[:, 2:] > size + 1).any(1),
-            'boxes reach out of the picture. Are they corners, not x, y, width and height?',
-        ),
-    ):
-        faults += find(where, text, is_warning=not (where | is_crowd).all())
-    text = 'boxes without outlines (segmentation), which the mask head needs. Draw them, or take a '
-    of_masks = [*find(~is_crowd & ~has_outline, text + 'detector without masks.', False)]
+    faults += [
+        *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
+        *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
+        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + IN),
+        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + IN),
+    ]
+    text = 'no outlines (segmentation), which mask heads need. Draw them, or use no mask head'
+    absent = [*find(~is_crowd & ~has_outline, text, is_error=True)]
     short = ~is_crowd & has_outline & [_is_short(outline) for outline in outlines]
-    text = 'outlines of less than three points (are they boxes?), which are ignored'
-    of_masks += find(short, text, is_warning=not (short | is_crowd).all())
-    return faults, of_masks
+    return faults, [*absent, *find(short, 'outlines of less than three points are ignored')]
 
 
 def _is_short(outline: Any) -> bool:

@@ -14,7 +14,8 @@ PICTURES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.
 Size = tuple[int, int]
 """Width and height."""
 TURN = (
-    'Write the pictures as they are to be seen (PIL.ImageOps.exif_transpose), or read them with '
+    'turned by EXIF when read, unlike boxes or masks that were drawn on the stored pixels. Write '
+    'the pictures as they are to be seen (PIL.ImageOps.exif_transpose), or read them with '
     "color_type='color_ignore_orientation'."
 )
 
@@ -25,21 +26,17 @@ def check_files(subject: Subject) -> Iterator[Finding]:
     named = {key: getattr(subject.dataset, key, None) for key in keys}
     sources = ', '.join(f'{key}={value!r}' for key, value in named.items() if value)
     if not len(subject.dataset):
-        yield error(
-            f'no samples ({sources}). Are the folder, the annotation file and the suffixes of file '
-            'names right, and does filter_cfg leave any?'
-        )
+        yield error(f'no samples ({sources}). Are these right, and does filter_cfg leave any?')
     if subject.backends:
         yield warning(f'files are not looked at, which {", ".join(subject.backends)} reads')
         return
     missing, beside = compare_with_disk(subject.files)
     if missing:
-        text = (
-            f'{len(missing)} of the {sum(map(len, subject.files.values()))} files that '
-            f'{named["ann_file"] or "its list"} names do not exist: {some(missing, 5)}. Their '
-            f'names are put together from {sources}; correct those, or take them out of the list'
+        yield Finding(
+            FileNotFoundError,
+            f'{len(missing)} of the {subject.num_files} files do not exist: {some(missing, 5)}. '
+            f'Names are put together from {sources}; correct those, or take files out of the list',
         )
-        yield Finding(FileNotFoundError, text)
     for path in [] if named['ann_file'] else beside:
         suffix = os.path.splitext(path)[1]
         if os.path.dirname(path) in subject.picture_folders and suffix.lower() in PICTURES:
@@ -47,14 +44,11 @@ def check_files(subject: Subject) -> Iterator[Finding]:
 
 
 def compare_with_disk(files: dict[str, set[str]]) -> tuple[list[str], list[str]]:
-    """Files and folders that do not exist, and those beside the others.
+    """Files (names by folder) that do not exist, and those that lie beside the others.
 
     Each folder is listed once, several at a time: a disk in a network answers that with hundreds of
-    names, but a question after one file with one answer. Only what a listing does not show as an
-    entry of its own is asked for, such as links, which may lead nowhere.
-
-    Args:
-        files: Names by folder.
+    names, but a question after one file with one. Asked for is only what a listing does not show,
+    such as links, which may lead nowhere.
     """
     with ThreadPoolExecutor(16) as pool:
         listed = dict(zip(files, pool.map(_list_folder, files), strict=True))
@@ -74,15 +68,9 @@ def _list_folder(folder: str) -> set[str]:
 
 
 def check_picture(path: str, size: Size | None, subject: Subject) -> Iterator[Finding]:
-    """A picture that is turned, or of another size than what is drawn on it.
+    """A picture that is turned, or of another size than its mask or annotation, if it has one.
 
-    Args:
-        path: Of the picture.
-        size: Width and height of its mask, or by its annotation; None: of no matter.
-        subject: Whose pipeline turns pictures by EXIF, if OpenCV reads them.
-
-    Raises:
-        OSError, SyntaxError, ValueError: of PIL, if it cannot be read.
+    Errors of PIL are raised. OpenCV, which reads in training, turns pictures by EXIF.
     """
     with Image.open(path) as image:
         stored, orientation = image.size, image.getexif().get(Base.Orientation, 1)
@@ -94,11 +82,7 @@ def check_picture(path: str, size: Size | None, subject: Subject) -> Iterator[Fi
         orientation = 1
     shown = stored[::-1] if orientation > 4 else stored
     if size not in (None, shown):
-        if size == stored:
-            yield error(f'turned by EXIF when read, but what is drawn on it is not. {TURN}', path)
-        else:
-            text = 'not of the size of its annotation or mask. Was it resized? Resize both alike.'
-            yield error(text, path)
-    elif size == stored and orientation != 1:  # size does not tell
-        text = 'turned by EXIF: right only if boxes or masks are of the turned picture. '
-        yield warning(text + TURN, path)
+        text = 'not of the size of its annotation or mask. Was it resized? Resize both alike.'
+        yield error(TURN if size == stored else text, path)
+    elif size == stored and orientation != 1:  # by the size it may be either
+        yield warning(TURN, path)

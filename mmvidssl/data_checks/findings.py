@@ -5,13 +5,7 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """A fault of data.
-
-    Attributes:
-        kind: An error if nothing can be learnt so, ``UserWarning`` if it may be meant.
-        text: What is wrong and how to mend it; the same for all files that have it.
-        file: Where, if it is one file.
-    """
+    """A fault of data: ``UserWarning`` if it may be meant; the text is the same for all files."""
 
     kind: type[Exception]
     text: str
@@ -35,11 +29,13 @@ def refuse(place: str, findings: Iterable[Finding], say: Callable[[str], object]
     files: dict[tuple[type[Exception], str], list[str]] = {}
     for kind, text, file in findings:
         files.setdefault((kind, text), []).extend([file] if file else [])
-    lines = {': '.join(filter(None, (place, some(files[key], 5), key[1]))): key[0] for key in files}
-    wrong = {line: kind for line, kind in lines.items() if not issubclass(kind, Warning)}
-    for line in lines:
-        if line not in wrong:
+    wrong: dict[str, type[Exception]] = {}
+    for (kind, text), names in files.items():
+        line = ': '.join(filter(None, (place, some(names, 5), text)))
+        if issubclass(kind, Warning):
             say(line)
+        else:
+            wrong[line] = kind
     if wrong:
         raise next(iter(wrong.values()))('\n'.join(wrong))
 

@@ -19,10 +19,7 @@ def check_mask(subject: Subject, path: str) -> tuple[list[Finding], Counter[int]
     with Image.open(path) as image:
         mask, size = np.asarray(image), image.size
     if mask.ndim != 2:
-        text = (
-            f'a picture of {mask.shape[-1]} channels. A mask has one channel, whose values are the '
-            "classes' numbers: convert the colours to numbers."
-        )
+        text = f'{mask.shape[-1]} channels; a mask has one. Convert colours to numbers of classes.'
         return [error(text, path)], Counter(), size
     pixels, number = count_labels(subject.dataset, mask), len(subject.classes)
     if wrong := set(pixels) - {*range(number), IGNORED}:
@@ -57,11 +54,7 @@ def check_masks(subject: Subject, masks: list[Counter[int]]) -> Iterator[Finding
     ignored = pixels.pop(IGNORED, 0)
     subject.counts = pixels
     if ignored and not pixels:
-        yield error(
-            f'masks hold nothing but what is ignored ({IGNORED}, and 0 with reduce_zero_label=True)'
-            f': number their classes from {int(bool(subject.dataset.reduce_zero_label))}'
-        )
+        text = f'masks hold only what is ignored: {IGNORED}, and 0 with reduce_zero_label=True. '
+        yield error(f'{text}Number classes from {int(bool(subject.dataset.reduce_zero_label))}.')
     elif ignored and set(pixels) == {0} and len(subject.classes) > 1:
-        yield error(
-            f'masks hold 0 and {IGNORED} alone, and {IGNORED} is ignored. Write 1 in its place.'
-        )
+        yield error(f'masks hold 0 and {IGNORED} alone, which is ignored. Write 1 for {IGNORED}.')

@@ -18,9 +18,7 @@ ON_DISK = (None, 'local', 'disk')
 
 
 class Subject:
-    """What every check looks at.
-
-    All samples are gone through once; each path is held once, as a name in its folder.
+    """What every check looks at; all samples are gone through once.
 
     Args:
         dataset: Of any of the libraries, not wrapped; told apart by what the samples hold.
@@ -28,12 +26,6 @@ class Subject:
         model: Whose heads are for its classes.
         num_opened: Of how many samples, evenly spaced, to open pictures and masks; None: of all,
             which are read to their end, and of videos too.
-
-    Attributes:
-        files: Names by folder; ``picture_folders``: those with pictures, not masks.
-        counts: Samples, objects or (as masks are opened) pixels of each label.
-        folder_labels: Folder of a sample that has one label, and the label.
-        findings: What the checks found.
     """
 
     def __init__(
@@ -41,10 +33,10 @@ class Subject:
     ) -> None:
         self.dataset, self.model, self.num_opened = dataset, model, num_opened
         self.place, self.part = f'{name} ({type(dataset).__name__})', name.partition('_')[0]
-        self.files: dict[str, set[str]] = {}
-        self.picture_folders: set[str] = set()
-        self.counts: Counter[int] = Counter()
-        self.folder_labels: set[tuple[str, int]] = set()
+        self.files: dict[str, set[str]] = {}  # names by folder: each path is held once
+        self.picture_folders: set[str] = set()  # of files, those without masks
+        self.counts: Counter[int] = Counter()  # of each label: samples, objects, pixels (opened)
+        self.folder_labels: set[tuple[str, int]] = set()  # of samples with one label each
         self.findings: list[Finding] = []
         for index in range(len(dataset)):  # one at a time: together they may not fit into memory
             self._read(dataset.get_data_info(index))
@@ -72,10 +64,14 @@ class Subject:
     def line(self) -> str:
         """What was seen."""
         labels = f', labels {min(self.counts)} to {max(self.counts)}' if self.counts else ''
-        return (
-            f'{self.place}: {len(self.dataset)} samples, {sum(map(len, self.files.values()))} files'
-            f', {len(self.classes)} classes{labels}'
+        numbers = (
+            f'{len(self.dataset)} samples, {self.num_files} files, {len(self.classes)} classes'
         )
+        return f'{self.place}: {numbers}{labels}'
+
+    @property
+    def num_files(self) -> int:
+        return sum(map(len, self.files.values()))
 
     @cached_property
     def backends(self) -> list[str]:
@@ -95,10 +91,8 @@ class Subject:
         names = self.dataset.metainfo.get('classes')
         if names is not None and not isinstance(names, str):
             return tuple(names)
-        heads = heads_of(self.model).values()
-        return range(
-            getattr(self.dataset, 'num_classes', None) or next((h.num_classes for h in heads), 0)
-        )
+        numbers = (head.num_classes for head in heads_of(self.model).values())
+        return range(getattr(self.dataset, 'num_classes', None) or next(numbers, 0))
 
 
 def heads_of(model: nn.Module) -> dict[str, Any]:

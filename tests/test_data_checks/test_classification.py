@@ -5,8 +5,8 @@ from mmengine.registry import DATASETS
 from torch import nn
 
 from mmvidssl.data_checks import read_class_file, refuse
-from mmvidssl.data_checks.subject import Subject
 from mmvidssl.data_checks.classification import check_labels
+from mmvidssl.data_checks.subject import Subject
 
 PLACE = 'train_dataloader.dataset (VideoDataset)'
 ANIMALS = ['cat', 'dog', 'old owl']

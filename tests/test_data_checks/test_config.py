@@ -163,7 +163,7 @@ def test_names_of_categories(ann_file):
 
 def test_order_of_categories(ann_file):
     """Labels are numbered in the order of the file, whatever the names' own."""
-    with pytest.raises(ValueError, match='here: .*dog, cat.*cat, dog'):
+    with pytest.raises(ValueError, match="here: .* 0 is 'cat', not 'dog'"):
         check_classes(ann_file, ('dog', 'cat'))
 
 
@@ -172,7 +172,7 @@ def test_order_in_each_file_of_a_config(ann_file):
     other = ann_file.with_name('val.json')
     other.write_text(json.dumps(coco(dict(id=1, name='dog'), dict(id=3, name='cat'))))
     cfg.val_dataloader = dict(dataset=dict(cfg.train_dataloader.dataset, ann_file='val.json'))
-    with pytest.raises(ValueError, match='val_data.*val.json, .* dog, cat'):
+    with pytest.raises(ValueError, match="val_data.*val.json: 0 is 'dog'"):
         check_config(cfg)
 
 

@@ -1,6 +1,7 @@
 """``tools/datasets/check.py``, and the trees of files that docs/en/datasets.md shows."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,14 @@ def scope(monkeypatch):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_page_shows_the_files_of_each_config(path):
-    tree = expected_tree(Config.fromfile(path))
+def test_page_shows_the_files_of_each_config(path, monkeypatch, tmp_path):
+    """Own data are in the folder that the config itself names; it reads classes there."""
+    monkeypatch.chdir(tmp_path)
+    default = re.search(r"'DATA_ROOT', '(.*?)'", path.read_text())
+    if default:
+        Path(default[1], 'train/cat').mkdir(parents=True)
+        Path(default[1], 'classes.txt').write_text('cat')
+    tree = expected_tree(Config.fromfile(path)).replace('   (missing)', '')
     assert len(tree.splitlines()) > 3
     assert f'```text\n{tree}\n```' in PAGE.read_text()
 
@@ -86,3 +93,11 @@ def test_what_is_not_there(check, tmp_path):
     assert code == 1
     assert 'instances_val2017.json   (missing)' in shown
     assert 'train_dataloader.dataset.ann_file: ' in shown
+
+
+def test_no_names_of_classes(capfd, monkeypatch, tmp_path):
+    """What the config needs to be read at all."""
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path))
+    own = configs_of('coco')['mask-rcnn_vit-small-p16_dora-wt-pre_1xb4-amp-ms-12e_own-data']
+    assert run_tool('datasets/check', own) == 1
+    assert f'error: {tmp_path}/classes.txt' in capfd.readouterr().out
