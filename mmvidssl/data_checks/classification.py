@@ -59,15 +59,16 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
     is_beyond = max(labels) >= number or (min(labels) < 0 and not is_test)
     if is_beyond and not is_masks:  # of masks each is named
         yield error(
-            f'the labels of {ann_file} go from {min(labels)} to {max(labels)}, but should from 0 to'
-            f' {number - 1}. Write one in every line, and set num_classes to how many there are.'
+            f'the labels of {ann_file} go from {min(labels)} to {max(labels)}, but classes from 0 '
+            f'to {number - 1}. Write one in every line; set num_classes to how many there are.'
         )
+        return
     absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
     if absent and not is_test and not (is_masks and subject.num_opened):
         # Who names classes has samples of each; of ImageNet's own, and of objects, some may do.
         is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
         is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
-        text = f'{ann_file} has nothing of {len(absent)} of the {number} classes: {some(absent)}. '
+        text = f'nothing of {len(absent)} of the {number} classes in {ann_file}: {some(absent)}. '
         yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
     if subject.folder_labels and isinstance(classes, tuple):
         yield from check_names(subject, list(classes))

@@ -42,13 +42,14 @@ def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
         backend = node.get('backend_args') or node.get('file_client_args') or {}
         if backend.get('backend', 'local') not in ON_DISK:
             continue
-        found = [f for key, path, _ in _named(node) for f in _check_path(key, path, node)]
+        found = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
         if not found and reads_coco(kind) and node.get('ann_file'):
             own = getattr(kind, 'METAINFO', {})
             classes = (node.get('metainfo') or own).get('classes') or range(0)
             ann_file = os.path.join(node.get('data_root') or '', node['ann_file'])
-            found = [*check_coco(place.partition('_')[0], ann_file, classes)]
-        yield from (each._replace(text=f'{place}.{each.text}') for each in found)
+            faults = check_coco(place.partition('_')[0], ann_file, classes)
+            found = [fault._replace(text=f'{fault.text} ({place})') for fault in faults]
+        yield from found
 
 
 def expected_tree(cfg: Config) -> str:
@@ -107,7 +108,7 @@ def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
             yield key, path, '' if key in FILES else holds
 
 
-def _check_path(key: str, path: Path, dataset: dict) -> Iterator[Finding]:
+def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
     """What is not there, a list without a line, and a folder without an image to list."""
     root, suffix = dataset.get('data_root') or '', dataset.get('img_suffix') or ''
     if key.startswith('data_prefix.') and (
@@ -116,11 +117,12 @@ def _check_path(key: str, path: Path, dataset: dict) -> Iterator[Finding]:
         return
     if not path.exists():
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
-        text = f'{key}: {path} does not exist{below}. Name another with --cfg-options'
+        text = f'{place}.{key}: {path} does not exist{below}. Name another with --cfg-options'
         yield Finding(FileNotFoundError, text)
     elif key == 'ann_file' and path.is_file() and not path.read_bytes()[:4096].strip():
-        yield error(f'{key}: {path} is empty; list the samples in it')
+        yield error(f'{place}.{key}: {path} is empty; list the samples in it')
     elif key == 'data_prefix.img_path':
         tree = os.walk(path, followlinks=True)
         if not any(name.endswith(suffix) for _, _, names in tree for name in names):
-            yield error(f'{key}: {path} has no file whose name ends in img_suffix={suffix!r}')
+            text = f'{path} has no file whose name ends in img_suffix={suffix!r}'
+            yield error(f'{place}.{key}: {text}')

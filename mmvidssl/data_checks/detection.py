@@ -67,8 +67,8 @@ def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]
         label = next(
             f'{n} is {found!r}, not {name!r}' for n, (found, name) in pairs if found != name
         )
-        text = f'labels are in the order of the categories in {ann_file}: {label}. Write '
-        yield error(f'{text}metainfo.classes in this order, and categories of other files too.')
+        text = f'labels are in the order of the categories in {ann_file}: {label}. Write classes '
+        yield error(f'{text}(metainfo.classes, classes.txt) so, and categories of other files.')
 
 
 def read_coco(ann_file: str) -> CocoFile:
@@ -95,8 +95,8 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
     images, objects = coco.dataset['images'], coco.dataset['annotations']
     ids = Counter(image['id'] for image in images)
     twice = [image['file_name'] for image in images if ids[image['id']] > 1]
-    text = 'several images have this id, of which one is read. Number them anew'
-    faults = [error(text, f'{name} (in {ann_file})') for name in twice]
+    text = f'in {ann_file}: several images of this id, of which one is read. Number them anew'
+    faults = [error(text, name) for name in twice]
     sizes = {image['id']: (image['width'], image['height']) for image in images}
     if not objects:
         faults.append(error('no annotations: nothing to learn, or to measure by (-1)', ann_file))
@@ -114,7 +114,7 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
         kind = error if is_error or (where | is_crowd).all() else warning
         found = (coco.imgs.get(objects[i]['image_id'], {}) for i in np.flatnonzero(where))
         for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
-            yield kind(text, f'{name} (in {ann_file})')
+            yield kind(f'in {ann_file}: {text}', name)
 
     faults += [
         *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),

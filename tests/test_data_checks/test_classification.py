@@ -58,7 +58,7 @@ def test_names_of_the_file_beside_the_list(tmp_path, classes):
 
 def test_classes_without_a_video(tmp_path):
     samples = [('a.mp4', 0), ('b.mp4', 2)]
-    with pytest.raises(ValueError, match=r'train.txt .*: dog \(1\)'):
+    with pytest.raises(ValueError, match=r'train.txt: dog \(1\)'):
         check(tmp_path, ANIMALS, samples)
     check(tmp_path, ANIMALS, samples, is_training=False)
 

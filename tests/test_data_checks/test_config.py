@@ -172,7 +172,7 @@ def test_order_in_each_file_of_a_config(ann_file):
     other = ann_file.with_name('val.json')
     other.write_text(json.dumps(coco(dict(id=1, name='dog'), dict(id=3, name='cat'))))
     cfg.val_dataloader = dict(dataset=dict(cfg.train_dataloader.dataset, ann_file='val.json'))
-    with pytest.raises(ValueError, match="val_data.*val.json: 0 is 'dog'"):
+    with pytest.raises(ValueError, match="val.json: 0 is 'dog'.*val_data"):
         check_config(cfg)
 
 
@@ -188,5 +188,5 @@ def test_data_sets_of_a_config(ann_file, wrap):
     check_config(config_of(ann_file, ('cat',), wrap))
     with pytest.raises(ValueError, match='person'):  # those of COCO, as none are named
         check_config(config_of(ann_file, None, wrap))
-    with pytest.raises(ValueError, match='train_dataloader.dataset.*cow'):
+    with pytest.raises(ValueError, match='cow.*train_dataloader.dataset'):
         check_config(config_of(ann_file, ('cow',), wrap))

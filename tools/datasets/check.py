@@ -86,8 +86,9 @@ def main() -> int:
     cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))  # as the runner does
     model = MODELS.build(cfg.model)
     parts = [part for part in ('train', 'val', 'test') if cfg.get(f'{part}_dataloader')]
-    if 'val' in parts and cfg.get('test_dataloader') == cfg.val_dataloader:
-        parts = [part for part in parts if part != 'test']
+    samples = {part: dict(cfg[f'{part}_dataloader'].dataset, pipeline=None) for part in parts}
+    if 'test' in parts and samples['test'] == samples.get('val'):
+        parts.remove('test')
     for part in parts:
         try:
             subjects += check_part(cfg, part, model, args.num_opened)
