@@ -1,5 +1,6 @@
 """Lists and folders of data that a config names, looked for before anything is built."""
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,104 +8,121 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .detection import check_coco_classes
-from .files import ON_DISK
-from .image_folders import check_class_folders
+from mmvidssl.registry import DATASETS
+
+from .detection import check_coco, reads_coco
+from .findings import Finding, error, refuse
+from .subject import ON_DISK
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 OF_FOLDERS = ('ImageNet', 'CustomDataset')
 """Data sets of mmpretrain that read a folder, and do not download what it lacks."""
-SHORT = 4096
-"""Bytes: a longer list is not looked into for a line that is not blank."""
 
 
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse annotation files and folders that are not there or empty, and classes of no category.
+    """Refuse what :func:`find_in_config` finds.
 
     The libraries say that there is no such file, but not which option of the config names it; of no
     samples, that there is nothing to concatenate.
 
+    Raises:
+        FileNotFoundError, ValueError: names the option and the file.
+    """
+    refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
+
+
+def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
+    """Files and folders that are not there or empty; COCO annotations that cannot teach.
+
     Args:
         cfg: The config.
         parts: Of the run: whose data loaders and evaluators to look at.
-
-    Raises:
-        FileNotFoundError: names the option and the file.
-        ValueError: if a list is empty, a folder has no image of the data set's suffix, or a COCO
-            annotation file does not have the classes.
     """
-    for name in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
-        for place, node in _dicts(cfg.get(name), name):
-            backend = node.get('backend_args') or node.get('file_client_args') or {}
-            if backend.get('backend', 'local') in ON_DISK:
-                for key, value in _paths(node):
-                    if isinstance(value, str):
-                        _check_path(f'{place}.{key}', value, node, str(cfg.filename))
-                _check_classes(place, node)
+    for place, kind, node in _data_of(cfg, parts):
+        backend = node.get('backend_args') or node.get('file_client_args') or {}
+        if backend.get('backend', 'local') not in ON_DISK:
+            continue
+        found = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
+        if not found and reads_coco(kind) and node.get('ann_file'):
+            own = getattr(kind, 'METAINFO', {})
+            classes = (node.get('metainfo') or own).get('classes') or range(0)
+            ann_file = os.path.join(node.get('data_root') or '', node['ann_file'])
+            faults = check_coco(place.partition('_')[0], ann_file, classes)
+            found = [fault._replace(text=f'{fault.text} ({place})') for fault in faults]
+        yield from found
+
+
+def expected_tree(cfg: Config) -> str:
+    """Folders that a config names and what they hold, ``(missing)`` after what is not there."""
+    folders: dict[Path, list[str]] = {}
+    for _, _, node in _data_of(cfg, ('train', 'val', 'test')):
+        for _, path, holds in _named(node):
+            name = f'    {holds or path.name}{"" if path.exists() else "   (missing)"}'
+            names = folders.setdefault(path if holds else path.parent, [])
+            names += [name] if name not in names else []
+    return '\n'.join(line for folder in folders for line in (f'{folder}/', *folders[folder]))
+
+
+def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict]]:
+    """Data sets and evaluators that name data: place, class, and options with their defaults."""
+    for part in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
+        for place, node in _dicts(cfg.get(part), part):
+            if any(node.get(key) for key in (*FILES, 'data_root', 'data_prefix')):
+                scope, name = node.get('_scope_') or cfg.get('default_scope'), str(node.get('type'))
+                kind = DATASETS.get(f'{scope}.{name}' if scope and '.' not in name else name)
+                options: dict[str, Any] = {}
+                for base in reversed(inspect.getmro(kind)[:-1] if inspect.isclass(kind) else ()):
+                    given = inspect.signature(base).parameters.values()
+                    options |= {p.name: p.default for p in given if p.default is not p.empty}
+                yield place, kind, {**options, **node}
 
 
 def _dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
     """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
         yield place, node
-        for key, child in node.items():
-            yield from _dicts(child, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, child in enumerate(node):
-            yield from _dicts(child, f'{place}.{index}')
-
-
-def _paths(dataset: dict) -> Iterator[tuple[str, Any]]:
-    """What a data set's config names, by the option.
-
-    Folders are looked for where they are listed; a list of files may name them from the root.
-    """
-    yield from ((key, dataset[key]) for key in FILES if dataset.get(key))
-    prefix = dataset.get('data_prefix')
-    if dataset.get('ann_file'):
+    elif not isinstance(node, (list, tuple)):
         return
-    if isinstance(prefix, dict) and 'img_path' in prefix:  # mmsegmentation's
-        yield from ((f'data_prefix.{key}', value) for key, value in prefix.items())
-    elif str(dataset.get('type')).split('.')[-1] in OF_FOLDERS:
-        yield ('data_prefix', prefix) if prefix else ('data_root', '')
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+        yield from _dicts(child, f'{place}.{key}')
 
 
-def _check_path(option: str, value: str, dataset: dict, filename: str) -> None:
-    """Refuse what is not there, a list without a line, and a folder without an image to list."""
+def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
+    """Options that name files or folders, the paths, and what a folder holds."""
+    root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
+    values = {key: dataset[key] for key in FILES if dataset.get(key)}
+    prefix = dataset.get('data_prefix') or dataset.get('split') or ''
+    is_of_folders = str(dataset.get('type')).split('.')[-1] in OF_FOLDERS and not ann_file
+    if isinstance(prefix, dict):
+        values |= {f'data_prefix.{key}': value for key, value in prefix.items() if value or root}
+    elif is_of_folders:
+        values['data_prefix' if dataset.get('data_prefix') else 'data_root'] = prefix
+    for key, value in values.items():
+        if isinstance(value, str) and '://' not in f'{root} {value}':
+            # MMEngine puts the root before it, mmaction2 not always.
+            path, alone = Path(root, value), Path(value or root)
+            path = alone if alone.exists() and not path.exists() else path
+            suffix = dataset.get(key.split('.')[-1].replace('_path', '_suffix'), '')
+            holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
+            holds = '<class>/<picture>' if is_of_folders else holds
+            yield key, path, '' if key in FILES else holds
+
+
+def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
+    """What is not there, a list without a line, and a folder without an image to list."""
     root, suffix = dataset.get('data_root') or '', dataset.get('img_suffix') or ''
-    if '://' in f'{root} {value}':
+    if key.startswith('data_prefix.') and (
+        dataset.get('ann_file') or not dataset['data_prefix'].get('img_path')
+    ):  # a list may name its files from the root, and only mmsegmentation's sets list folders
         return
-    # MMEngine puts the root before it, mmaction2 not always.
-    path = Path(root, value)
-    path = Path(value) if value and not path.exists() and Path(value).exists() else path
     if not path.exists():
-        below = f' below data_root={root!r}' if root and value else ''
-        raise FileNotFoundError(
-            f'{filename}: {option}: {path} does not exist{below}. Name another with --cfg-options '
-            f'{option}=PATH'
-        )
-    if path.is_file() and option.endswith('.ann_file'):
-        if path.stat().st_size < SHORT and not path.read_bytes().strip():
-            raise ValueError(f'{filename}: {option}: {path} is empty; list the samples in it')
-    elif option.endswith('.img_path'):
+        below = f' below data_root={root!r}' if root and path != Path(root) else ''
+        text = f'{place}.{key}: {path} does not exist{below}. Name another with --cfg-options'
+        yield Finding(FileNotFoundError, text)
+    elif key == 'ann_file' and path.is_file() and not path.read_bytes()[:4096].strip():
+        yield error(f'{place}.{key}: {path} is empty; list the samples in it')
+    elif key == 'data_prefix.img_path':
         tree = os.walk(path, followlinks=True)
         if not any(name.endswith(suffix) for _, _, names in tree for name in names):
-            raise ValueError(
-                f'{filename}: {option}: {path} has no file whose name ends in img_suffix={suffix!r}'
-            )
-
-
-def _check_classes(place: str, dataset: dict) -> None:
-    classes = (dataset.get('metainfo') or {}).get('classes')
-    path = Path(dataset.get('data_root') or '', str(dataset.get('ann_file') or ''))
-    # Those of Objects365V1 are sorted; what labels they got is known once they are built.
-    is_sorted = 'Objects365V1' in str(dataset.get('type'))
-    is_read = path.suffix == '.json' and path.is_file() and not is_sorted
-    if not classes or isinstance(classes, str):
-        return
-    if is_read:
-        check_coco_classes(place, str(path), classes)
-    is_folder = str(dataset.get('type')).split('.')[-1] == 'CustomDataset'
-    if is_folder and not dataset.get('ann_file') and dataset.get('with_label', True):
-        folder = Path(dataset.get('data_root') or '', dataset.get('data_prefix') or '')
-        check_class_folders(place, folder, classes)
+            text = f'{path} has no file whose name ends in img_suffix={suffix!r}'
+            yield error(f'{place}.{key}: {text}')

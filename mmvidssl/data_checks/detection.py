@@ -1,48 +1,134 @@
-"""Detection: names of classes against the categories of a COCO annotation file."""
+"""Detection: annotation files in COCO's format, and what mmdetection makes of them."""
 
-import json
-from collections.abc import Sequence
+import contextlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
-NUM_SHOWN = 20
+import numpy as np
+
+from .findings import Finding, error, warning
+from .subject import Subject
+
+IN = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
 
 
-def check_coco_classes(
-    place: str, ann_file: str, classes: Sequence[str], cat_ids: Sequence[int] | None = None
-) -> None:
-    """Refuse names of classes that an annotation file has no category for, or in another order.
+class CocoFile(NamedTuple):
+    """An annotation file: names of categories, number of images, faults, and those of outlines."""
 
-    mmdetection drops classes without a category; if it drops all of them it has no image left, and
-    fails at putting together nothing. It numbers labels by the order of the categories, whatever
-    that of the names: in another, each class is reported under another's name.
+    names: list[str]
+    num_images: int
+    faults: list[Finding]
+    outlines: list[Finding]
 
-    Args:
-        place: Of the data set, for the message.
-        ann_file: A COCO annotation file.
-        classes: Names.
-        cat_ids: Categories by label, of a data set that is built. Default: those with a name in
-            ``classes``, in the order of the file.
 
-    Raises:
-        ValueError: names the classes, and the categories there are; or the right order.
+def check_objects(subject: Subject) -> Iterator[Finding]:
+    """Names of classes, objects that teach nothing, pictures that are dropped."""
+    dataset, is_training = subject.dataset, subject.part == 'train'
+    if not reads_coco(type(dataset)):
+        return
+    yield from check_coco(subject.part, dataset.ann_file, subject.classes)
+    coco = read_coco(dataset.ann_file)
+    if is_training and any(getattr(m, 'with_mask', False) for m in subject.model.modules()):
+        yield from coco.outlines
+    if is_training and (dropped := coco.num_images - len(dataset)):
+        text = 'images are left out, as without object of the classes or too small (filter_cfg)'
+        yield warning(f'{dropped} of {coco.num_images} {text}', dataset.ann_file)
+
+
+def reads_coco(kind: Any) -> bool:
+    """Whether a class of data set reads COCO's format as mmdetection's own does."""
+    method = getattr(kind, 'load_data_list', None)
+    return getattr(method, '__qualname__', '') == 'CocoDataset.load_data_list'
+
+
+def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:
+    """Faults of an annotation file for this part of a run, and classes that are not its own.
+
+    mmdetection drops classes without a category. It numbers labels by the order of the categories,
+    whatever that of the names: in another, each class is reported under another's name.
     """
-    with open(ann_file, encoding='utf-8') as file:
-        names = {category['id']: category['name'] for category in json.load(file)['categories']}
-    absent = [name for name in classes if name not in names.values()]
+    coco = read_coco(ann_file)
+    if part != 'test':  # on images alone
+        yield from coco.faults
+    if not coco.names or isinstance(classes, range):
+        return
+    absent = [name for name in classes if name not in coco.names]
+    ordered = [name for name in coco.names if name in classes]
     if absent:
-        raise ValueError(
-            f'{place}: metainfo.classes has {absent[:NUM_SHOWN]}, which are no categories of '
-            f'{ann_file}; those are {list(names.values())[:NUM_SHOWN]}'
+        text = f'{absent[:20]}, which are no categories of {ann_file}; those are {coco.names[:20]}'
+        yield error(f'metainfo.classes has {text}')
+    elif ordered != list(classes):
+        pairs = enumerate(zip_longest(ordered, classes))
+        label = next(
+            f'{n} is {found!r}, not {name!r}' for n, (found, name) in pairs if found != name
         )
-    if cat_ids is None:
-        cat_ids = [number for number, name in names.items() if name in classes]
-    ordered = [names[number] for number in cat_ids]
-    if ordered != list(classes):
-        raise ValueError(
-            f'{place}: metainfo.classes is {_shown(classes)}, but mmdetection numbers labels by '
-            f'the order of the categories in {ann_file}, which is {_shown(ordered)}. Write the '
-            'classes in this order, and the categories of every annotation file.'
-        )
+        text = f'labels are in the order of the categories in {ann_file}: {label}. Write classes '
+        yield error(f'{text}(metainfo.classes, classes.txt) so, and categories of other files.')
 
 
-def _shown(names: Sequence[str]) -> str:
-    return ','.join(names[:100]) + (',...' if len(names) > 100 else '')
+def read_coco(ann_file: str) -> CocoFile:
+    """Read an annotation file, once while it does not change; what is kept is small."""
+    return _read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_coco(ann_file: str, _: int) -> CocoFile:
+    from pycocotools.coco import COCO
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints
+            coco = COCO(ann_file)
+        names = [category['name'] for category in coco.dataset['categories']]
+        return CocoFile(names, len(coco.dataset['images']), *_faults(coco, ann_file))
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as fault:
+        text = f'not as mmdetection reads it ({type(fault).__name__}: {fault})'
+        return CocoFile([], 0, [error(text, ann_file)], [])
+
+
+def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
+    """Faults, and those of outlines, for a mask head; a key that mmdetection needs may lack."""
+    images, objects = coco.dataset['images'], coco.dataset['annotations']
+    ids = Counter(image['id'] for image in images)
+    twice = [image['file_name'] for image in images if ids[image['id']] > 1]
+    text = f'in {ann_file}: several images of this id, of which one is read. Number them anew'
+    faults = [error(text, name) for name in twice]
+    sizes = {image['id']: (image['width'], image['height']) for image in images}
+    if not objects:
+        faults.append(error('no annotations: nothing to learn, or to measure by (-1)', ann_file))
+        return faults, []
+    boxes = np.array([item['bbox'] for item in objects], float).reshape(-1, 4)
+    area = np.array([item['area'] for item in objects])
+    size = np.array([sizes.get(item['image_id'], (np.inf, np.inf)) for item in objects])
+    is_known = np.array([i['image_id'] in sizes and i['category_id'] in coco.cats for i in objects])
+    is_crowd = np.array([bool(item.get('iscrowd')) for item in objects])
+    outlines = [item.get('segmentation') for item in objects]
+    has_outline = np.array([bool(outline) for outline in outlines])
+
+    def find(where: np.ndarray, text: str, is_error: bool = False) -> Iterator[Finding]:
+        """Once for each picture; an error if all objects are so."""
+        kind = error if is_error or (where | is_crowd).all() else warning
+        found = (coco.imgs.get(objects[i]['image_id'], {}) for i in np.flatnonzero(where))
+        for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
+            yield kind(f'in {ann_file}: {text}', name)
+
+    faults += [
+        *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
+        *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
+        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + IN),
+        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + IN),
+    ]
+    text = 'no outlines (segmentation), which mask heads need. Draw them, or use no mask head'
+    absent = [*find(~is_crowd & ~has_outline, text, is_error=True)]
+    short = ~is_crowd & has_outline & [_is_short(outline) for outline in outlines]
+    return faults, [*absent, *find(short, 'outlines of less than three points are ignored')]
+
+
+def _is_short(outline: Any) -> bool:
+    """Whether mmdetection ignores it: no polygon has three points, each of two numbers."""
+    is_list = isinstance(outline, list)
+    return is_list and not any(len(p) > 5 and len(p) % 2 == 0 for p in outline)

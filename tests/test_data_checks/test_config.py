@@ -3,8 +3,8 @@ import json
 import pytest
 from mmengine.config import Config
 
-from mmvidssl.data_checks import check_config
-from mmvidssl.data_checks.detection import check_coco_classes
+from mmvidssl.data_checks import check_config, refuse
+from mmvidssl.data_checks.detection import check_coco
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ GOOD = {
     ),
     'listed folder': dict(data_root='data', data_prefix=dict(img_path='images'), img_suffix='.png'),
     'our own': dict(type='LongVideoDataset', videos=['a.mp4'], data_prefix=dict(video='nowhere')),
+    'our own, long': dict(type='mmvidssl.LongVideoDataset', data_root='nowhere', videos=['a.mp4']),
     'downloaded': dict(type='CIFAR10', data_root='nowhere', split='train'),
     'folder of classes': dict(type='ImageNet', data_root='data', split='train'),
     'elsewhere': dict(ann_file='s3://bucket/list.txt'),
@@ -67,8 +68,7 @@ BAD = {
     ),
     'the root': (
         dict(type='ImageNet', data_root='nowhere', split='train'),
-        'data_root: nowhere does not exist. Name another with --cfg-options '
-        'train_dataloader.dataset.data_root=PATH',
+        "data_root: nowhere/train does not exist below data_root='nowhere'",
     ),
 }
 
@@ -132,39 +132,47 @@ def test_files_of_evaluators(root, evaluator, place):
 @pytest.fixture
 def ann_file(tmp_path):
     path = tmp_path / 'train.json'
-    path.write_text(json.dumps(dict(categories=[dict(id=3, name='cat'), dict(id=1, name='dog')])))
+    path.write_text(json.dumps(coco(dict(id=3, name='cat'), dict(id=1, name='dog'))))
     return path
 
 
+def coco(*categories):
+    """Annotations of one object."""
+    item = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 4, 4], area=16)
+    image = dict(id=1, file_name='a.jpg', width=8, height=8)
+    return dict(categories=categories, images=[image], annotations=[item])
+
+
 def config_of(ann_file, classes, wrap=lambda dataset: dataset):
-    dataset = dict(type='CocoDataset', data_root=str(ann_file.parent), ann_file=ann_file.name)
+    dataset = dict(type='mmdet.CocoDataset', data_root=str(ann_file.parent), ann_file=ann_file.name)
     if classes is not None:
         dataset['metainfo'] = dict(classes=classes)
     return Config(dict(train_dataloader=dict(dataset=wrap(dataset)), val_dataloader=None))
 
 
+def check_classes(ann_file, classes):
+    refuse('here', check_coco('train', str(ann_file), classes), pytest.fail)
+
+
 def test_names_of_categories(ann_file):
-    check_coco_classes('here', str(ann_file), ('cat', 'dog'))
-    check_coco_classes('here', str(ann_file), ['cat'])
+    check_classes(ann_file, ('cat', 'dog'))
+    check_classes(ann_file, ['cat'])
     with pytest.raises(ValueError, match=r"\['cow', 'Dog'\].*'cat', 'dog'"):
-        check_coco_classes('here', str(ann_file), ('cat', 'cow', 'Dog'))
+        check_classes(ann_file, ('cat', 'cow', 'Dog'))
 
 
 def test_order_of_categories(ann_file):
     """Labels are numbered in the order of the file, whatever the names' own."""
-    with pytest.raises(ValueError, match='here: .*dog,cat.*cat,dog'):
-        check_coco_classes('here', str(ann_file), ('dog', 'cat'))
-    check_coco_classes('here', str(ann_file), ('dog', 'cat'), cat_ids=[1, 3])  # sorted by number
-    with pytest.raises(ValueError, match='which is dog,cat'):
-        check_coco_classes('here', str(ann_file), ('cat', 'dog'), cat_ids=[1, 3])
+    with pytest.raises(ValueError, match="here: .* 0 is 'cat', not 'dog'"):
+        check_classes(ann_file, ('dog', 'cat'))
 
 
 def test_order_in_each_file_of_a_config(ann_file):
     cfg = config_of(ann_file, ('cat', 'dog'))
     other = ann_file.with_name('val.json')
-    other.write_text(json.dumps(dict(categories=[dict(id=1, name='dog'), dict(id=3, name='cat')])))
+    other.write_text(json.dumps(coco(dict(id=1, name='dog'), dict(id=3, name='cat'))))
     cfg.val_dataloader = dict(dataset=dict(cfg.train_dataloader.dataset, ann_file='val.json'))
-    with pytest.raises(ValueError, match='val_data.*val.json, .* dog,cat'):
+    with pytest.raises(ValueError, match="val.json: 0 is 'dog'.*val_data"):
         check_config(cfg)
 
 
@@ -178,6 +186,7 @@ WRAPPERS = [
 @pytest.mark.parametrize('wrap', WRAPPERS)
 def test_data_sets_of_a_config(ann_file, wrap):
     check_config(config_of(ann_file, ('cat',), wrap))
-    check_config(config_of(ann_file, None, wrap))
-    with pytest.raises(ValueError, match='train_dataloader.dataset.*cow'):
+    with pytest.raises(ValueError, match='person'):  # those of COCO, as none are named
+        check_config(config_of(ann_file, None, wrap))
+    with pytest.raises(ValueError, match='cow.*train_dataloader.dataset'):
         check_config(config_of(ann_file, ('cow',), wrap))

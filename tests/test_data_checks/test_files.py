@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mmvidssl.data_checks import files
-from mmvidssl.data_checks.files import find_missing
+from mmvidssl.data_checks.files import compare_with_disk
 
 
 @pytest.fixture
@@ -19,7 +19,10 @@ def asked(monkeypatch):
 
 
 def missing(paths):
-    return find_missing(map(str, paths))
+    names = {}
+    for folder, name in (os.path.split(str(path).rstrip('/')) for path in paths):
+        names.setdefault(folder, set()).add(name)
+    return compare_with_disk(names)[0]
 
 
 def test_as_asking_after_each(tmp_path, asked):

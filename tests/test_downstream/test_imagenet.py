@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 
-from mmvidssl.data_checks import check_config
+from mmvidssl.data_checks import check_config, check_dataset
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import (
     build_full,
@@ -183,8 +184,12 @@ def test_own_images(own_images, pretrained, tmp_path):
 def test_folders_of_other_classes(old, new, message, own_images):
     """Of as many, mmpretrain numbers another class with the label of the one that is missing."""
     (own_images / 'val' / old).rename(own_images / 'val' / new)
-    with pytest.raises(ValueError, match=f'{re.escape(str(own_images))}/val.*{message}'):
-        check_config(Config.fromfile(OWN))
+    cfg = Config.fromfile(OWN)
+    init_default_scope('mmpretrain')
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    found = check_dataset(dataset, 'val_dataloader.dataset', torch.nn.Identity()).findings
+    (finding,) = (each for each in found if each.kind is ValueError)
+    assert re.search(f'{re.escape(str(own_images))}/val.*{message}', finding.text)
 
 
 def test_a_folder_is_missing(own_images):

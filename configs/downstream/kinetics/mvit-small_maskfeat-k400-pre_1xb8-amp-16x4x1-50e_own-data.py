@@ -40,6 +40,7 @@ dataset = dict(
     type='mmvidssl.VideoListDataset',
     _scope_='mmaction',  # of the pipeline, also for configs that inherit by 'mmvidssl::...'
     data_root=data_root,
+    data_prefix=dict(video=''),  # paths in the lists begin there
     metainfo=dict(classes=classes),
 )
 held_out = dict(dataset, ann_file='val.txt', test_mode=True)

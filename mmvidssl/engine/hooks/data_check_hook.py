@@ -4,39 +4,41 @@ from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
-from mmvidssl.data_checks import check_dataset, leaves
+from mmvidssl.data_checks import check_dataset, leaves, refuse
 from mmvidssl.registry import HOOKS
+from mmvidssl.utils.removed_options import removed_options
 
 from ..utils import unwrap_model
 
 
 @HOOKS.register_module()
+@removed_options(num_masks='set num_opened: pictures are opened too')
 class DataCheckHook(Hook):
     """Refuse to fine-tune on data that are not there, or do not fit the model.
 
-    For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain; what is refused is
-    listed in ``docs/en/loading.md``. All files are looked for and none is opened but some masks; a
+    For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain; what is refused or
+    warned about is listed in ``docs/en/loading.md``. All files are looked for and few are opened; a
     line says what was found. Files that another backend of MMEngine than the disk reads are left
-    out.
+    out. ``tools/datasets/check.py`` opens all.
 
     Args:
-        num_masks: How many segmentation masks of each data set to open, evenly spaced, first and
-            last included.
+        num_opened: Of how many samples of each data set to open pictures and masks, evenly spaced,
+            first and last included.
 
     Raises:
         ValueError: if it is not positive.
     """
 
-    def __init__(self, num_masks: int = 20) -> None:
-        if num_masks < 1:
-            raise ValueError(f'num_masks must be positive, got {num_masks}')
-        self.num_masks = num_masks
+    def __init__(self, num_opened: int = 20) -> None:
+        if num_opened < 1:
+            raise ValueError(f'num_opened must be positive, got {num_opened}')
+        self.num_opened = num_opened
 
     def before_run(self, runner) -> None:
         """Check the data sets of the loops that are about to run.
 
         Raises:
-            FileNotFoundError, ValueError: as :func:`check_dataset`.
+            FileNotFoundError, ValueError: name what cannot be learnt from, and the file.
         """
         model = unwrap_model(runner.model)
         for part in ('train', 'val', 'test'):
@@ -50,4 +52,6 @@ class DataCheckHook(Hook):
                         f'{name}: a {type(dataset).__name__} is not checked, it is no BaseDataset'
                     )
                     continue
-                runner.logger.info(check_dataset(dataset, name, model, self.num_masks))
+                subject = check_dataset(dataset, name, model, self.num_opened)
+                refuse(subject.place, subject.findings, runner.logger.warning)
+                runner.logger.info(subject.line)

@@ -1,0 +1,102 @@
+"""Classification: lists and folders whose labels are the places of the classes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmvidssl.utils.text_file import read_lines
+
+from .findings import Finding, error, some, warning
+from .subject import Subject
+
+CLASS_FILE = 'classes.txt'
+"""Beside lists of videos: names of classes, one a line, in the order of their labels."""
+
+
+def read_class_file(path: str | os.PathLike) -> list[str]:
+    """Names of classes, one a line, in the order of their labels.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, or one twice, or it is not UTF-8.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist: write the names of the classes into it, one a line, in the '
+            'order of their labels (for folders of videos, tools/datasets/list_videos.py does so)'
+        )
+    names = read_lines(path)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not names or twice:
+        found = f'{some(twice)} twice' if twice else 'none'
+        raise ValueError(f'{path} must name each class once, a line each, but names {found}')
+    return names
+
+
+def find_class_folders(folder: str | os.PathLike) -> list[str]:
+    """Names of the folders in a folder, sorted: the classes, as mmpretrain numbers them.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, or a hidden one, which becomes a class.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f'{folder} does not exist: it should hold a folder for each class')
+    names = sorted(item.name for item in Path(folder).iterdir() if item.is_dir())
+    hidden = [name for name in names if name.startswith('.')]
+    if hidden or not names:
+        found = f'{hidden}, which mmpretrain takes for classes: remove them' if hidden else 'none'
+        raise ValueError(f'{folder} should hold a folder of images for each class, but has {found}')
+    return names
+
+
+def check_labels(subject: Subject) -> Iterator[Finding]:
+    """Labels that are no class, classes without a sample, and names that mean other labels."""
+    dataset, classes, labels = subject.dataset, subject.classes, set(subject.counts)
+    number, ann_file = len(classes), dataset.ann_file or 'the folders'
+    is_masks, is_test = 'reduce_zero_label' in subject.first, subject.part == 'test'
+    if not number or not labels:
+        return
+    # A list to be tested on may have no labels; mmaction2 writes -1 for them.
+    is_beyond = max(labels) >= number or (min(labels) < 0 and not is_test)
+    if is_beyond and not is_masks:  # of masks each is named
+        yield error(
+            f'the labels of {ann_file} go from {min(labels)} to {max(labels)}, but classes from 0 '
+            f'to {number - 1}. Write one in every line; set num_classes to how many there are.'
+        )
+        return
+    absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
+    if absent and not is_test and not (is_masks and subject.num_opened):
+        # Who names classes has samples of each; of ImageNet's own, and of objects, some may do.
+        is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
+        is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
+        text = f'nothing of {len(absent)} of the {number} classes in {ann_file}: {some(absent)}. '
+        yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
+    if subject.folder_labels and isinstance(classes, tuple):
+        yield from check_names(subject, list(classes))
+
+
+def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
+    """Names that are not those of ``classes.txt`` beside a list, or of folders called like them."""
+    ann_file, dataset = subject.dataset.ann_file, subject.dataset
+    root = next(iter(dataset.data_prefix.values()), None) or '.'
+    folders = list(
+        getattr(dataset, 'folder_to_idx', None) or ()
+    )  # of mmpretrain, in the order of labels
+    file = Path(os.path.dirname(ann_file) if ann_file else root, CLASS_FILE)
+    named = read_class_file(file) if file.is_file() else folders
+    if (file.is_file() or set(folders) & set(classes)) and named != classes:
+        lacking, more = sorted({*classes} - {*named}), sorted({*named} - {*classes})
+        where = f'{file}, by whose order labels are numbered,' if file.is_file() else f'{root}/*'
+        yield error(
+            f'metainfo.classes is {some(classes)}, but {where} has {some(named)} (missing: '
+            f'{lacking or "none"}; of no class: {more or "none"}). Both must be the same.'
+        )
+        return
+    pairs = {(Path(os.path.relpath(f, root)).parts, n) for f, n in subject.folder_labels if f}
+    firsts = {(parts[0], n) for parts, n in pairs if parts and 0 <= n < len(classes)}
+    if not len(firsts) == len(dict(firsts)) == len({n for _, n in firsts}):
+        return  # not one folder a label
+    wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
+    if wrong and {folder for folder, _ in firsts} <= set(classes):
+        listed = some(f'{n} for those in {folder}/' for n, folder in wrong)
+        text = f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0'
+        yield error(f'{text}. Name the classes in the order of their labels.')
