@@ -29,10 +29,12 @@ def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
         try:
             init(self, *args, **kwargs)
         except TypeError as error:
-            # Options are handed on to bases.
-            inits = [base.__init__ for base in type(self).__mro__]  # type: ignore[misc]
-            options = {name for init in inits for name in inspect.signature(init).parameters}
-            options -= {'self', 'args', 'kwargs'}
+            options: set[str] = set()
+            for base in type(self).__mro__:  # which options are handed on to
+                parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
+                options |= parameters.keys() - {'self', 'args', 'kwargs'}
+                if all(p.kind != p.VAR_KEYWORD for p in parameters.values()):
+                    break
             unknown = sorted(kwargs.keys() - options)
             if not unknown or 'unexpected keyword' not in str(error):
                 raise

@@ -5,8 +5,9 @@ named at the end and in the .npz; the exit code is then 1.
 """
 
 import argparse
-import os
 import sys
+
+from mmengine.config import Config
 
 from mmvidssl.apis import Sampling, init_model, write_features
 from mmvidssl.apis.features import POOLS, ROLES, check_npz
@@ -50,12 +51,11 @@ def main() -> int:
     try:
         check_npz(args.out)
         model = init_model(args.config, args.checkpoint, args.device, args.role)
-        state = os.stat(args.checkpoint)
         found = write_features(
             args.out,
             model,
             args.sources,
-            [args.config, args.checkpoint, state.st_size, state.st_mtime_ns, args.role],
+            [Config.fromfile(args.config).pretty_text, args.role],
             batch_size=args.batch_size,
             role=args.role if hasattr(model, 'teacher') else None,
             layers=args.layers,
@@ -66,6 +66,9 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on from here', file=sys.stderr)
+        return 130
     print(f'{args.out}: features {tuple(found.features.shape)}')
     for name, reason in found.failed.items():
         print(f'left out: {name}: {reason}', file=sys.stderr)

@@ -34,7 +34,7 @@ def write_features(
         path: Of the new file, ending in ``.npz``.
         model: See :func:`extract_features`, also for ``sources``.
         sources: See there.
-        settings: What else the features depend on, such as the checkpoint, as JSON has it.
+        settings: What they depend on beside weights and options: the config, as JSON has it.
         **options: Of :func:`extract_features`.
 
     Raises:
@@ -49,9 +49,16 @@ def write_features(
     wanted = {key: options[key] for key in ('layers', 'pool', 'role') if key in options}
     FeatureExtractor(model, **wanted)  # refuses what is impossible before anything is read
     files, folder = find_media(sources), Path(f'{path}.parts')
+    paths: dict[str, str] = {}
+    for file in files:
+        if paths.setdefault(file.name, file.path) != file.path:
+            raise ValueError(
+                f'{paths[file.name]} and {file.path} would both be called {file.name}: give the '
+                'folder that holds both folders, or one of them at a time'
+            )
     states = [os.stat(file.path) for file in files]
     listed = [(*file, s.st_size, s.st_mtime_ns) for file, s in zip(files, states, strict=True)]
-    marked = [settings, wanted, options.get('sampling'), listed]
+    marked = [_digest(model), settings, wanted, options.get('sampling'), listed]
     mark = hashlib.sha256(json.dumps(marked).encode()).hexdigest()
     parts = []
     with tqdm(desc='extracting features', total=len(files)) as bar:
@@ -69,6 +76,14 @@ def write_features(
     found.save(path)
     shutil.rmtree(folder)
     return found
+
+
+def _digest(model: nn.Module) -> str:
+    """Tells whether a model has the same weights."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _chunks(files: list[MediaFile]) -> Iterator[list[MediaFile]]:

@@ -157,13 +157,6 @@ def find_media(sources: Paths) -> list[MediaFile]:
             )
         else:
             found.append(MediaFile(source, source))
-    paths: dict[str, str] = {}
-    for path, name in found:
-        if paths.setdefault(name, path) != path:
-            raise ValueError(
-                f'{paths[name]} and {path} would both be called {name}: give the folder that holds '
-                'both folders, or one of them at a time'
-            )
     return found
 
 

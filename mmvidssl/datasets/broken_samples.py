@@ -127,7 +127,8 @@ class FaultTolerantDataset(BaseDataset):
     def leave_out(self, bad: dict[str, str], paths: Sequence[str]) -> dict[str, str]:
         """What to go on without, for ``on_bad='skip'``: what is bad in any process of the run.
 
-        Samples of a process that left out other files than the rest would have other numbers.
+        Samples of a process that left out other files than the rest would have other numbers. All
+        processes wait for each other here, so that all have to build the data set.
 
         Args:
             bad: Why, by path.

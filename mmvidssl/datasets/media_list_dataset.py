@@ -26,7 +26,10 @@ from .list_files import (
 from .readers import check_is_local
 
 
-@removed_options(max_retries=NO_MAX_RETRIES)
+@removed_options(
+    max_retries=NO_MAX_RETRIES,
+    delimiter='leave it out: a list is read whatever stands between path and label',
+)
 class MediaListDataset(FaultTolerantDataset):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 

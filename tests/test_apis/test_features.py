@@ -8,7 +8,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvidssl.apis import FeatureExtractor, Sampling, extract_features, init_model
+from mmvidssl.apis import (
+    FeatureExtractor,
+    Sampling,
+    extract_features,
+    init_model,
+    write_features,
+)
 from mmvidssl.datasets.readers import read_image
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 from tests.utils_export import build, maskfeat_vit_cfg
@@ -188,7 +194,7 @@ def test_two_files_are_never_called_the_same(dora, folder, tmp_path):
     other.mkdir()
     shutil.copy(folder / 'a.png', other / 'a.png')
     with pytest.raises(ValueError, match=r'other.a\.png') as info:
-        extract_features(dora, [folder, other], sampling=SMALL)
+        write_features(tmp_path / 'f.npz', dora, [folder, other], None, sampling=SMALL)
     assert str(folder / 'a.png') in str(info.value)
     found = extract_features(dora, [folder / 'a.png', other / 'a.png'], sampling=SMALL)
     assert found.names == [str(folder / 'a.png'), str(other / 'a.png')]

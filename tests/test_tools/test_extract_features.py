@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from mmengine.config import Config
 
 from mmvidssl.apis import feature_files
@@ -86,12 +85,18 @@ def test_bad_files_are_left_out_and_a_stop_loses_nothing(tool, run_of, tmp_path,
         return until
 
     monkeypatch.setattr(feature_files, 'extract_features', stopped_at('2.png'))
-    with pytest.raises(KeyboardInterrupt):
-        tool(*arguments)
+    code, _, error = tool(*arguments)
+    assert code == 130 and 'goes on' in error
     assert asked[0] == ['0.png', '1.png'] and not out.exists()
     monkeypatch.setattr(feature_files, 'extract_features', stopped_at(None))
     code, _, error = tool(*arguments, '--layers', 0)  # others than the parts are of
     assert code == 2 and 'bad.npz.parts' in error
+    config, checkpoint = run
+    text = Path(config).read_text()
+    Path(config).write_text(f'{text}\nother = 1\n')
+    code, _, error = tool(*arguments)  # the same path, another config
+    assert code == 2 and 'bad.npz.parts' in error
+    Path(config).write_text(text)
     asked.clear()
     code, printed, error = tool(*arguments)
     assert asked[0] == ['2.png', '3.png']

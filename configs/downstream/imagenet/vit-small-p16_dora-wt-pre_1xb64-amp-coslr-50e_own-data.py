@@ -55,7 +55,9 @@ test_dataloader = dict(dataset=held_out)
 val_evaluator = dict(topk=(1, min(5, num_classes)))
 test_evaluator = val_evaluator
 
-# 2e-3 for each 512 images; here for 64.
+# 2e-3 for each 512 images; here for 64. Of few images, fewer make a step, and there are few steps: the
+# rate scaled to them would be too small to learn by.
+default_hooks = dict(schedule=dict(min_lr=5e-4))
 optim_wrapper = dict(optimizer=dict(lr=2.5e-4))
 auto_scale_lr = dict(enable=True, base_batch_size=64)
 param_scheduler = [
@@ -73,4 +75,5 @@ train_cfg = dict(max_epochs=50)
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]

@@ -47,7 +47,8 @@ def build_reader(path: str, reader: dict) -> VideoReader:
     """
     if is_proxy(path):
         return ProxyReader(path)
-    return VIDEO_READERS.build(dict(reader, path=path))
+    # In the default scope of a sibling library, MMEngine would warn that it has no such registry.
+    return VIDEO_READERS.build(dict(_scope_='mmvidssl') | reader | dict(path=path))
 
 
 class OpenReader(NamedTuple):

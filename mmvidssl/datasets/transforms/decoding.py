@@ -168,7 +168,12 @@ class VideoInit(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Add ``results['video_reader']``."""
-        path = results.get('video_path') or results['filename']
+        path = results.get('video_path') or results.get('filename')
+        if path is None:
+            raise ValueError(
+                'VideoInit opens videos, and this data set gives neither video_path nor filename; '
+                'of folders of frames, mmaction2 reads them by RawFrameDecode'
+            )
         reader = self.readers.get(path, results.get('reader') or dict(type='PyAVReader'))
         given = dict(start_index=0, modality='RGB', label=-1, filename=path) | results
         return dict(given, video_reader=reader, total_frames=reader.num_frames, avg_fps=reader.fps)

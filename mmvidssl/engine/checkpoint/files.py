@@ -208,11 +208,11 @@ def to_plain(value: Any) -> Any:
         return torch.from_numpy(value)
     if isinstance(value, BaseDataElement):
         value = value.to_dict()
+    if isinstance(value, Mapping):
+        return {to_plain(key): to_plain(item) for key, item in value.items()}
     for part in ('tensor', 'masks'):  # of mmdetection's boxes and masks
         if hasattr(value, part):
             return to_plain(getattr(value, part))
-    if isinstance(value, Mapping):
-        return {to_plain(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         items = [to_plain(item) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
