@@ -73,4 +73,5 @@ train_cfg = dict(max_epochs=50)
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook'),
     dict(type='mmvidssl.DataCheckHook'),
+    dict(type='mmvidssl.NaNGuardHook'),
 ]
