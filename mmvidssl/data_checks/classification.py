@@ -95,6 +95,6 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
         return  # not one folder a label
     wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
     if wrong and {folder for folder, _ in firsts} <= set(classes):
-        listed = some(f'{n} for those in {folder}/' for n, folder in wrong)
+        listed = some(f'{n} for videos in {folder}/' for n, folder in wrong)
         text = f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0'
         yield error(f'{text}. Name the classes in the order of their labels.')

@@ -26,7 +26,7 @@ SHORT = 4096
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
     """Refuse what :func:`find_in_config` finds, by the option and the file.
 
-    The libraries do not say which option it is; of no samples, that there is nothing to concatenate.
+    The libraries do not say which option it is, and of no samples that nothing can be concatenated.
     """
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
