@@ -78,10 +78,8 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
     """Names that are not those of ``classes.txt`` beside a list, or of folders called like them."""
     ann_file, dataset = subject.dataset.ann_file, subject.dataset
     root = next(iter(dataset.data_prefix.values()), None) or '.'
-    folders = list(
-        getattr(dataset, 'folder_to_idx', None) or ()
-    )  # of mmpretrain, in the order of labels
-    file = Path(os.path.dirname(ann_file) if ann_file else root, CLASS_FILE)
+    folders = list(getattr(dataset, 'folder_to_idx', None) or ())  # mmpretrain's, by label
+    file = Path(os.path.dirname(ann_file), CLASS_FILE) if ann_file else Path()
     named = read_class_file(file) if file.is_file() else folders
     if (file.is_file() or set(folders) & set(classes)) and named != classes:
         lacking, more = sorted({*classes} - {*named}), sorted({*named} - {*classes})
@@ -97,6 +95,6 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
         return  # not one folder a label
     wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
     if wrong and {folder for folder, _ in firsts} <= set(classes):
-        listed = some(f'{n} for those in {folder}/' for n, folder in wrong)
+        listed = some(f'{n} for videos in {folder}/' for n, folder in wrong)
         text = f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0'
         yield error(f'{text}. Name the classes in the order of their labels.')

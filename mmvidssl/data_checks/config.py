@@ -19,14 +19,14 @@ OF_FOLDERS = ('ImageNet', 'CustomDataset')
 """Data sets of mmpretrain that read a folder, and do not download what it lacks."""
 
 
+SHORT = 4096
+"""Bytes: a longer list is not looked into for a line that is not blank."""
+
+
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse what :func:`find_in_config` finds.
+    """Refuse what :func:`find_in_config` finds, by the option and the file.
 
-    The libraries say that there is no such file, but not which option of the config names it; of no
-    samples, that there is nothing to concatenate.
-
-    Raises:
-        FileNotFoundError, ValueError: names the option and the file.
+    The libraries do not say which option it is, and of no samples that nothing can be concatenated.
     """
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
@@ -34,9 +34,7 @@ def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
     """Files and folders that are not there or empty; COCO annotations that cannot teach.
 
-    Args:
-        cfg: The config.
-        parts: Of the run: whose data loaders and evaluators to look at.
+    Looked at are the data loaders and evaluators of these parts of a run.
     """
     for place, kind, node in _data_of(cfg, parts):
         backend = node.get('backend_args') or node.get('file_client_args') or {}
@@ -119,7 +117,12 @@ def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Fin
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
         text = f'{place}.{key}: {path} does not exist{below}. Name another with --cfg-options'
         yield Finding(FileNotFoundError, text)
-    elif key == 'ann_file' and path.is_file() and not path.read_bytes()[:4096].strip():
+    elif (
+        key == 'ann_file'
+        and path.is_file()
+        and path.stat().st_size < SHORT
+        and not path.read_bytes().strip()
+    ):
         yield error(f'{place}.{key}: {path} is empty; list the samples in it')
     elif key == 'data_prefix.img_path':
         tree = os.walk(path, followlinks=True)
