@@ -18,6 +18,15 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
+# A line that Python runs at its start: where mmcv-lite is asked for mmcv's compiled operators before
+# mmvidssl is imported, import it. It then puts a finder of its own last (utils/compat.py), which the
+# search that is under way goes on to.
+PTH_FILE = 'mmvidssl.pth'
+PTH = (
+    "import sys; sys.meta_path.append(type('ImportMmvidssl', (), {'find_spec': staticmethod("
+    "lambda name, *_: __import__('mmvidssl') and None if name == 'mmcv._ext' else None)}))\n"
+)
+
 # Ranges; what was tested together is pinned in requirements/. mmvidssl/utils/compat.py refuses the
 # same ranges at import, and tests/test_packaging.py holds the two together.
 INSTALL_REQUIRES = [
@@ -96,7 +105,7 @@ def copy_mim(package: Path) -> list[str]:
 
 
 class BuildPyWithMim(build_py):
-    """``build_py`` that also lays out ``.mim``."""
+    """``build_py`` that also lays out ``.mim`` and the ``.pth`` file."""
 
     mim_files: tuple[str, ...] = ()
 
@@ -104,11 +113,16 @@ class BuildPyWithMim(build_py):
         super().run()
         if self.editable_mode:
             link_mim(ROOT / 'mmvidssl')
+            site_packages = Path(self.get_finalized_command('install').install_lib)
         else:
             self.mim_files = tuple(copy_mim(Path(self.build_lib, 'mmvidssl')))
+            site_packages = Path(self.build_lib)
+        site_packages.mkdir(parents=True, exist_ok=True)
+        (site_packages / PTH_FILE).write_text(PTH, encoding='utf-8')
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        return [*super().get_outputs(include_bytecode), *self.mim_files]
+        pth = str(Path(self.build_lib, PTH_FILE))
+        return [*super().get_outputs(include_bytecode), *self.mim_files, pth]
 
 
 def scratch_folder() -> str:

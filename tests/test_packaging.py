@@ -72,6 +72,7 @@ def test_wheel_holds_package_and_mim(wheel):
         metadata = archive.read(f'mmvidssl-{__version__}.dist-info/METADATA').decode()
     assert {name.split('/')[0] for name in names} == {
         'mmvidssl',
+        'mmvidssl.pth',
         f'mmvidssl-{__version__}.dist-info',
     }
     for folder in ('configs', 'tools'):

@@ -9,6 +9,8 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import spec_from_file_location
+from pathlib import Path
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
@@ -74,7 +76,7 @@ def _check_pkg_resources() -> None:
 
 
 def register_package() -> None:
-    """Make ``_base_ = 'mmvidssl::...'`` resolve, and the mmaction2 1.2.0 wheel importable.
+    """Make ``_base_ = 'mmvidssl::...'`` resolve, and mmcv-lite's ops and mmaction2 1.2.0 importable.
 
     mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
     It looks for ``.mim`` where pip put the distribution, which for an editable install is not where
@@ -84,8 +86,9 @@ def register_package() -> None:
     from mmengine.config.utils import MODULE2PACKAGE
 
     MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
-    if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
-        sys.meta_path.append(_MissingDRNFinder())
+    for finder in (_MissingOpsFinder, _MissingDRNFinder):
+        if not any(isinstance(other, finder) for other in sys.meta_path):
+            sys.meta_path.append(finder())
 
 
 def strip_function_scopes(cfg: dict) -> None:
@@ -100,6 +103,19 @@ def strip_function_scopes(cfg: dict) -> None:
             function = loader.get(key) if name.endswith('_dataloader') and loader else None
             if isinstance(function, dict):
                 function.pop('_scope_', None)
+
+
+class _MissingOpsFinder(MetaPathFinder):
+    """Answers for ``mmcv._ext``, mmcv's compiled operators, which mmcv-lite lacks.
+
+    It stands last in ``sys.meta_path``: where compiled operators exist, it is never asked. Where
+    mmcv is imported before mmvidssl, a ``.pth`` file of the installation sets it (``setup.py``).
+    """
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname != 'mmcv._ext':
+            return None
+        return spec_from_file_location(fullname, Path(__file__).with_name('mmcv_ops.py'))
 
 
 class _MissingDRNFinder(MetaPathFinder, Loader):
