@@ -18,9 +18,9 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
-# A line that Python runs at its start: where mmcv-lite is asked for mmcv's compiled operators before
-# mmvidssl is imported, import it. It then puts a finder of its own last (utils/compat.py), which the
-# search that is under way goes on to.
+# A line that Python runs at its start: where mmcv-lite lacks mmcv's compiled operators and mmvidssl
+# is not imported yet, import it. It then puts a finder of its own last (utils/compat.py), to which
+# the search that is under way goes on.
 PTH_FILE = 'mmvidssl.pth'
 PTH = (
     "import sys; sys.meta_path.append(type('ImportMmvidssl', (), {'find_spec': staticmethod("

@@ -76,7 +76,7 @@ def _check_pkg_resources() -> None:
 
 
 def register_package() -> None:
-    """Make ``_base_ = 'mmvidssl::...'`` resolve, and mmcv-lite's ops and mmaction2 1.2.0 importable.
+    """Make ``_base_ = 'mmvidssl::...'`` resolve, mmcv-lite's ops and mmaction2 1.2.0 importable.
 
     mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
     It looks for ``.mim`` where pip put the distribution, which for an editable install is not where

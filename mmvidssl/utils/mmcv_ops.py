@@ -127,8 +127,9 @@ def roi_align_backward(grad_output, rois, argmax_y, argmax_x, grad_input, **opti
 def roi_pool_forward(input, rois, output, argmax, **options) -> None:
     """Largest value of each bin ``(num_rois, C, h, w)``, and where it was."""
     size = options['spatial_scale'], options['pooled_height'], options['pooled_width']
-    for target, source in zip((output, argmax), OPS.roi_pool(*_full(input, rois), *size)):
-        target.copy_(source)
+    found, where = OPS.roi_pool(*_full(input, rois), *size)
+    output.copy_(found)
+    argmax.copy_(where)
 
 
 def roi_pool_backward(grad_output, rois, argmax, grad_input, **options) -> None:

@@ -1,6 +1,5 @@
-"""torchvision's operators in mmcv's place: figures made by compiled mmcv 2.1.0, and closed forms."""
+"""torchvision's operators in mmcv's place: figures of compiled mmcv 2.1.0, and closed forms."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -124,7 +123,7 @@ def test_deformable_convolutions_without_offsets_are_convolutions(groups, deform
     torch.testing.assert_close(two, plain)
     inputs = (x, weight, bias)
     expected = torch.autograd.grad(plain.square().sum(), inputs)
-    for ours, theirs in zip(torch.autograd.grad(two.square().sum(), inputs), expected):
+    for ours, theirs in zip(torch.autograd.grad(two.square().sum(), inputs), expected, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -170,8 +169,8 @@ def test_deformable_attention_is_mmcvs_own(ops):
     theirs = multi_scale_deformable_attn_pytorch(value, shapes, places, weights)
     assert torch.equal(ours, theirs)
     inputs = (value, places, weights)
-    for one, other in zip(*(torch.autograd.grad(o.square().sum(), inputs) for o in (ours, theirs))):
-        torch.testing.assert_close(one, other)
+    grads = [torch.autograd.grad(out.square().sum(), inputs) for out in (ours, theirs)]
+    torch.testing.assert_close(*grads)
 
 
 @pytest.mark.parametrize('name', ['carafe_forward', 'nms_rotated'])
