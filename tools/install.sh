@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install mmvidssl and all it needs, as pinned in requirements/. No compiler is needed. Safe to run
-# again: after a failure it goes on, and when nothing has changed it ends within seconds.
+# again: after a failure it goes on, and when nothing has changed it ends at once.
 #
 #   bash tools/install.sh                  install
 #   bash tools/install.sh --compiled-ops   then compile mmcv's operators (docs/en/installation.md)
@@ -19,78 +19,67 @@ stamp="$venv/.mmvidssl-installed"
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 pip() { "$python" -m pip "$@"; }
-has_pip() { [ -x "$python" ] && pip --version >/dev/null 2>&1; }
+has_pip() { pip --version >/dev/null 2>&1; }
+is_supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+imports() { "$python" -c "import $1"; }
 
 # step DESCRIPTION COMMAND...: run it and say how long it took.
 step() {
   local description="$1" started=$SECONDS
   shift
   echo "==> $description"
-  "$@" || fail "'$description' failed, for the reason above (a network or a disk that is full," \
-    "often). Nothing is lost; then go on with: bash tools/install.sh"
+  "$@" || fail "'$description' failed, for the reason above. Once it is gone, go on with: bash" \
+    "tools/install.sh; if that does not help, first remove the environment: rm -rf $venv"
   echo "    took $((SECONDS - started)) s"
 }
 
-# --- the environment -----------------------------------------------------------------------------
-
-is_supported() {
-  "$1" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
-}
-
 make_environment() {
-  local base tag
+  local base
   for base in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     ! is_supported "$base" || break
   done
   is_supported "$base" || fail "Python 3.11 to 3.13 is needed, and $base is" \
     "$("$base" --version 2>/dev/null || echo 'not there'). Name another one:" \
     'PYTHON=/path/to/python3.11 bash tools/install.sh'
-  tag="$("$base" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-  "$base" -c 'import ensurepip, venv' 2>/dev/null || install_venv_module "python$tag-venv"
+  "$base" -c 'import ensurepip, venv' 2>/dev/null || install_venv_module "$base"
   "$base" -m venv --clear "$own_venv"
 }
 
 # Debian's Python comes without it.
 install_venv_module() {
-  local sudo='' commands="apt-get update && apt-get install -y $1"
-  [ "$(id -u)" = 0 ] || sudo='sudo -n'
-  if ! command -v apt-get >/dev/null || ! $sudo true 2>/dev/null; then
-    fail "this Python lacks the modules venv and ensurepip. On Debian: sudo sh -c '$commands'"
-  fi
-  $sudo sh -c "$commands" >/dev/null
+  local package sudo='sudo -n'
+  package="$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+  [ "$(id -u)" != 0 ] || sudo=''
+  { $sudo apt-get -qq update && $sudo apt-get -qq install -y "$package"; } >/dev/null 2>&1 ||
+    fail "$1 lacks the modules venv and ensurepip. On Debian type: sudo apt-get install $package"
 }
 
 check_environment() {
-  [ -x "$python" ] || fail "the active environment $venv has no bin/python; deactivate it"
   is_supported "$python" || fail "Python 3.11 to 3.13 is needed, and $venv has" \
-    "$("$python" --version 2>&1). Activate another environment, or none"
+    "$("$python" --version 2>/dev/null || echo 'no bin/python'). Activate another environment, or none"
   has_pip || fail "$venv has no pip. Type: $python -m ensurepip"
 }
-
-# --- the steps -----------------------------------------------------------------------------------
 
 install_pinned() {
   local torch=(-r "$requirements/torch.txt") opencv=(-r "$requirements/opencv.txt")
   # A PyTorch that its user chose for their own environment (and driver) stays, and an OpenCV.
-  if [ "$venv" != "$own_venv" ] && "$python" -c 'import torch, torchvision' 2>/dev/null; then
-    echo "    keeping the PyTorch of $venv"
+  if [ "$venv" != "$own_venv" ] && imports torch,torchvision 2>/dev/null; then
     torch=()
+    echo "    keeping the PyTorch of $venv"
   fi
-  ! "$python" -c 'import cv2' 2>/dev/null || opencv=()
+  ! imports cv2 2>/dev/null || opencv=()
   pip install "${torch[@]}" "${opencv[@]}" -r "$requirements/build.txt" -r "$requirements/runtime.txt"
 }
 
-# Without their dependencies: see the comment in requirements/runtime.txt.
+# Without their dependencies: see the comment in requirements/runtime.txt. A compiled mmcv stays,
+# whose files mmcv-lite would overwrite.
 install_openmmlab() {
-  # A compiled mmcv stays: mmcv-lite would overwrite its files.
-  if pip show -q mmcv 2>/dev/null; then
-    grep -v '^mmcv-lite' "$requirements/mminstall.txt" | pip install -q --no-deps -r /dev/stdin
-  else
-    pip install -q --no-deps -r "$requirements/mminstall.txt"
-  fi
+  local kept='^$'
+  ! pip show -q mmcv 2>/dev/null || kept='^mmcv-lite'
+  grep -v "$kept" "$requirements/mminstall.txt" | pip install -q --no-deps -r /dev/stdin
 }
 
-# The operators of mmcv-lite's version, for the installed PyTorch; with CUDA where nvcc is.
+# mmcv's operators for the installed PyTorch; for its GPU too, where nvcc is.
 compile_ops() {
   local version scratch
   version="$(sed -n 's/^mmcv-lite==//p' "$requirements/mminstall.txt")"
@@ -107,7 +96,7 @@ compile_ops() {
 }
 
 fingerprint() {
-  { echo "$root $("$python" --version)" && cat "$requirements"/{build,torch,runtime,opencv,mminstall}.txt \
+  { echo "$root $("$python" --version)" && cat "$requirements"/{build,runtime,torch,opencv,mminstall}.txt \
     "$root/setup.py" "$root/tools/install.sh"; } | sha256sum
 }
 
@@ -123,9 +112,8 @@ main() {
   step 'pinned requirements' install_pinned
   step 'OpenMMLab packages' install_openmmlab
   step 'mmvidssl, editable' pip install -q --no-deps --no-build-isolation -e "$root"
-  step 'importing everything once' "$python" -c 'import cv2, mmaction, mmdet, mmpretrain, mmseg, mmvidssl'
-  fingerprint >"$stamp.$$"
-  mv -f "$stamp.$$" "$stamp"
+  step 'importing everything once' imports cv2,mmaction,mmdet,mmpretrain,mmseg,mmvidssl
+  fingerprint >"$stamp"
   echo "==> installed into $venv in $SECONDS s. To use it: source $venv/bin/activate"
 }
 
@@ -133,7 +121,7 @@ unset PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 case "${1:-}" in
   '') main ;;
-  --compiled-ops) main && step "compiling mmcv's operators (minutes)" compile_ops ;;
+  --compiled-ops) main; step "compiling mmcv's operators (minutes)" compile_ops ;;
   --where) echo "$venv" ;;
   *) fail "unknown argument '$1'; the usage is at the top of tools/install.sh" ;;
 esac
