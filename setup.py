@@ -29,12 +29,18 @@ PTH = (
 
 # Ranges; what was tested together is pinned in requirements/. mmvidssl/utils/compat.py refuses the
 # same ranges at import, and tests/test_packaging.py holds the two together.
+# decord, which mmaction2 asks for, has no wheels for other platforms and cannot be built by pip.
+HAS_DECORD = "; sys_platform != 'darwin' and platform_machine in 'x86_64 AMD64'"
 INSTALL_REQUIRES = [
     'av>=17',
-    'decord>=0.6',
+    f'decord>=0.6{HAS_DECORD}',
     'filelock>=3.8',
+    'importlib-metadata',  # mmaction2 does not ask for it
     'matplotlib>=3.5',
+    f'mmaction2>=1.2.0,<1.3{HAS_DECORD}',
+    'mmcv-lite>=2.0.0,<2.2.0',
     'mmengine>=0.10.3,<1.0',
+    'mmpretrain>=1.2.0,<1.3',
     'numpy>=1.25',
     'packaging>=21',
     'pebble>=5.0',
@@ -44,17 +50,12 @@ INSTALL_REQUIRES = [
     'pyyaml',
     'setuptools<82',
     'torch>=2.1',
+    'torchvision>=0.16',
     'tqdm>=4.60',
 ]
-MMCV = 'mmcv>=2.0.0,<2.2.0'
-MMPRETRAIN = 'mmpretrain>=1.2.0,<1.3'
-# Imported by mmpretrain and mmaction2, which do not ask for it.
-TORCHVISION = 'torchvision>=0.16'
 EXTRAS = {
-    'mim': [MMCV, MMPRETRAIN, TORCHVISION],
-    'detection': [MMCV, 'mmdet>=3.3.0,<3.4', MMPRETRAIN, TORCHVISION],
-    'segmentation': [MMCV, 'mmsegmentation>=1.2.2,<1.3', MMPRETRAIN, TORCHVISION, 'ftfy', 'regex'],
-    'action': [MMCV, 'mmaction2>=1.2.0,<1.3', 'importlib-metadata', TORCHVISION],
+    'detection': ['mmdet>=3.3.0,<3.4'],
+    'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
     'docs': ['myst-parser', 'sphinx'],
     'torchcodec': ['torchcodec>=0.7'],
     'tests': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'timm>=1.0'],
@@ -153,7 +154,7 @@ if __name__ == '__main__':
             'Topic :: Scientific/Engineering :: Artificial Intelligence',
         ],
         packages=find_packages(include=['mmvidssl', 'mmvidssl.*']),
-        python_requires='>=3.10',
+        python_requires='>=3.11',
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS,
         cmdclass={'build_py': BuildPyWithMim},

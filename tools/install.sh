@@ -29,7 +29,7 @@ step() {
   shift
   echo "==> $description"
   "$@" || fail "'$description' failed, for the reason above. Once it is gone, go on with: bash" \
-    "tools/install.sh; if that does not help, first remove the environment: rm -rf $venv"
+    "tools/install.sh; if that does not help, first start afresh: rm -rf $own_venv"
   echo "    took $((SECONDS - started)) s"
 }
 

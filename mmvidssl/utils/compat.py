@@ -28,8 +28,9 @@ REQUIREMENTS = (
     Requirement('av', '>=17'),  # the first whose streams have `index_entries`
     Requirement('torch', '>=2.1'),
     Requirement('mmengine', '>=0.10.3,<1.0'),
-    Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),
-    Requirement('mmpretrain', '>=1.2.0,<1.3', optional=True),
+    Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),  # or
+    Requirement('mmcv-lite', '>=2.0.0,<2.2.0', optional=True),
+    Requirement('mmpretrain', '>=1.2.0,<1.3'),
     Requirement('mmdet', '>=3.3.0,<3.4', optional=True),
     Requirement('mmsegmentation', '>=1.2.2,<1.3', optional=True),
     Requirement('mmaction2', '>=1.2.0,<1.3', optional=True),
@@ -43,12 +44,9 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
         ImportError: names what was found, what is needed and the command that fixes it.
     """
     for name, specifier, optional in requirements:
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            if optional:
-                continue
-            found = None
+        found = _find_version(name)
+        if found is None and optional:
+            continue
         if found is None or not SpecifierSet(specifier).contains(found, prereleases=True):
             state = 'is not installed' if found is None else f'{found} is installed'
             raise ImportError(
@@ -56,6 +54,33 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
                 f"Fix it with: pip install '{name}{specifier}'"
             )
     _check_pkg_resources()
+    _check_mmcv()
+
+
+def _find_version(name: str) -> str | None:
+    """Version of a distribution; None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _check_mmcv() -> None:
+    """mmcv and mmcv-lite put the same files into the same folder; each alone will do.
+
+    Of one version, the files are equal, so that operators compiled for mmcv stay usable.
+    """
+    found, lite = _find_version('mmcv'), _find_version('mmcv-lite')
+    if found is None and lite is None:
+        raise ImportError(
+            "mmvidssl needs mmcv-lite or mmcv. Fix it with: pip install 'mmcv-lite<2.2'"
+        )
+    if found and lite and found != lite:
+        raise ImportError(
+            f'mmcv {found} and mmcv-lite {lite} are both installed and overwrite each other. Keep '
+            "one: pip uninstall -y mmcv mmcv-lite && pip install 'mmcv-lite<2.2' (or mmcv==2.1.0, "
+            'for compiled operators)'
+        )
 
 
 def _check_pkg_resources() -> None:
@@ -65,13 +90,11 @@ def _check_pkg_resources() -> None:
     """
     needs_it = SpecifierSet('<0.11.0.dev0').contains(version('mmengine'), prereleases=True)
     if needs_it and importlib.util.find_spec('pkg_resources') is None:
-        try:
-            found = f'setuptools {version("setuptools")} is installed'
-        except PackageNotFoundError:
-            found = 'setuptools is not installed'
+        found = _find_version('setuptools')
+        state = f'{found} is installed' if found else 'is not installed'
         raise ImportError(
             f'mmengine {version("mmengine")} needs setuptools<82 (it imports pkg_resources), but '
-            f"{found}. Fix it with: pip install 'setuptools<80.9'"
+            f"setuptools {state}. Fix it with: pip install 'setuptools<80.9'"
         )
 
 

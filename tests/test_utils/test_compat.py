@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -39,8 +40,9 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 class TestCheckVersions:
     def test_accepts_what_is_installed(self):
         check_versions()
-        for name, specifier, _ in REQUIREMENTS:
-            assert SpecifierSet(specifier).contains(version(name), prereleases=True)
+        for name, specifier, optional in REQUIREMENTS:
+            if not optional:
+                assert SpecifierSet(specifier).contains(version(name), prereleases=True)
 
     def test_refuses_a_version_out_of_range(self):
         with pytest.raises(ImportError) as error:
@@ -59,6 +61,28 @@ class TestCheckVersions:
 
     def test_lets_an_optional_package_be_missing(self):
         check_versions((Requirement('no-such-package', '>=1', optional=True),))
+
+    @pytest.mark.parametrize(
+        ('installed', 'message'),
+        [
+            ({'mmcv': '2.1.0'}, None),
+            ({'mmcv_lite': '2.0.1'}, None),
+            ({'mmcv': '2.1.0', 'mmcv_lite': '2.1.0'}, None),  # equal files
+            ({}, "pip install 'mmcv-lite"),
+            ({'mmcv': '2.2.0'}, "pip install 'mmcv>="),
+            ({'mmcv_lite': '2.2.0'}, "pip install 'mmcv-lite>="),
+            ({'mmcv': '2.0.1', 'mmcv_lite': '2.1.0'}, 'pip uninstall -y mmcv'),
+        ],
+    )
+    def test_one_mmcv(self, tmp_path, monkeypatch, installed, message):
+        others = {'av': '18', 'torch': '2.14.1', 'mmengine': '0.11.0', 'mmpretrain': '1.2.0'}
+        for name, number in {**others, **installed}.items():
+            folder = tmp_path / f'{name}-{number}.dist-info'
+            folder.mkdir()
+            (folder / 'METADATA').write_text(f'Name: {name}\nVersion: {number}\n')
+        monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+        with nullcontext() if message is None else pytest.raises(ImportError, match=message):
+            check_versions()
 
 
 def test_says_how_to_get_pkg_resources_back():
