@@ -1,6 +1,7 @@
 """One test for each workaround in ``mmvidssl/utils/compat.py``."""
 
 import os
+import runpy
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -117,6 +118,42 @@ class TestRegisterPackage:
         register_package()
         finders = [finder for finder in sys.meta_path if isinstance(finder, _MissingDRNFinder)]
         assert len(finders) == 1
+
+
+class TestMissingOps:
+    """``mmcv`` is what mmcv-lite installs: this mmcv without its compiled operators."""
+
+    USE = (
+        'import mmcv.ops, torch\n'
+        'boxes = torch.tensor([[0., 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]])\n'
+        'print(mmcv.ops.nms(boxes, torch.tensor([0.5, 0.6, 0.7]), 0.5)[1].tolist())\n'
+    )
+
+    @pytest.fixture
+    def site(self, tmp_path):
+        (tmp_path / 'mmcv').mkdir()
+        for path in Path(find_spec('mmcv').origin).parent.iterdir():
+            if not path.name.startswith('_ext'):
+                (tmp_path / 'mmcv' / path.name).symlink_to(path)
+        setup_py = runpy.run_path(str(ROOT / 'setup.py'))
+        (tmp_path / setup_py['PTH_FILE']).write_text(setup_py['PTH'])
+        return tmp_path
+
+    @pytest.mark.parametrize('first', ['import mmvidssl', 'import site; site.addsitedir({!r})'])
+    def test_operators_whichever_is_imported_first(self, site, first):
+        """mmvidssl by its user, or by the line that the installation leaves beside packages."""
+        code = f'import sys; sys.path.insert(0, {str(site)!r})\n{first}\n{self.USE}'
+        result = run_python(code.format(str(site)))
+        assert result.stdout == '[2, 1]\n', result.stderr
+
+    def test_compiled_operators_come_first(self, site):
+        (site / 'mmcv/_ext.py').write_text('nms = "the real one"')
+        result = run_python(
+            f'import sys; sys.path.insert(0, {str(site)!r})\n'
+            'import mmvidssl, mmcv._ext\n'
+            'print(mmcv._ext.nms)\n'
+        )
+        assert result.stdout == 'the real one\n', result.stderr
 
 
 class TestMissingDRN:
