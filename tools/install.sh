@@ -28,16 +28,14 @@ step() {
   local description="$1" started=$SECONDS
   shift
   echo "==> $description"
-  "$@" || fail "'$description' failed, for the reason above. Once it is gone, go on with: bash" \
-    "tools/install.sh; if that does not help, first start afresh: rm -rf $own_venv"
+  "$@" || fail "'$description' failed, for the reason above. Mend it and go on: bash" \
+    "tools/install.sh; if that does not help, first: rm -rf $own_venv"
   echo "    took $((SECONDS - started)) s"
 }
 
 make_environment() {
   local base
-  for base in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-    ! is_supported "$base" || break
-  done
+  for base in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do ! is_supported "$base" || break; done
   is_supported "$base" || fail "Python 3.11 to 3.13 is needed, and $base is" \
     "$("$base" --version 2>/dev/null || echo 'not there'). Name another one:" \
     'PYTHON=/path/to/python3.11 bash tools/install.sh'
@@ -85,6 +83,8 @@ compile_ops() {
   version="$(sed -n 's/^mmcv-lite==//p' "$requirements/mminstall.txt")"
   scratch="$(mktemp -d)"
   trap "rm -rf '$scratch'" EXIT
+  "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' ||
+    fail "the setup.py of mmcv $version does not run on Python 3.13: take 3.11 or 3.12"
   pip install -q ninja psutil &&
     pip download -q --no-deps --no-binary mmcv --no-build-isolation -d "$scratch" "mmcv==$version" &&
     tar -xzf "$scratch/mmcv-$version.tar.gz" -C "$scratch" &&
