@@ -44,7 +44,12 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
         ImportError: names what was found, what is needed and the command that fixes it.
     """
     for name, specifier, optional in requirements:
-        found = _find_version(name)
+        found, fork = _find_version(name), f'onedl-{name}'
+        if _find_version(fork):
+            raise ImportError(
+                f'{fork}, a fork of {name}, is installed; mmvidssl is not tested with it. Mend it: '
+                f"pip uninstall -y {fork} && pip install --force-reinstall '{name}{specifier}'"
+            )
         if found is None and optional:
             continue
         if found is None or not SpecifierSet(specifier).contains(found, prereleases=True):

@@ -73,6 +73,7 @@ class TestCheckVersions:
             ({'mmcv': '2.2.0'}, "pip install 'mmcv>="),
             ({'mmcv_lite': '2.2.0'}, "pip install 'mmcv-lite>="),
             ({'mmcv': '2.0.1', 'mmcv_lite': '2.1.0'}, 'pip uninstall -y mmcv'),
+            ({'onedl_mmcv': '2.3.6'}, 'pip uninstall -y onedl-mmcv'),
         ],
     )
     def test_one_mmcv(self, tmp_path, monkeypatch, installed, message):
