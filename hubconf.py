@@ -10,7 +10,7 @@ input.
 """
 
 dependencies = [
-    *('torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'decord', 'safetensors', 'tqdm'),
+    *('torch', 'mmengine', 'mmcv', 'mmpretrain', 'av', 'safetensors', 'tqdm'),
     *('filelock', 'pebble'),
 ]
 

@@ -18,14 +18,29 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 MIM_PARTS = ('configs', 'tools', 'model-index.yml')
 
+# A line that Python runs at its start: where mmcv-lite lacks mmcv's compiled operators and mmvidssl
+# is not imported yet, import it. It then puts a finder of its own last (utils/compat.py), to which
+# the search that is under way goes on.
+PTH_FILE = 'mmvidssl.pth'
+PTH = (
+    "import sys; sys.meta_path.append(type('ImportMmvidssl', (), {'find_spec': staticmethod("
+    "lambda name, *_: __import__('mmvidssl') and None if name == 'mmcv._ext' else None)}))\n"
+)
+
 # Ranges; what was tested together is pinned in requirements/. mmvidssl/utils/compat.py refuses the
 # same ranges at import, and tests/test_packaging.py holds the two together.
+# decord, which mmaction2 asks for, has no wheels for other platforms and cannot be built by pip.
+HAS_DECORD = "; sys_platform != 'darwin' and platform_machine in 'x86_64 AMD64'"
 INSTALL_REQUIRES = [
     'av>=17',
-    'decord>=0.6',
+    f'decord>=0.6{HAS_DECORD}',
     'filelock>=3.8',
+    'importlib-metadata',  # mmaction2 does not ask for it
     'matplotlib>=3.5',
+    f'mmaction2>=1.2.0,<1.3{HAS_DECORD}',
+    'mmcv-lite>=2.0.0,<2.2.0',
     'mmengine>=0.10.3,<1.0',
+    'mmpretrain>=1.2.0,<1.3',
     'numpy>=1.25',
     'packaging>=21',
     'pebble>=5.0',
@@ -35,17 +50,12 @@ INSTALL_REQUIRES = [
     'pyyaml',
     'setuptools<82',
     'torch>=2.1',
+    'torchvision>=0.16',
     'tqdm>=4.60',
 ]
-MMCV = 'mmcv>=2.0.0,<2.2.0'
-MMPRETRAIN = 'mmpretrain>=1.2.0,<1.3'
-# Imported by mmpretrain and mmaction2, which do not ask for it.
-TORCHVISION = 'torchvision>=0.16'
 EXTRAS = {
-    'mim': [MMCV, MMPRETRAIN, TORCHVISION],
-    'detection': [MMCV, 'mmdet>=3.3.0,<3.4', MMPRETRAIN, TORCHVISION],
-    'segmentation': [MMCV, 'mmsegmentation>=1.2.2,<1.3', MMPRETRAIN, TORCHVISION, 'ftfy', 'regex'],
-    'action': [MMCV, 'mmaction2>=1.2.0,<1.3', 'importlib-metadata', TORCHVISION],
+    'detection': ['mmdet>=3.3.0,<3.4'],
+    'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
     'docs': ['myst-parser', 'sphinx'],
     'torchcodec': ['torchcodec>=0.7'],
     'tests': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'timm>=1.0'],
@@ -96,7 +106,7 @@ def copy_mim(package: Path) -> list[str]:
 
 
 class BuildPyWithMim(build_py):
-    """``build_py`` that also lays out ``.mim``."""
+    """``build_py`` that also lays out ``.mim`` and the ``.pth`` file."""
 
     mim_files: tuple[str, ...] = ()
 
@@ -104,11 +114,16 @@ class BuildPyWithMim(build_py):
         super().run()
         if self.editable_mode:
             link_mim(ROOT / 'mmvidssl')
+            site_packages = Path(self.get_finalized_command('install').install_lib)
         else:
             self.mim_files = tuple(copy_mim(Path(self.build_lib, 'mmvidssl')))
+            site_packages = Path(self.build_lib)
+        site_packages.mkdir(parents=True, exist_ok=True)
+        (site_packages / PTH_FILE).write_text(PTH, encoding='utf-8')
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        return [*super().get_outputs(include_bytecode), *self.mim_files]
+        pth = str(Path(self.build_lib, PTH_FILE))
+        return [*super().get_outputs(include_bytecode), *self.mim_files, pth]
 
 
 def scratch_folder() -> str:
@@ -139,7 +154,7 @@ if __name__ == '__main__':
             'Topic :: Scientific/Engineering :: Artificial Intelligence',
         ],
         packages=find_packages(include=['mmvidssl', 'mmvidssl.*']),
-        python_requires='>=3.10',
+        python_requires='>=3.11',
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS,
         cmdclass={'build_py': BuildPyWithMim},

@@ -72,6 +72,7 @@ def test_wheel_holds_package_and_mim(wheel):
         metadata = archive.read(f'mmvidssl-{__version__}.dist-info/METADATA').decode()
     assert {name.split('/')[0] for name in names} == {
         'mmvidssl',
+        'mmvidssl.pth',
         f'mmvidssl-{__version__}.dist-info',
     }
     for folder in ('configs', 'tools'):
@@ -135,9 +136,32 @@ def test_setup_and_import_check_agree(setup_py):
     declared: dict[str, set] = {}
     for requirement in map(Requirement, [*setup_py.INSTALL_REQUIRES, *extras]):
         declared.setdefault(requirement.name, set()).add(requirement.specifier)
+    required = {r.name for r in map(Requirement, setup_py.INSTALL_REQUIRES) if r.marker is None}
     for name, specifier, optional in compat.REQUIREMENTS:
-        assert declared[name] == {Requirement(f'{name}{specifier}').specifier}
-        assert optional == (name not in {Requirement(r).name for r in setup_py.INSTALL_REQUIRES})
+        declared_as = 'mmcv-lite' if name == 'mmcv' else name
+        assert declared[declared_as] == {Requirement(f'{name}{specifier}').specifier}
+        assert optional == (name not in required - {'mmcv-lite'})  # mmcv will do
+
+
+@pytest.mark.parametrize(
+    ('system', 'machine', 'has_decord'),
+    [
+        ('linux', 'x86_64', True),
+        ('win32', 'AMD64', True),
+        ('linux', 'aarch64', False),
+        ('darwin', 'arm64', False),
+        ('darwin', 'x86_64', False),
+    ],
+)
+def test_nothing_is_asked_for_where_it_has_no_wheel(setup_py, system, machine, has_decord):
+    there = {'sys_platform': system, 'platform_machine': machine}
+    asked = {
+        r.name
+        for r in map(Requirement, setup_py.INSTALL_REQUIRES)
+        if r.marker is None or r.marker.evaluate(there)
+    }
+    assert ('decord' in asked) == ('mmaction2' in asked) == has_decord
+    assert {'torch', 'mmcv-lite', 'mmpretrain'} <= asked
 
 
 def read_pins() -> dict[str, str]:
@@ -190,11 +214,11 @@ def test_every_import_of_the_package_is_declared_and_nothing_else(setup_py):
         for top in find_imported_packages()
         for distribution in distributions.get(top, [top])
     }
-    # Any build of OpenCV will do, and pip cannot say so; mmengine asks for one.
-    opencv = {name for name in imported if name.startswith('opencv')}
-    assert imported - required - optional - opencv == set()
-    # mmengine's pkg_resources comes from setuptools.
-    assert required - imported - {'setuptools'} == set()
+    # Any build of OpenCV will do, and pip cannot say so; mmengine asks for one. mmcv will do, too.
+    stand_ins = {name for name in imported if name.startswith('opencv')} | {'mmcv'}
+    assert imported - required - optional - stand_ins == set()
+    # mmengine's pkg_resources comes from setuptools; mmaction2 imports importlib-metadata.
+    assert required - imported - {'setuptools', 'importlib-metadata', 'mmcv-lite'} == set()
 
 
 def test_model_index_lists_every_metafile():

@@ -11,6 +11,8 @@ from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -29,8 +31,9 @@ REQUIREMENTS = (
     Requirement('av', '>=17'),  # the first whose streams have `index_entries`
     Requirement('torch', '>=2.1'),
     Requirement('mmengine', '>=0.10.3,<1.0'),
-    Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),
-    Requirement('mmpretrain', '>=1.2.0,<1.3', optional=True),
+    Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),  # or
+    Requirement('mmcv-lite', '>=2.0.0,<2.2.0', optional=True),
+    Requirement('mmpretrain', '>=1.2.0,<1.3'),
     Requirement('mmdet', '>=3.3.0,<3.4', optional=True),
     Requirement('mmsegmentation', '>=1.2.2,<1.3', optional=True),
     Requirement('mmaction2', '>=1.2.0,<1.3', optional=True),
@@ -44,12 +47,14 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
         ImportError: names what was found, what is needed and the command that fixes it.
     """
     for name, specifier, optional in requirements:
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            if optional:
-                continue
-            found = None
+        found, fork = _find_version(name), f'onedl-{name}'
+        if _find_version(fork):
+            raise ImportError(
+                f'{fork}, a fork of {name}, is installed; mmvidssl is not tested with it. Mend it: '
+                f"pip uninstall -y {fork} && pip install --force-reinstall '{name}{specifier}'"
+            )
+        if found is None and optional:
+            continue
         if found is None or not SpecifierSet(specifier).contains(found, prereleases=True):
             state = 'is not installed' if found is None else f'{found} is installed'
             raise ImportError(
@@ -57,6 +62,33 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
                 f"Fix it with: pip install '{name}{specifier}'"
             )
     _check_pkg_resources()
+    _check_mmcv()
+
+
+def _find_version(name: str) -> str | None:
+    """Version of a distribution; None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _check_mmcv() -> None:
+    """mmcv and mmcv-lite put the same files into the same folder; each alone will do.
+
+    Of one version, the files are equal, so that operators compiled for mmcv stay usable.
+    """
+    found, lite = _find_version('mmcv'), _find_version('mmcv-lite')
+    if found is None and lite is None:
+        raise ImportError(
+            "mmvidssl needs mmcv-lite or mmcv. Fix it with: pip install 'mmcv-lite<2.2'"
+        )
+    if found and lite and found != lite:
+        raise ImportError(
+            f'mmcv {found} and mmcv-lite {lite} are both installed and overwrite each other. Keep '
+            "one: pip uninstall -y mmcv mmcv-lite && pip install 'mmcv-lite<2.2' (or mmcv==2.1.0, "
+            'for compiled operators)'
+        )
 
 
 def _check_pkg_resources() -> None:
@@ -66,18 +98,16 @@ def _check_pkg_resources() -> None:
     """
     needs_it = SpecifierSet('<0.11.0.dev0').contains(version('mmengine'), prereleases=True)
     if needs_it and importlib.util.find_spec('pkg_resources') is None:
-        try:
-            found = f'setuptools {version("setuptools")} is installed'
-        except PackageNotFoundError:
-            found = 'setuptools is not installed'
+        found = _find_version('setuptools')
+        state = f'{found} is installed' if found else 'is not installed'
         raise ImportError(
             f'mmengine {version("mmengine")} needs setuptools<82 (it imports pkg_resources), but '
-            f"{found}. Fix it with: pip install 'setuptools<80.9'"
+            f"setuptools {state}. Fix it with: pip install 'setuptools<80.9'"
         )
 
 
 def register_package() -> None:
-    """Make ``_base_ = 'mmvidssl::...'`` resolve, and the mmaction2 1.2.0 wheel importable.
+    """Make ``_base_ = 'mmvidssl::...'`` resolve, mmcv-lite's ops and mmaction2 1.2.0 importable.
 
     mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
     It looks for ``.mim`` where pip put the distribution, which for an editable install is not where
@@ -87,8 +117,10 @@ def register_package() -> None:
     from mmengine.config.utils import MODULE2PACKAGE
 
     MODULE2PACKAGE.setdefault('mmvidssl', 'mmvidssl.version')
-    if not any(isinstance(finder, _MissingDRNFinder) for finder in sys.meta_path):
-        sys.meta_path.append(_MissingDRNFinder())
+    for finder in (_MissingOpsFinder, _MissingDRNFinder):
+        if not any(isinstance(other, finder) for other in sys.meta_path):
+            sys.meta_path.append(finder())
+    if not any(isinstance(finder, _MendingFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _MendingFinder())
         for name in MENDS.keys() & sys.modules.keys():
             MENDS[name](sys.modules[name])
@@ -106,6 +138,19 @@ def strip_function_scopes(cfg: dict) -> None:
             function = loader.get(key) if name.endswith('_dataloader') and loader else None
             if isinstance(function, dict):
                 function.pop('_scope_', None)
+
+
+class _MissingOpsFinder(MetaPathFinder):
+    """Answers for ``mmcv._ext``, mmcv's compiled operators, which mmcv-lite lacks.
+
+    It stands last in ``sys.meta_path``: where compiled operators exist, it is never asked. Where
+    mmcv is imported before mmvidssl, a ``.pth`` file of the installation sets it (``setup.py``).
+    """
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname != 'mmcv._ext':
+            return None
+        return spec_from_file_location(fullname, Path(__file__).with_name('mmcv_ops.py'))
 
 
 class _MissingDRNFinder(MetaPathFinder, Loader):

@@ -1,8 +1,10 @@
 """One test for each workaround in ``mmvidssl/utils/compat.py``."""
 
 import os
+import runpy
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -42,8 +44,9 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 class TestCheckVersions:
     def test_accepts_what_is_installed(self):
         check_versions()
-        for name, specifier, _ in REQUIREMENTS:
-            assert SpecifierSet(specifier).contains(version(name), prereleases=True)
+        for name, specifier, optional in REQUIREMENTS:
+            if not optional:
+                assert SpecifierSet(specifier).contains(version(name), prereleases=True)
 
     def test_refuses_a_version_out_of_range(self):
         with pytest.raises(ImportError) as error:
@@ -62,6 +65,29 @@ class TestCheckVersions:
 
     def test_lets_an_optional_package_be_missing(self):
         check_versions((Requirement('no-such-package', '>=1', optional=True),))
+
+    @pytest.mark.parametrize(
+        ('installed', 'message'),
+        [
+            ({'mmcv': '2.1.0'}, None),
+            ({'mmcv_lite': '2.0.1'}, None),
+            ({'mmcv': '2.1.0', 'mmcv_lite': '2.1.0'}, None),  # equal files
+            ({}, "pip install 'mmcv-lite"),
+            ({'mmcv': '2.2.0'}, "pip install 'mmcv>="),
+            ({'mmcv_lite': '2.2.0'}, "pip install 'mmcv-lite>="),
+            ({'mmcv': '2.0.1', 'mmcv_lite': '2.1.0'}, 'pip uninstall -y mmcv'),
+            ({'onedl_mmcv': '2.3.6'}, 'pip uninstall -y onedl-mmcv'),
+        ],
+    )
+    def test_one_mmcv(self, tmp_path, monkeypatch, installed, message):
+        others = {'av': '18', 'torch': '2.14.1', 'mmengine': '0.11.0', 'mmpretrain': '1.2.0'}
+        for name, number in {**others, **installed}.items():
+            folder = tmp_path / f'{name}-{number}.dist-info'
+            folder.mkdir()
+            (folder / 'METADATA').write_text(f'Name: {name}\nVersion: {number}\n')
+        monkeypatch.setattr(sys, 'path', [str(tmp_path)])
+        with nullcontext() if message is None else pytest.raises(ImportError, match=message):
+            check_versions()
 
 
 def test_says_how_to_get_pkg_resources_back():
@@ -96,6 +122,42 @@ class TestRegisterPackage:
         register_package()
         finders = [finder for finder in sys.meta_path if isinstance(finder, _MissingDRNFinder)]
         assert len(finders) == 1
+
+
+class TestMissingOps:
+    """``mmcv`` is what mmcv-lite installs: this mmcv without its compiled operators."""
+
+    USE = (
+        'import mmcv.ops, torch\n'
+        'boxes = torch.tensor([[0., 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]])\n'
+        'print(mmcv.ops.nms(boxes, torch.tensor([0.5, 0.6, 0.7]), 0.5)[1].tolist())\n'
+    )
+
+    @pytest.fixture
+    def site(self, tmp_path):
+        (tmp_path / 'mmcv').mkdir()
+        for path in Path(find_spec('mmcv').origin).parent.iterdir():
+            if not path.name.startswith('_ext'):
+                (tmp_path / 'mmcv' / path.name).symlink_to(path)
+        setup_py = runpy.run_path(str(ROOT / 'setup.py'))
+        (tmp_path / setup_py['PTH_FILE']).write_text(setup_py['PTH'])
+        return tmp_path
+
+    @pytest.mark.parametrize('first', ['import mmvidssl', 'import site; site.addsitedir({!r})'])
+    def test_operators_whichever_is_imported_first(self, site, first):
+        """mmvidssl by its user, or by the line that the installation leaves beside packages."""
+        code = f'import sys; sys.path.insert(0, {str(site)!r})\n{first}\n{self.USE}'
+        result = run_python(code.format(str(site)))
+        assert result.stdout == '[2, 1]\n', result.stderr
+
+    def test_compiled_operators_come_first(self, site):
+        (site / 'mmcv/_ext.py').write_text('nms = "the real one"')
+        result = run_python(
+            f'import sys; sys.path.insert(0, {str(site)!r})\n'
+            'import mmvidssl, mmcv._ext\n'
+            'print(mmcv._ext.nms)\n'
+        )
+        assert result.stdout == 'the real one\n', result.stderr
 
 
 class TestMissingDRN:

@@ -58,11 +58,13 @@ def run_quickstart(
     knn = make_segment_knn(footage, _crop_size(cfg))
     step_seconds = measure_step_time(cfg)
     left = started + 60 * minutes - time.monotonic() - END_SECONDS
-    max_iters = max(MIN_ITERS, int(SAFETY * left / step_seconds))
+    fitting = int(SAFETY * left / step_seconds)
+    max_iters = max(MIN_ITERS, fitting)
     set_max_iters(cfg, max_iters)
     cfg.dump(str(work_dir / 'config.py'))
     needed = max_iters * step_seconds / 60
-    print(f'{max_iters} iterations of {step_seconds:.2f} s: {needed:.1f} minutes', flush=True)
+    why = '' if fitting >= MIN_ITERS else f', beyond the {minutes:g} given: fewer show nothing'
+    print(f'{max_iters} iterations of {step_seconds:.2f} s: {needed:.1f} minutes{why}', flush=True)
 
     runner = QuietRunner.from_cfg(cfg)
     runner.model.init_weights()  # done here, it is not done again

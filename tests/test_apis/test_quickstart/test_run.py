@@ -66,6 +66,7 @@ def test_everything_promised_is_left_behind(tmp_path, video, tiny_config, monkey
     assert all(0 <= summary['knn'][k] <= 1 for k in ('before', 'after', 'pixels'))
     screen = capfd.readouterr()
     assert 'training: 100%' in screen.err
+    assert 'beyond the 0.01 given' in screen.out
     for words in ('12 iterations', 'before training', 'after training', 'Next: ', str(work_dir)):
         assert words in screen.out
     assert len(list(tmp_path.glob('work/quickstart.*/old'))) == 1
