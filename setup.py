@@ -49,8 +49,8 @@ INSTALL_REQUIRES = [
     'scikit-learn>=1.5',
     'pyyaml',
     'setuptools<82',
-    'torch>=2.1',
-    'torchvision>=0.16',
+    'torch>=2.8',
+    'torchvision>=0.23',
     'tqdm>=4.60',
 ]
 EXTRAS = {

@@ -29,7 +29,7 @@ class Requirement(NamedTuple):
 
 REQUIREMENTS = (
     Requirement('av', '>=17'),  # the first whose streams have `index_entries`
-    Requirement('torch', '>=2.1'),
+    Requirement('torch', '>=2.8'),  # the oldest on which the tests of models and engine ran
     Requirement('mmengine', '>=0.10.3,<1.0'),
     Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),  # or
     Requirement('mmcv-lite', '>=2.0.0,<2.2.0', optional=True),

@@ -5,14 +5,14 @@ import io
 import os
 from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.serialization import safe_globals
 
-from mmvidssl.engine.checkpoint import UnsafeCheckpointError, read_content
+from mmvidssl.engine.checkpoint import read_content
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.version import __version__
 
@@ -80,16 +80,8 @@ def convert_file(
 
 
 def _read(source: Path, keys: Collection[str]) -> dict:
-    safe_globals = getattr(torch.serialization, 'safe_globals', None)  # since torch 2.5
-    try:
-        with safe_globals([Namespace]) if safe_globals else nullcontext():
-            content = read_content(str(source))
-    except UnsafeCheckpointError as error:
-        if error.name == 'argparse.Namespace':
-            raise ValueError(
-                f'{source} holds an {error.name}; convert it with torch 2.5'
-            ) from error
-        raise
+    with safe_globals([Namespace]):
+        content = read_content(str(source))
     inner = content['state_dict']
     # A file without 'state_dict' comes wrapped in one.
     is_wrapped = set(content) == {'state_dict'} and any(

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmvidssl.registry import OPTIM_WRAPPERS
 
@@ -52,10 +53,7 @@ def _plain_attention(device_type: str) -> AbstractContextManager:
 
     The fused kernel's backward pass in bfloat16 is about three times slower there (torch 2.14).
     """
-    attention = getattr(torch.nn, 'attention', None)  # absent in torch 2.1 and 2.2
-    if device_type != 'cpu' or attention is None:
-        return nullcontext()
-    return attention.sdpa_kernel(attention.SDPBackend.MATH)
+    return sdpa_kernel(SDPBackend.MATH) if device_type == 'cpu' else nullcontext()
 
 
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:

@@ -324,13 +324,3 @@ def test_no_code_of_the_file_runs_and_the_namespace_is_let_in_once(convert, tmp_
     assert not (tmp_path / 'trace').exists()
     convert(golden_checkpoint())
     assert Namespace not in torch.serialization.get_safe_globals()
-
-
-def test_old_torch_is_enough_unless_the_file_holds_a_namespace(convert, tmp_path, monkeypatch):
-    """Before torch 2.5, no single class can be let in."""
-    monkeypatch.delattr(torch.serialization, 'safe_globals')
-    with pytest.raises(ValueError, match='Namespace.*torch 2.5'):
-        convert(golden_checkpoint())
-    content = golden_checkpoint()
-    del content['args']
-    assert convert(content).kind == 'student and teacher'
