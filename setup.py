@@ -43,7 +43,7 @@ MMPRETRAIN = 'mmpretrain>=1.2.0,<1.3'
 TORCHVISION = 'torchvision>=0.16'
 EXTRAS = {
     'mim': [MMCV, MMPRETRAIN, TORCHVISION],
-    'detection': [MMCV, 'mmdet>=3.3.0,<3.4', MMPRETRAIN, TORCHVISION],
+    'detection': [MMCV, 'mmdet>=3.3.0,<3.4', MMPRETRAIN, TORCHVISION, 'pycocotools'],
     'segmentation': [MMCV, 'mmsegmentation>=1.2.2,<1.3', MMPRETRAIN, TORCHVISION, 'ftfy', 'regex'],
     'action': [MMCV, 'mmaction2>=1.2.0,<1.3', 'importlib-metadata', TORCHVISION],
     'docs': ['myst-parser', 'sphinx'],
