@@ -54,7 +54,7 @@ INSTALL_REQUIRES = [
     'tqdm>=4.60',
 ]
 EXTRAS = {
-    'detection': ['mmdet>=3.3.0,<3.4'],
+    'detection': ['mmdet>=3.3.0,<3.4', 'pycocotools'],
     'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
     'docs': ['myst-parser', 'sphinx'],
     'torchcodec': ['torchcodec>=0.7'],

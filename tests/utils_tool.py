@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
+from mmengine.visualization import Visualizer
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -28,6 +30,8 @@ def run_tool(name: str | Path, *arguments: object) -> int:
         mock.patch.object(sys, 'argv', [path.name, *map(str, arguments)]),
         mock.patch.object(sys, 'path', [str(path.parent), *sys.path]),
         mock.patch.dict('os.environ', LOCAL_RANK='0'),
+        # MMEngine's hooks take the newest of the process, whatever library's it is.
+        mock.patch.dict(Visualizer._instance_dict, clear=True),
         # MMEngine's logger may still write to what an earlier test's output was captured with.
         mock.patch('logging.raiseExceptions', False),
     ):

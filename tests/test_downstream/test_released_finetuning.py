@@ -13,7 +13,7 @@ from mmvidssl.datasets import SampleClip
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import shrink_clips, write_videos
-from tests.test_downstream.utils_dense import configs_of
+from tests.test_downstream.utils_dense import configs_of, read_config
 from tests.test_downstream.utils_pretraining import CONFIGS
 from tests.utils_video import write_video
 
@@ -212,7 +212,7 @@ def test_frames_of_tests(name, seconds, fps):
 
 @pytest.mark.parametrize('name', [name for name in KINETICS if name.startswith('mvit')])
 def test_all_mvits_sample_at_30_a_second(name):
-    cfg = Config.fromfile(KINETICS[name])
+    cfg = read_config(KINETICS[name])
     for part in ('train', 'val', 'test'):
         pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
         (step,) = (step for step in pipeline if step.type == 'SampleFrames')
