@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from unittest import mock
@@ -22,16 +24,27 @@ def load_tool(name: str | Path) -> ModuleType:
     return module
 
 
+@contextmanager
+def without_visualizers() -> Iterator[None]:
+    """As in a process of its own: MMEngine gives a run the one of the same name, or the newest."""
+    classes = [Visualizer]
+    for cls in classes:
+        classes += cls.__subclasses__()
+    with ExitStack() as stack:
+        for cls in classes:
+            stack.enter_context(mock.patch.dict(cls._instance_dict, clear=True))
+        yield
+
+
 def run_tool(name: str | Path, *arguments: object) -> int:
     """Call its ``main`` as the command line does; returns the exit code."""
     tool = load_tool(name)
     path = ROOT / 'tools' / f'{name}.py'
     with (
+        without_visualizers(),
         mock.patch.object(sys, 'argv', [path.name, *map(str, arguments)]),
         mock.patch.object(sys, 'path', [str(path.parent), *sys.path]),
         mock.patch.dict('os.environ', LOCAL_RANK='0'),
-        # MMEngine's hooks take the newest of the process, whatever library's it is.
-        mock.patch.dict(Visualizer._instance_dict, clear=True),
         # MMEngine's logger may still write to what an earlier test's output was captured with.
         mock.patch('logging.raiseExceptions', False),
     ):
