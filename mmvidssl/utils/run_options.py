@@ -14,16 +14,6 @@ DRAWING = {
     'mmdet': ('DetVisualizationHook', 'draw', 'test_out_dir'),
     'mmseg': ('SegVisualizationHook', 'draw', None),  # the visualizer has the folder
 }
-# Of these, mirroring an image is what their own tools do where a config says nothing else.
-FLIPPING = {
-    'mmpretrain': dict(type='AverageClsScoreTTA'),
-    'mmdet': dict(
-        type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
-    ),
-}
-DET_META_KEYS = (
-    'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction',
-)  # fmt: skip
 
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +83,6 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
         '--wait-time', type=float, default=2, help='seconds that --show shows each (2)'
     )
     parser.add_argument(
-        '--interval',
-        type=int,
-        default=1,
-        help='draw each so manieth (mmpretrain: image, mmsegmentation: batch, mmdetection: all)',
-    )
-    parser.add_argument(
         '--out',
         metavar='PATH',
         help='write predictions: masks into a folder (mmsegmentation), or the .pkl of --dump',
@@ -109,9 +93,8 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tta',
         action='store_true',
-        help="average over views: the config's tta_model and tta_pipeline, else, in mmpretrain and "
-        'mmdetection, an image and its mirror image; mmdetection cannot for masks, and mmaction2 '
-        'has none but its clips and crops',
+        help="average over views: the config's tta_model and tta_pipeline, else, in mmpretrain, an "
+        'image and its mirror image; mmaction2 has none but its clips and crops',
     )
     parser.add_argument(
         '--amp',
@@ -154,7 +137,7 @@ def _draw(cfg: Config, args: argparse.Namespace, library: str) -> None:
         raise ValueError('--show, --show-dir: mmpretrain cannot draw with --tta, run them apart')
     kind, switch, folder = DRAWING[library]
     hook = cfg.default_hooks.setdefault('visualization', dict(type=kind))
-    hook.update({switch: True, 'interval': args.interval, 'show': args.show})
+    hook.update({switch: True, 'interval': 1, 'show': args.show})
     hook.wait_time = args.wait_time
     if args.show_dir and folder:
         hook[folder] = args.show_dir
@@ -180,19 +163,15 @@ def _dump(cfg: Config, option: str, path: str, library: str) -> None:
 
 def _average_views(cfg: Config, library: str) -> None:
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-        if library not in FLIPPING:
+        if library != 'mmpretrain':
             raise ValueError(
                 f'--tta: {cfg.filename} has no tta_model and tta_pipeline, and {library} has no '
                 'default for them'
             )
-        if (cfg.model.get('roi_head') or {}).get('mask_head'):
-            raise ValueError('--tta: mmdetection cannot average masks')
         *steps, pack = deepcopy(_innermost(cfg).pipeline)
-        if library == 'mmdet':
-            pack = dict(pack, meta_keys=DET_META_KEYS)
         flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
         cfg.tta_pipeline = [*steps, dict(type='TestTimeAug', transforms=[flips, [pack]])]
-        cfg.tta_model = FLIPPING[library]
+        cfg.tta_model = dict(type='AverageClsScoreTTA')
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     _innermost(cfg).pipeline = cfg.tta_pipeline
 
