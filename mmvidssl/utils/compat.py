@@ -214,8 +214,19 @@ def _mend_roi_align(module: ModuleType) -> None:
 
 
 def _mend_checkpoint_loader(module: Any) -> None:
-    """mmengine hands on the weights of a file without its config, which tells their token grid."""
+    """mmengine looks for weights under ``state_dict`` alone, and hands them on without the config.
+
+    The config tells their token grid. Released checkpoints of training also hold the options that
+    they were trained with, a harmless class.
+    """
+    from argparse import Namespace
+
+    from torch.serialization import add_safe_globals
+
+    from .roles import find_state_dict
     from .token_grid import note_token_grid
+
+    add_safe_globals([Namespace])
 
     load = module.CheckpointLoader.load_checkpoint
 
@@ -223,6 +234,7 @@ def _mend_checkpoint_loader(module: Any) -> None:
     def mended(*args, **kwargs):
         checkpoint = load(*args, **kwargs)
         if isinstance(checkpoint, dict):
+            checkpoint = find_state_dict(checkpoint)
             note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
         return checkpoint
 
@@ -230,10 +242,15 @@ def _mend_checkpoint_loader(module: Any) -> None:
 
 
 def _mend_vit(module: Any) -> None:
-    """mmpretrain 1.2 takes all positions of another number for those of a square grid."""
+    """mmpretrain 1.2 takes all positions of another number for those of a square grid.
+
+    And it does not take others' names.
+    """
     from .token_grid import fit_positions
+    from .vit_names import take_others
 
     def fit(vit: Any, state_dict: dict, prefix: str, *rest: Any) -> tuple:
+        take_others(vit, state_dict, prefix)
         if (positions := state_dict.get(f'{prefix}pos_embed')) is not None:
             state_dict[f'{prefix}pos_embed'] = fit_positions(vit, positions)
         return vit, state_dict, prefix, *rest

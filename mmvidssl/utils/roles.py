@@ -1,7 +1,7 @@
 """Roles of weights in a checkpoint, student or teacher, by their names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -14,6 +14,20 @@ PRETRAINING_ONLY = ('mask_token',)
 """Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
 """What comes before ``backbone.`` and ``neck.`` in the names of each role."""
+
+
+def is_backbone_alone(names: Collection[str]) -> bool:
+    """Whether a file holds a backbone alone, under its own names or another library's."""
+    has_backbone = any('patch_embed' in name for name in names)
+    return has_backbone and not any(BACKBONE in name for name in names)
+
+
+def find_state_dict(checkpoint: dict) -> dict:
+    """A checkpoint with its weights under ``state_dict``, if it has them under a usual name."""
+    for name in ('model', 'module'):  # of MAE, DeiT, VideoMAE; of deepspeed
+        if 'state_dict' not in checkpoint and isinstance(checkpoint.get(name), Mapping):
+            return {**checkpoint, 'state_dict': checkpoint[name]}
+    return checkpoint
 
 
 def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -> None:

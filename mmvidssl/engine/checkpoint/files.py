@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.hub import load_state_dict_from_url
 
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.roles import find_state_dict
 from mmvidssl.utils.token_grid import note_token_grid
 
 CONVERT = (
@@ -59,7 +60,8 @@ def read_content(checkpoint: str) -> dict[str, Any]:
     content = _read(checkpoint)
     if not isinstance(content, Mapping):
         raise ValueError(f'{checkpoint} holds a {type(content).__name__}, not a checkpoint')
-    content = dict(content) if 'state_dict' in content else dict(state_dict=content)
+    content = find_state_dict(dict(content))
+    content = content if 'state_dict' in content else dict(state_dict=content)
     if isinstance(content['state_dict'], Mapping):
         note_token_grid(content['state_dict'], content.get('meta'))
     return content
