@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.utils.vit_names import TO_HF, TO_TIMM
 
-from ..features import find_normalization, select_backbone
+from ..features import FeatureExtractor, find_normalization, select_backbone
 from .files import check_target, write_plain
 from .vit_names import rename
 
@@ -24,7 +24,7 @@ class Export(NamedTuple):
 
     path: Path
     usage: str
-    """Lines of Python."""
+    """Lines of Python; their ``features`` are those of :class:`FeatureExtractor`, by default."""
 
 
 def export_to_timm(
@@ -89,10 +89,11 @@ def export_to_hf(
     _write_json(_hf_config(arch), out / 'config.json')
     _write_json(_hf_processor(model, arch['img_size']), out / 'preprocessor_config.json')
     _write_safetensors(weights, out / 'model.safetensors')
+    pooled = '[:, 0]' if arch['global_pool'] == 'token' else '[:, 1:].mean(dim=1)'
     usage = (
         'from transformers import ViTModel\n'
         f'model = ViTModel.from_pretrained({str(out)!r}, add_pooling_layer=False)\n'
-        'features = model(pixel_values).last_hidden_state[:, 0]'
+        f'features = model(pixel_values).last_hidden_state{pooled}'
     )
     return Export(out, usage)
 
@@ -128,6 +129,7 @@ def _read_vit(model: nn.Module, role: str | None) -> tuple[dict[str, Tensor], di
         feedforward_channels=len(weights.get('layers.0.ffn.layers.0.0.weight', ())),
         qkv_bias='layers.0.attn.qkv.bias' in weights,
         norm_eps=backbone.ln1.eps,
+        global_pool='token' if FeatureExtractor(model, role=role).pool == 'class' else 'avg',
     )
     return weights, arch
 
@@ -152,11 +154,12 @@ def _split_qkv(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _timm_usage(arch: dict[str, Any], layer_scale: bool, out: Path) -> str:
-    names = ('img_size', 'patch_size', 'embed_dim', 'depth', 'num_heads', 'qkv_bias')
+    names = ('img_size', 'patch_size', 'embed_dim', 'depth', 'num_heads', 'qkv_bias', 'global_pool')
     options = {name: arch[name] for name in names}
     options['mlp_ratio'] = arch['feedforward_channels'] / arch['embed_dim']
     options['init_values'] = 1e-5 if layer_scale else None
-    named = ', '.join(f'{key}={value}' for key, value in options.items())
+    options['fc_norm'] = False  # the norm is that of the tokens, whatever is pooled
+    named = ', '.join(f'{key}={value!r}' for key, value in options.items())
     module, read = 'torch', f'torch.load({str(out)!r}, weights_only=True)'
     if out.suffix == '.safetensors':
         module, read = 'safetensors.torch', f'safetensors.torch.load_file({str(out)!r})'
