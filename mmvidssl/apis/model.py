@@ -24,7 +24,7 @@ from mmvidssl.engine.checkpoint import (
 )
 from mmvidssl.engine.utils import unwrap_model
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import check_role, is_backbone_alone, select_weights
+from mmvidssl.utils.roles import check_role, is_bare, select_weights
 
 
 def init_model(
@@ -105,7 +105,7 @@ def init_backbone(
     else:
         content = read_plain(str(checkpoint))
         weights = content['state_dict']
-        if not is_backbone_alone(weights):
+        if not is_bare(weights):
             weights, _ = select_weights(content, checkpoint, role)
         source = Source('', model, str(checkpoint))
         coverage = examine(source, weights)

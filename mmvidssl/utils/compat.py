@@ -214,38 +214,27 @@ def _mend_roi_align(module: ModuleType) -> None:
 
 
 def _mend_checkpoint_loader(module: Any) -> None:
-    """mmengine looks for weights under ``state_dict`` alone, and hands them on without the config.
-
-    The config tells their token grid. Released checkpoints of training also hold the options that
-    they were trained with, a harmless class.
-    """
+    """mmengine finds weights under ``state_dict`` alone, and hands them on without their config."""
     from argparse import Namespace
 
     from torch.serialization import add_safe_globals
 
-    from .roles import find_state_dict
-    from .token_grid import note_token_grid
+    from .roles import prepare_checkpoint
 
-    add_safe_globals([Namespace])
+    add_safe_globals([Namespace])  # harmless, and what released checkpoints have options in
 
     load = module.CheckpointLoader.load_checkpoint
 
     @wraps(load)
     def mended(*args, **kwargs):
         checkpoint = load(*args, **kwargs)
-        if isinstance(checkpoint, dict):
-            checkpoint = find_state_dict(checkpoint)
-            note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
-        return checkpoint
+        return prepare_checkpoint(checkpoint) if isinstance(checkpoint, dict) else checkpoint
 
     module.CheckpointLoader.load_checkpoint = staticmethod(mended)
 
 
 def _mend_vit(module: Any) -> None:
-    """mmpretrain 1.2 takes all positions of another number for those of a square grid.
-
-    And it does not take others' names.
-    """
+    """mmpretrain 1.2 takes all positions for a square grid's, and all names for its own."""
     from .token_grid import fit_positions
     from .vit_names import take_others
 

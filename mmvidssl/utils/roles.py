@@ -16,17 +16,17 @@ PREFIXES = dict(student='', teacher=TEACHER)
 """What comes before ``backbone.`` and ``neck.`` in the names of each role."""
 
 
-def is_backbone_alone(names: Collection[str]) -> bool:
+def is_bare(names: Collection[str]) -> bool:
     """Whether a file holds a backbone alone, under its own names or another library's."""
-    has_backbone = any('patch_embed' in name for name in names)
-    return has_backbone and not any(BACKBONE in name for name in names)
+    return any('patch_embed' in n for n in names) and not any(BACKBONE in n for n in names)
 
 
-def find_state_dict(checkpoint: dict) -> dict:
-    """A checkpoint with its weights under ``state_dict``, if it has them under a usual name."""
-    for name in ('model', 'module'):  # of MAE, DeiT, VideoMAE; of deepspeed
+def prepare_checkpoint(checkpoint: dict) -> dict:
+    """Puts weights under ``model`` (MAE, DeiT) or ``module`` under ``state_dict``; notes grids."""
+    for name in ('model', 'module'):
         if 'state_dict' not in checkpoint and isinstance(checkpoint.get(name), Mapping):
-            return {**checkpoint, 'state_dict': checkpoint[name]}
+            checkpoint = {**checkpoint, 'state_dict': checkpoint[name]}
+    note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
     return checkpoint
 
 

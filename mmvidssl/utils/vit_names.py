@@ -55,7 +55,7 @@ HEADS = (
 FEATURES = (
     (r'(.*\.)?(reg_token|register_tokens|storage_tokens)', 'register tokens', ''),
     (r'(.*\.)?dist(illation)?_token', 'a token of distillation', ''),
-    (r'(.*\.)?(rope|rotary|rel_pos|relative_pos)\w*(\..*)?', 'rotary or relative positions', ''),
+    (r'(.*\.)?(rope|rotary|relative_pos)\w*(\..*)?', 'rotary or relative positions', ''),
     (r'layers\.0\.attn\.gamma1\.weight', 'layer scale', 'layer_scale_init_value (1e-5, or 0)'),
     (r'layers\.0\.ffn\.w12\.weight', 'SwiGLU', "layer_cfgs=dict(ffn_type='swiglu_fused')"),
     (r'layers\.0\.attn\.qkv\.bias', 'biases in attention', 'qkv_bias'),
@@ -63,40 +63,18 @@ FEATURES = (
 )
 
 
-class OtherArchitectureError(ValueError):
+class OtherArchitectureError(Exception):
     """Weights are of another architecture than the ViT that shall load them; says what differs."""
 
 
 def translate(name: str, names: Mapping[str, str]) -> str | None:
-    """The name of a weight in another library; None if that has none.
-
-    Args:
-        name: The name.
-        names: ``TO_OURS``, ``TO_TIMM`` or ``TO_HF``.
-    """
+    """A weight's name by ``TO_OURS``, ``TO_TIMM`` or ``TO_HF``; None if it has none there."""
     name = re.sub(r'^blocks\.\d+\.(?=\d+\.)', 'blocks.', name)  # DINOv2 may store in chunks
     number = re.search(r'\.(\d+)\.', name)
     general = name.replace(number[0], '.N.', 1) if number else name
     stem, _, kind = general.rpartition('.')
     new = names.get(general) or (f'{names[stem]}.{kind}' if stem in names else None)
     return new.replace('N', number[1], 1) if new and number else new
-
-
-def find_difference(left: Mapping[str, str], missing: Iterable[str] = ()) -> str:
-    """What makes a file of another architecture; empty if nothing is known to.
-
-    Args:
-        left: Names in the file that the model has not, by ours (or theirs, where we have none).
-        missing: Our names that are not in the file.
-    """
-    for pattern, what, option in FEATURES:
-        hint = f'; the option of the backbone is {option}' if option else ''
-        for ours, name in left.items():
-            if re.fullmatch(pattern, ours):
-                return f'the file has {what} ({name}), and the model has not{hint}'
-        if any(re.fullmatch(pattern, name) for name in missing):
-            return f'the model has {what}, and the file has not{hint}'
-    return ''
 
 
 def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
@@ -113,26 +91,24 @@ def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
     """
     own = vit.state_dict()
     names = [name.removeprefix(prefix) for name in state_dict if name.startswith(prefix)]
-    places = [match[1] for name in names if (match := re.fullmatch(PATCHES, name))]
-    is_theirs = len(places) == 1
+    patches = [match for name in names if (match := re.fullmatch(PATCHES, name))]
     given: dict[str, list[str]] = {}  # names in the file, by ours
-    for name in names:
-        ours = translate(name.removeprefix(places[0]), TO_OURS) if is_theirs else name
-        given.setdefault(re.sub(r'\.(query|key|value)\.', '.qkv.', ours or name), []).append(name)
-    left = {ours: theirs[0] for ours, theirs in given.items() if ours not in own}
-    foreign = [name for name in left.values() if is_theirs and not re.fullmatch(HEADS, name)]
-    patches = given['patch_embed.projection.weight'][0] if is_theirs else ''
-    if is_theirs and state_dict[prefix + patches].ndim == 5:
-        problem = f"{patches} is of patches of clips, as VideoMAE's, and not of images"
-    else:
-        problem = find_difference(left, own.keys() - given.keys() if is_theirs else ())
-    if foreign and not problem:
-        problem = f'it has nothing for {foreign[0]} (and {len(foreign) - 1} more)'
+    for name in names if len(patches) == 1 else ():
+        ours = translate(name.removeprefix(patches[0][1]), TO_OURS) or name
+        given.setdefault(re.sub(r'\.(query|key|value)\.', '.qkv.', ours), []).append(name)
+    foreign = {k: v[0] for k, v in given.items() if k not in own}
+    left = foreign or {name: name for name in names if name not in own}
+    problem = _find_difference(left, own.keys() - given.keys() if given else ())
+    unknown = [name for name in foreign.values() if not re.fullmatch(HEADS, name)]
+    if given and state_dict[prefix + patches[0][0]].ndim == 5:
+        problem = f"{patches[0][0]} is of patches of clips, as VideoMAE's, and not of images"
+    elif unknown and not problem:
+        problem = f'it has nothing for {unknown[0]} (and {len(unknown) - 1} more)'
     if problem:
         raise OtherArchitectureError(f'the {type(vit).__name__} cannot take it: {problem}')
-    for name in given.pop('mask_token', ()) if is_theirs else ():  # of another pretraining
+    for name in given.pop('mask_token', ()):  # of another pretraining
         del state_dict[prefix + name]
-    for ours in own.keys() & given.keys() if is_theirs else ():
+    for ours in own.keys() & given.keys():
         theirs = sorted(given[ours], key=lambda name: ('.value.' in name, '.key.' in name))
         parts = [state_dict.pop(prefix + name) for name in theirs]  # query, key, value
         value = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -140,3 +116,15 @@ def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
         if is_square and value.shape != own[ours].shape and 'cls_token' in own:
             value = nn.functional.pad(value, (0, 0, 1, 0))
         state_dict[prefix + ours] = value
+
+
+def _find_difference(left: Mapping[str, str], missing: Iterable[str]) -> str:
+    """What makes a file of another architecture: names by ours that it has too many, or lacks."""
+    for pattern, what, option in FEATURES:
+        hint = f'; the option of the backbone is {option}' if option else ''
+        for ours, name in left.items():
+            if re.fullmatch(pattern, ours):
+                return f'the file has {what} ({name}), and the model has not{hint}'
+        if any(re.fullmatch(pattern, name) for name in missing):
+            return f'the model has {what}, and the file has not{hint}'
+    return ''

@@ -16,6 +16,7 @@ from mmvidssl.utils.atomic_file import atomic_path
 from ..features import FeatureExtractor
 from .files import check_target
 
+ONNX = ('onnx', 'onnxscript', 'onnxruntime')
 META = 'mmvidssl.json'
 TOLERANCE = 1e-3
 
@@ -68,10 +69,7 @@ def export_backbone(
     out = Path(out)
     if out.suffix not in FORMATS:
         raise ValueError(f'the new file must end in one of {", ".join(FORMATS)}, got {out}')
-    write, read, packages = FORMATS[out.suffix]
-    if missing := [name for name in packages if find_spec(name) is None]:
-        needed = ', '.join(missing)
-        raise ImportError(f'{out.suffix} needs {needed}: pip install {" ".join(packages)}')
+    write, read = FORMATS[out.suffix]
     check_target(out, force)
     extractor = FeatureExtractor(model, layers, pool, role)
     if model.training:
@@ -143,6 +141,8 @@ def _read_export(path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def _onnx(extractor: nn.Module, example: Tensor, files: dict[str, str], path: Path) -> None:
+    if missing := [name for name in ONNX if find_spec(name) is None]:
+        raise ImportError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(ONNX)}')
     names = dict(input_names=['pixels'], output_names=['features'])
     program = torch.onnx.export(_program(extractor, example), verbose=False, **names)
     program.model.metadata_props.update(files)
@@ -156,11 +156,10 @@ def _read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda pixels: torch.from_numpy(session.run(None, {'pixels': pixels.numpy()})[0])
 
 
-# How to write and read them, and the packages that takes.
-FORMATS: dict[str, tuple[Callable[..., None], Callable[..., Any], tuple[str, ...]]] = {
-    '.ts': (_script, _read_script, ()),
-    '.pt2': (_export, _read_export, ()),
-    '.onnx': (_onnx, _read_onnx, ('onnx', 'onnxscript', 'onnxruntime')),
+FORMATS = {
+    '.ts': (_script, _read_script),
+    '.pt2': (_export, _read_export),
+    '.onnx': (_onnx, _read_onnx),
 }
 
 

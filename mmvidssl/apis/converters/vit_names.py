@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from torch import Tensor
 
-from mmvidssl.utils.vit_names import find_difference, translate
+from mmvidssl.utils.vit_names import translate
 
 from .files import show
 
@@ -63,8 +63,7 @@ def rename(
     if unknown:
         raise ValueError(
             f'{len(unknown)} of {len(weights)} weights have no counterpart in {where}: '
-            f'{show(unknown)}. '
-            + (find_difference({name: name for name in unknown}) or 'Is it another architecture?')
+            f'{show(unknown)}. Is it another architecture?'
         )
     return renamed, dropped
 

@@ -10,7 +10,6 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from mmvidssl.utils.roles import PRETRAINING_ONLY
-from mmvidssl.utils.vit_names import OtherArchitectureError
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 """In the file, and in the module."""
@@ -62,9 +61,9 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
 
     Raises:
         OtherArchitectureError: if the module finds out that they are of another architecture.
-        ValueError: if it fails to convert weights to its own shapes.
+        ValueError: if it fails to convert them to its own shapes.
     """
-    rehearsed, consumed = _rehearse(module, weights)
+    rehearsed = _rehearse(module, weights)
     origins = {id(value): name for name, value in weights.items()}
     coverage = Coverage()
     taken = set()
@@ -89,25 +88,22 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
             coverage.interpolated[name] = tuple(weights[name].shape), tuple(value.shape)
         elif not is_same:
             coverage.converted.append(name)
-    coverage.unexpected = [name for name in weights if name not in taken | consumed]
+    coverage.unexpected = [n for n in weights if n not in taken and n not in rehearsed]
     return coverage
 
 
-def _rehearse(
-    module: nn.Module, weights: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], set[str]]:
-    """What each tensor would be given, in whatever shape, and the names that modules replace."""
+def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """What each tensor would be given, in whatever shape; None for a name that is replaced."""
     tensors = (*module.parameters(), *module.buffers())
     shell = copy.deepcopy(module, {id(tensor): _without_memory(tensor) for tensor in tensors})
-    given: dict[str, Tensor] = {}
-    consumed: set[str] = set()
+    given: dict[str, Tensor | None] = {}
 
     def visit(part: nn.Module, state: dict[str, Tensor], prefix: str) -> None:
         part = part.module if is_model_wrapper(part) else part
         names = set(state)
         part._load_from_state_dict(state, prefix, {}, True, [], [], [])
         gone = names - state.keys()  # renamed or joined, but for tokens that are left out
-        consumed.update(name for name in gone if not name.endswith(PRETRAINING_ONLY))
+        given.update(dict.fromkeys(name for name in gone if not name.endswith(PRETRAINING_ONLY)))
         for name in (*part._parameters, *part._buffers):
             if prefix + name in state:
                 given[prefix + name] = state[prefix + name]
@@ -120,14 +116,12 @@ def _rehearse(
         warnings.simplefilter('ignore')  # torch's, that a copy without memory takes no values
         try:
             visit(shell, dict(weights), '')
-        except OtherArchitectureError:
-            raise
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f'{type(module).__name__} cannot convert the weights to its own shapes '
                 f'({type(error).__name__}: {error})'
             ) from error
-    return given, consumed
+    return given
 
 
 def _without_memory(tensor: Tensor) -> Tensor:

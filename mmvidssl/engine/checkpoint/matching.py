@@ -9,13 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvidssl.utils.init_cfg import is_pretrained, listed
-from mmvidssl.utils.roles import (
-    BACKBONE,
-    PREFIXES,
-    PRETRAINING_ONLY,
-    TEACHER,
-    is_backbone_alone,
-)
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, TEACHER, is_bare
 from mmvidssl.utils.vit_names import OtherArchitectureError
 
 from .coverage import Coverage, find_coverage
@@ -111,7 +105,7 @@ def examine(
     try:
         coverage = find_coverage(source.module, given)
     except OtherArchitectureError as error:
-        raise type(error)(f'{source.place}{source.origin}: {error}') from error
+        raise ValueError(f'{source.place}{source.origin}: {error}') from error
     except ValueError as error:
         raise ValueError(f'{source.place}{source.checkpoint}: {error}. {remedy}') from error
     if not coverage.loaded:
@@ -280,7 +274,7 @@ def examine_start(
             f'{checkpoint} holds a student and a teacher, {type(model).__name__} has one backbone '
             f"and takes the {role}'s. "
         )
-    elif hasattr(model, 'backbone') and is_backbone_alone(weights) and not is_whole:
+    elif hasattr(model, 'backbone') and is_bare(weights) and not is_whole:
         source = Source('backbone', model.backbone, checkpoint)
     required = ('',) if is_whole or source.name else BACKBONES
     return Start(source, examine(source, weights, allow_new, required), choice)

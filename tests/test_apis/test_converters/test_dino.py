@@ -275,7 +275,7 @@ VIDEO_PATCH = 'backbone.patch_embed.proj.weight'
         (lambda: dict(ema=dict(a=torch.ones(1)), epoch=3), 'holds ema, epoch'),
         (lambda: dict(student={}, teacher={}), 'student must hold .* nothing'),
         (lambda: torch.ones(2), 'holds a Tensor'),
-        (lambda: changed({'register_tokens': torch.ones(1)}), r'1 of \d+ .*\(register_tokens'),
+        (lambda: changed({'register_tokens': torch.ones(1)}), r'1 of \d+ .*: register_tokens'),
         (lambda: changed({'backbone.blocks.1.mlp.fc2.bias': None}), 'layers.1.ffn.layers.1.bias'),
         (lambda: changed({'backbone.norm.weight': None}), 'missing; .*ln1.weight'),
         (lambda: changed({'backbone.pos_embed': torch.ones(1, 17, 96)}), 'architectures'),

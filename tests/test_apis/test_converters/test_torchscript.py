@@ -74,8 +74,8 @@ def test_exported_backbone_of_another_size(tmp_path):
 
 def test_a_wrong_export_is_not_written(monkeypatch, tmp_path):
     model = build(dora_cfg())
-    write, read, _ = torchscript.FORMATS['.ts']
-    wrong = write, lambda path: lambda pixels: read(path)(pixels) + 1, ()
+    write, read = torchscript.FORMATS['.ts']
+    wrong = write, lambda path: lambda pixels: read(path)(pixels) + 1
     monkeypatch.setitem(torchscript.FORMATS, '.ts', wrong)
     with pytest.raises(ValueError, match='features differ'):
         export_backbone(model, tmp_path / 'backbone.ts')

@@ -133,7 +133,7 @@ def test_what_has_no_place(options, named, tmp_path):
 
 def refused(weights, named, tmp_path, **options):
     torch.save(weights, tmp_path / 'vit.pth')
-    with pytest.raises(OtherArchitectureError) as error:
+    with pytest.raises(ValueError) as error:
         init_backbone(backbone_cfg(**options), tmp_path / 'vit.pth')
     message = str(error.value)
     assert named in message and 'vit.pth' in message
