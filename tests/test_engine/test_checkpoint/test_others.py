@@ -11,6 +11,7 @@ from mmengine.config import Config
 from safetensors.torch import save_file
 
 from mmvidssl.apis import init_backbone, init_model, load_weights
+from mmvidssl.engine.checkpoint import find_coverage
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.vit_names import OtherArchitectureError
 from tests.utils_export import classifier_cfg
@@ -131,6 +132,17 @@ def test_what_has_no_place(options, named, tmp_path):
     refused(weights, named, tmp_path)
 
 
+def test_clips_have_no_place(tmp_path):
+    """VideoMAE of its authors: below ``encoder.``, without positions, and no bias of keys."""
+    weights = {
+        f'encoder.{name}': value for name, value in of_timm(qkv_bias=False).state_dict().items()
+    }
+    weights['encoder.patch_embed.proj.weight'] = noise(24, 3, 2, 8, 8)
+    weights['encoder.blocks.0.attn.q_bias'] = noise(24)
+    del weights['encoder.pos_embed']
+    refused(dict(model=weights), 'patch_embed.proj.weight is of', tmp_path)
+
+
 def refused(weights, named, tmp_path, **options):
     torch.save(weights, tmp_path / 'vit.pth')
     with pytest.raises(ValueError) as error:
@@ -208,7 +220,11 @@ def test_files_of_transformers(name, options, hf):
     expected = torch.load(hf / name / 'tokens.pth')
     check(initialized(hf / name / 'model.safetensors', **options), expected)
     options = backbone_cfg(out_type='raw', **options)
-    check(init_backbone(options, hf / name / 'model.safetensors'), expected)
+    weights = load_weights(hf / name / 'model.safetensors')
+    coverage = find_coverage(MODELS.build(options), weights)
+    left = ('classifier.', 'pooler.', 'decoder.', 'mask_token')
+    assert all(any(part in key for part in left) for key in coverage.unexpected)
+    assert not coverage.missing
 
 
 @pytest.mark.parametrize(
