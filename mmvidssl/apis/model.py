@@ -24,7 +24,7 @@ from mmvidssl.engine.checkpoint import (
 )
 from mmvidssl.engine.utils import unwrap_model
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.roles import check_role, select_weights
+from mmvidssl.utils.roles import check_role, is_bare, select_weights
 
 
 def init_model(
@@ -103,7 +103,10 @@ def init_backbone(
     if checkpoint is None:
         _initialize(model)
     else:
-        weights, _ = select_weights(read_plain(str(checkpoint)), checkpoint, role)
+        content = read_plain(str(checkpoint))
+        weights = content['state_dict']
+        if not is_bare(weights):
+            weights, _ = select_weights(content, checkpoint, role)
         source = Source('', model, str(checkpoint))
         coverage = examine(source, weights)
         model.load_state_dict(weights, strict=False)

@@ -214,26 +214,32 @@ def _mend_roi_align(module: ModuleType) -> None:
 
 
 def _mend_checkpoint_loader(module: Any) -> None:
-    """mmengine hands on the weights of a file without its config, which tells their token grid."""
-    from .token_grid import note_token_grid
+    """mmengine finds weights under ``state_dict`` alone, and hands them on without their config."""
+    from argparse import Namespace
+
+    from torch.serialization import add_safe_globals
+
+    from .roles import prepare_checkpoint
+
+    add_safe_globals([Namespace])  # harmless, and what released checkpoints have options in
 
     load = module.CheckpointLoader.load_checkpoint
 
     @wraps(load)
     def mended(*args, **kwargs):
         checkpoint = load(*args, **kwargs)
-        if isinstance(checkpoint, dict):
-            note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
-        return checkpoint
+        return prepare_checkpoint(checkpoint) if isinstance(checkpoint, dict) else checkpoint
 
     module.CheckpointLoader.load_checkpoint = staticmethod(mended)
 
 
 def _mend_vit(module: Any) -> None:
-    """mmpretrain 1.2 takes all positions of another number for those of a square grid."""
+    """mmpretrain 1.2 takes all positions for a square grid's, and all names for its own."""
     from .token_grid import fit_positions
+    from .vit_names import take_others
 
     def fit(vit: Any, state_dict: dict, prefix: str, *rest: Any) -> tuple:
+        take_others(vit, state_dict, prefix)
         if (positions := state_dict.get(f'{prefix}pos_embed')) is not None:
             state_dict[f'{prefix}pos_embed'] = fit_positions(vit, positions)
         return vit, state_dict, prefix, *rest

@@ -1,7 +1,7 @@
 """Roles of weights in a checkpoint, student or teacher, by their names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
@@ -14,6 +14,20 @@ PRETRAINING_ONLY = ('mask_token',)
 """Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
 """What comes before ``backbone.`` and ``neck.`` in the names of each role."""
+
+
+def is_bare(names: Collection[str]) -> bool:
+    """Whether a file holds a backbone alone, under its own names or another library's."""
+    return any('patch_embed' in n for n in names) and not any(BACKBONE in n for n in names)
+
+
+def prepare_checkpoint(checkpoint: dict) -> dict:
+    """Puts weights under ``model`` (MAE, DeiT) or ``module`` under ``state_dict``; notes grids."""
+    for name in ('model', 'module'):
+        if 'state_dict' not in checkpoint and isinstance(checkpoint.get(name), Mapping):
+            checkpoint = {**checkpoint, 'state_dict': checkpoint[name]}
+    note_token_grid(checkpoint.get('state_dict', checkpoint), checkpoint.get('meta'))
+    return checkpoint
 
 
 def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -> None:

@@ -24,7 +24,7 @@ def note_token_grid(weights: Mapping[str, Any], meta: Any) -> None:
     """
     meta = meta if isinstance(meta, Mapping) else {}
     grid = grid_of_config(meta.get('cfg') or meta.get('config'))
-    if grid is None:
+    if grid is None or not isinstance(weights, Mapping):
         return
     for name, value in weights.items():
         is_row = name.split('.')[-1] == 'pos_embed' and isinstance(value, Tensor)

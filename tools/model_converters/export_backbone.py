@@ -1,4 +1,7 @@
-"""Write a backbone as TorchScript (.ts) or by torch.export (.pt2); see apis.export_backbone."""
+"""Write a backbone as TorchScript (.ts), by torch.export (.pt2) or as ONNX (.onnx).
+
+See mmvidssl.apis.export_backbone.
+"""
 
 import argparse
 import sys
@@ -11,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config of the model')
     parser.add_argument('checkpoint', help='of a training run, or a published backbone')
-    parser.add_argument('out', help='the new file, ending in .ts or .pt2')
+    parser.add_argument('out', help='the new file, ending in .ts, .pt2 or .onnx')
     parser.add_argument(
         '--size', type=int, nargs='+', help='height and width, or one for both; default: as trained'
     )
@@ -32,7 +35,7 @@ def main() -> int:
         model = init_model(args.config, args.checkpoint, role=args.role)
         role = args.role if hasattr(model, 'teacher') else None
         done = export_backbone(model, args.out, size, args.layers, args.pool, role, args.force)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f'{done.path}: {done.meta}; largest relative difference {done.difference:.1e}')

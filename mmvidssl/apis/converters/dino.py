@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from mmvidssl.utils.roles import PREFIXES
+from mmvidssl.utils.roles import BACKBONE, PREFIXES
+from mmvidssl.utils.vit_names import TO_OURS
 
 from .files import Conversion, Converted, check_tensors, convert_file
-from .vit_names import PROTOTYPES, VIT_RULES, Rules, describe_vit, rename
+from .vit_names import PROTOTYPES, Rules, describe_vit, rename
 
 CENTER = 'target_generator.center'
 LOSSES = ('dino_loss', 'ibot_loss')
@@ -23,7 +24,6 @@ RULES: Rules = (
     (HEAD + r'last_layer\.(weight_v|parametrizations\.weight\.original1)', PROTOTYPES + '1'),
     (HEAD + r'(mlp\.\d+\.\w+)', r'neck.\1'),
     (HEAD + r'mlp\.(\w+)', r'neck.mlp.0.\1'),  # a projection of one layer is not numbered
-    *VIT_RULES,
 )
 
 
@@ -49,7 +49,8 @@ def _convert(content: dict) -> Converted:
     dropped, archs = [], []
     for name in networks:
         check_tensors(name, content[name])
-        weights, left_out = rename(content[name], RULES, "mmpretrain's ViT and DINO's projection")
+        where = "mmpretrain's ViT and DINO's projection"
+        weights, left_out = rename(content[name], RULES, where, TO_OURS, BACKBONE)
         archs.append(describe_vit(weights))
         prefix = PREFIXES[name] if len(networks) > 1 else ''
         state_dict.update({prefix + key: value for key, value in weights.items()})

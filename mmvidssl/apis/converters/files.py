@@ -3,14 +3,12 @@
 import hashlib
 import io
 import os
-from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.serialization import safe_globals
 
 from mmvidssl.engine.checkpoint import read_content
 from mmvidssl.utils.atomic_file import atomic_path
@@ -50,8 +48,7 @@ def convert_file(
 
     Args:
         source: The released checkpoint, read with ``weights_only=True``. Of classes,
-            ``argparse.Namespace`` alone is let in, which the released ``args`` are; with torch
-            before 2.5 it is refused too.
+            ``argparse.Namespace`` alone is let in, which the released ``args`` are.
         target: The new file; written whole or not at all.
         force: Whether ``target`` may exist.
         keys: Under which released files hold the weights of a network.
@@ -80,8 +77,7 @@ def convert_file(
 
 
 def _read(source: Path, keys: Collection[str]) -> dict:
-    with safe_globals([Namespace]):
-        content = read_content(str(source))
+    content = read_content(str(source))
     inner = content['state_dict']
     # A file without 'state_dict' comes wrapped in one.
     is_wrapped = set(content) == {'state_dict'} and any(

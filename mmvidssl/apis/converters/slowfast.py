@@ -10,8 +10,11 @@ from collections.abc import Mapping
 import yaml
 from torch import Tensor
 
+from mmvidssl.utils.roles import BACKBONE
+from mmvidssl.utils.vit_names import TO_OURS
+
 from .files import Conversion, Converted, check_tensors, convert_file
-from .vit_names import VIT_RULES, Rules, count_blocks, describe_vit, rename
+from .vit_names import Rules, count_blocks, describe_vit, rename
 
 WEIGHTS = 'model_state'
 HEADS: Rules = (
@@ -87,7 +90,7 @@ def rename_slowfast(state_dict: Mapping[str, Tensor], cfg: object = None) -> Con
         return Converted(weights, f'{kind} of videos (MViT)', arch, dropped, {})
     norm = 'ln2' if is_classifier else 'ln1'  # mmpretrain's of the mean, and of tokens
     heads = (*HEADS, (CLASSIFIER, r'head.fc.\1'), (FINAL_NORM, rf'backbone.{norm}.\1'))
-    weights, dropped = rename(state_dict, (*heads, *VIT_RULES), "MaskFeat's ViT")
+    weights, dropped = rename(state_dict, heads, "MaskFeat's ViT", TO_OURS, BACKBONE)
     return Converted(weights, f'{kind} of images (ViT)', describe_vit(weights, norm), dropped, {})
 
 

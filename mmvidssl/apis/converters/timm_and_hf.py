@@ -10,39 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from mmvidssl.utils.atomic_file import atomic_path
+from mmvidssl.utils.vit_names import TO_HF, TO_TIMM
 
-from ..features import find_normalization, select_backbone
+from ..features import FeatureExtractor, find_normalization, select_backbone
 from .files import check_target, write_plain
-from .vit_names import Rules, rename
+from .vit_names import rename
 
 TIMM_EPS = 1e-6
-BLOCK = r'layers\.(\d+)\.'
-TIMM_RULES: Rules = (
-    (r'mask_token', ''),
-    (r'cls_token|pos_embed', r'\g<0>'),
-    (r'patch_embed\.projection\.(\w+)', r'patch_embed.proj.\1'),
-    (r'ln1\.(\w+)', r'norm.\1'),
-    (BLOCK + r'ln([12])\.(\w+)', r'blocks.\1.norm\2.\3'),
-    (BLOCK + r'(attn\.qkv|attn\.proj)\.(\w+)', r'blocks.\1.\2.\3'),
-    (BLOCK + r'ffn\.layers\.0\.0\.(\w+)', r'blocks.\1.mlp.fc1.\2'),
-    (BLOCK + r'ffn\.layers\.1\.(\w+)', r'blocks.\1.mlp.fc2.\2'),
-    (BLOCK + r'(?:attn|ffn)\.gamma([12])\.weight', r'blocks.\1.ls\2.gamma'),
-)
-# The names in files, which transformers 4 and 5 both read; modules of 5 have others.
-HF_BLOCK = r'encoder.layer.\1.'
-HF_RULES: Rules = (
-    (r'mask_token', ''),
-    (r'cls_token', 'embeddings.cls_token'),
-    (r'pos_embed', 'embeddings.position_embeddings'),
-    (r'patch_embed\.projection\.(\w+)', r'embeddings.patch_embeddings.projection.\1'),
-    (r'ln1\.(\w+)', r'layernorm.\1'),
-    (BLOCK + r'ln1\.(\w+)', HF_BLOCK + r'layernorm_before.\2'),
-    (BLOCK + r'ln2\.(\w+)', HF_BLOCK + r'layernorm_after.\2'),
-    (BLOCK + r'attn\.(query|key|value)\.(\w+)', HF_BLOCK + r'attention.attention.\2.\3'),
-    (BLOCK + r'attn\.proj\.(\w+)', HF_BLOCK + r'attention.output.dense.\2'),
-    (BLOCK + r'ffn\.layers\.0\.0\.(\w+)', HF_BLOCK + r'intermediate.dense.\2'),
-    (BLOCK + r'ffn\.layers\.1\.(\w+)', HF_BLOCK + r'output.dense.\2'),
-)
 
 
 class Export(NamedTuple):
@@ -50,7 +24,7 @@ class Export(NamedTuple):
 
     path: Path
     usage: str
-    """Lines of Python."""
+    """Lines of Python; their ``features`` are those of :class:`FeatureExtractor`, by default."""
 
 
 def export_to_timm(
@@ -75,7 +49,7 @@ def export_to_timm(
     weights, arch = _read_vit(model, role)
     if arch['norm_eps'] != TIMM_EPS:
         raise ValueError(f"eps of the norms is {arch['norm_eps']}, timm's is {TIMM_EPS}")
-    weights = _rename(weights, TIMM_RULES, "timm's VisionTransformer")
+    weights = _rename(weights, TO_TIMM, "timm's VisionTransformer")
     if out.suffix == '.pth':
         write_plain(weights, out)
     else:
@@ -110,15 +84,16 @@ def export_to_hf(
             f"the ViT is for images of {arch['img_size']} pixels, and transformers' ViTModel for "
             'squares; export it by tools/model_converters/to_timm.py'
         )
-    weights = _rename(_split_qkv(weights), HF_RULES, "transformers' ViTModel")
+    weights = _rename(_split_qkv(weights), TO_HF, "transformers' ViTModel")
     out.mkdir(parents=True, exist_ok=True)
     _write_json(_hf_config(arch), out / 'config.json')
     _write_json(_hf_processor(model, arch['img_size']), out / 'preprocessor_config.json')
     _write_safetensors(weights, out / 'model.safetensors')
+    pooled = '[:, 0]' if arch['global_pool'] == 'token' else '[:, 1:].mean(dim=1)'
     usage = (
         'from transformers import ViTModel\n'
         f'model = ViTModel.from_pretrained({str(out)!r}, add_pooling_layer=False)\n'
-        'features = model(pixel_values).last_hidden_state[:, 0]'
+        f'features = model(pixel_values).last_hidden_state{pooled}'
     )
     return Export(out, usage)
 
@@ -154,13 +129,14 @@ def _read_vit(model: nn.Module, role: str | None) -> tuple[dict[str, Tensor], di
         feedforward_channels=len(weights.get('layers.0.ffn.layers.0.0.weight', ())),
         qkv_bias='layers.0.attn.qkv.bias' in weights,
         norm_eps=backbone.ln1.eps,
+        global_pool='token' if FeatureExtractor(model, role=role).pool == 'class' else 'avg',
     )
     return weights, arch
 
 
-def _rename(weights: dict[str, Tensor], rules: Rules, where: str) -> dict[str, Tensor]:
+def _rename(weights: dict[str, Tensor], names: dict[str, str], where: str) -> dict[str, Tensor]:
     """As float32 on the CPU, no two in the same memory."""
-    renamed, _ = rename(weights, rules, where)
+    renamed, _ = rename(weights, ((r'mask_token', ''),), where, names)
     layout = torch.contiguous_format
     return {k: v.detach().cpu().float().clone(memory_format=layout) for k, v in renamed.items()}
 
@@ -178,11 +154,12 @@ def _split_qkv(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _timm_usage(arch: dict[str, Any], layer_scale: bool, out: Path) -> str:
-    names = ('img_size', 'patch_size', 'embed_dim', 'depth', 'num_heads', 'qkv_bias')
+    names = ('img_size', 'patch_size', 'embed_dim', 'depth', 'num_heads', 'qkv_bias', 'global_pool')
     options = {name: arch[name] for name in names}
     options['mlp_ratio'] = arch['feedforward_channels'] / arch['embed_dim']
     options['init_values'] = 1e-5 if layer_scale else None
-    named = ', '.join(f'{key}={value}' for key, value in options.items())
+    options['fc_norm'] = False  # the norm is that of the tokens, whatever is pooled
+    named = ', '.join(f'{key}={value!r}' for key, value in options.items())
     module, read = 'torch', f'torch.load({str(out)!r}, weights_only=True)'
     if out.suffix == '.safetensors':
         module, read = 'safetensors.torch', f'safetensors.torch.load_file({str(out)!r})'

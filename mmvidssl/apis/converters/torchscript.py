@@ -4,6 +4,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from mmvidssl.utils.atomic_file import atomic_path
 from ..features import FeatureExtractor
 from .files import check_target
 
+ONNX = ('onnx', 'onnxscript', 'onnxruntime')
 META = 'mmvidssl.json'
 TOLERANCE = 1e-3
 
@@ -38,7 +40,7 @@ def export_backbone(
     role: str | None = None,
     force: bool = False,
 ) -> ExportedBackbone:
-    """Write pixels-to-features as TorchScript (``.ts``) or by ``torch.export`` (``.pt2``).
+    """Write pixels-to-features as ONNX (``.onnx``), TorchScript (``.ts``) or ``torch.export``.
 
     The file takes float32 RGB from 0 to 255, normalises it, and gives the features of
     :class:`FeatureExtractor`. The number of samples is free, the size of frames (and the length of
@@ -46,7 +48,8 @@ def export_backbone(
     samples and other pixels.
 
     ``.ts`` is read by ``torch.jit.load``, in Python and C++; PyTorch deprecates the format in
-    favour of ``.pt2``, which ``torch.export.load`` reads.
+    favour of ``.pt2``, which ``torch.export.load`` reads. ``.onnx`` maps ``pixels`` to ``features``
+    and is compared in onnxruntime.
 
     Args:
         model: From :func:`init_model`, in evaluation mode, on the CPU.
@@ -59,12 +62,14 @@ def export_backbone(
 
     Raises:
         FileExistsError: if ``out`` exists and ``force`` is not set.
+        ImportError: if ``.onnx`` is asked for and its packages are not installed.
         ValueError: if ``out`` has another suffix, the model is still in training mode, an argument
             does not fit the model, or the file gives other features than the model.
     """
     out = Path(out)
-    if out.suffix not in ('.ts', '.pt2'):
-        raise ValueError(f'the new file must end in .ts or .pt2, got {out}')
+    if out.suffix not in FORMATS:
+        raise ValueError(f'the new file must end in one of {", ".join(FORMATS)}, got {out}')
+    write, read = FORMATS[out.suffix]
     check_target(out, force)
     extractor = FeatureExtractor(model, layers, pool, role)
     if model.training:
@@ -79,7 +84,6 @@ def export_backbone(
         pool=extractor.pool,
         backbone=type(extractor.backbone).__name__,
     )
-    write, read = (_script, _read_script) if out.suffix == '.ts' else (_export, _read_export)
     with atomic_path(out) as temporary:
         write(extractor, example, {META: json.dumps(meta)}, temporary)
         difference = _compare(extractor, read(temporary), _example(extractor, size, num_samples=1))
@@ -122,15 +126,41 @@ def _read_script(path: Path) -> Callable[[Tensor], Tensor]:
         return torch.jit.load(str(path))
 
 
-def _export(extractor: nn.Module, example: Tensor, files: dict[str, str], path: Path) -> None:
+def _program(extractor: nn.Module, example: Tensor):
     samples = torch.export.Dim('samples', min=1)
     with torch.no_grad():
-        program = torch.export.export(extractor, (example,), dynamic_shapes=({0: samples},))
-    torch.export.save(program, str(path), extra_files=files)
+        return torch.export.export(extractor, (example,), dynamic_shapes=({0: samples},))
+
+
+def _export(extractor: nn.Module, example: Tensor, files: dict[str, str], path: Path) -> None:
+    torch.export.save(_program(extractor, example), str(path), extra_files=files)
 
 
 def _read_export(path: Path) -> Callable[[Tensor], Tensor]:
     return torch.export.load(str(path)).module()
+
+
+def _onnx(extractor: nn.Module, example: Tensor, files: dict[str, str], path: Path) -> None:
+    if missing := [name for name in ONNX if find_spec(name) is None]:
+        raise ImportError(f'ONNX needs {", ".join(missing)}: pip install {" ".join(ONNX)}')
+    names = dict(input_names=['pixels'], output_names=['features'])
+    program = torch.onnx.export(_program(extractor, example), verbose=False, **names)
+    program.model.metadata_props.update(files)
+    program.save(str(path), external_data=False)
+
+
+def _read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    return lambda pixels: torch.from_numpy(session.run(None, {'pixels': pixels.numpy()})[0])
+
+
+FORMATS = {
+    '.ts': (_script, _read_script),
+    '.pt2': (_export, _read_export),
+    '.onnx': (_onnx, _read_onnx),
+}
 
 
 @torch.no_grad()

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from torch import Tensor
 
+from mmvidssl.utils.vit_names import translate
+
 from .files import show
 
 Rules = tuple[tuple[str, str], ...]
@@ -21,23 +23,14 @@ NEEDS = (
     *('backbone.cls_token', POSITIONS, PROJECTION),
     *(f'backbone.layers.0.{name}.weight' for name in ('ln1', 'attn.qkv', 'attn.proj', 'ln2')),
 )
-BLOCK, OURS = r'blocks\.(?:\d+\.)?(\d+)\.', r'backbone.layers.\1.'  # DINOv2 may store in chunks
-VIT_RULES: Rules = (
-    (r'cls_token|pos_embed', r'backbone.\g<0>'),
-    (r'patch_embed\.proj\.(weight|bias)', r'backbone.patch_embed.projection.\1'),
-    (r'norm\.(weight|bias)', r'backbone.ln1.\1'),
-    (BLOCK + r'norm([12])\.(weight|bias)', OURS + r'ln\2.\3'),
-    (BLOCK + r'attn\.(qkv|proj)\.(weight|bias)', OURS + r'attn.\2.\3'),
-    (BLOCK + r'mlp\.fc1\.(weight|bias)', OURS + r'ffn.layers.0.0.\2'),
-    (BLOCK + r'mlp\.fc2\.(weight|bias)', OURS + r'ffn.layers.1.\2'),
-    (BLOCK + r'mlp\.(w12|w3)\.(weight|bias)', OURS + r'ffn.\2.\3'),  # SwiGLU
-    (BLOCK + r'(gamma_1|ls1\.gamma)', OURS + 'attn.gamma1.weight'),  # layer scale: iBOT's, DINOv2's
-    (BLOCK + r'(gamma_2|ls2\.gamma)', OURS + 'ffn.gamma2.weight'),
-)
 
 
 def rename(
-    weights: Mapping[str, Tensor], rules: Rules, where: str
+    weights: Mapping[str, Tensor],
+    rules: Rules,
+    where: str,
+    names: Mapping[str, str] | None = None,
+    place: str = '',
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Weights under other names, and the names of those left out; tensors are not copied.
 
@@ -45,6 +38,8 @@ def rename(
         weights: By names that may begin with ``module.``, ``backbone.``, or both.
         rules: Of the names without these beginnings.
         where: What has the new names, for the message.
+        names: What else is renamed (:func:`translate`).
+        place: What is put before it.
 
     Raises:
         ValueError: names the weights that no rule knows, or that get the same name.
@@ -54,12 +49,14 @@ def rename(
     for key, value in weights.items():
         name = re.sub(r'^(module\.)?(backbone\.)?', '', key)
         found = ((re.fullmatch(pattern, name), new) for pattern, new in rules)
-        match, new = next(((match, new) for match, new in found if match), (None, ''))
-        if match is None:
+        ours = next((match.expand(new) for match, new in found if match), None)
+        if ours is None and (other := translate(name, names or {})):
+            ours = place + other
+        if ours is None:
             unknown.append(key)
-        elif not new:
+        elif not ours:
             dropped.append(key)
-        elif (ours := match.expand(new)) in renamed:
+        elif ours in renamed:
             raise ValueError(f'two weights would be {ours}, {key} and another')
         else:
             renamed[ours] = value

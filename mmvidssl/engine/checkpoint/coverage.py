@@ -9,6 +9,8 @@ import torch
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmvidssl.utils.roles import PRETRAINING_ONLY
+
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 """In the file, and in the module."""
 COUNTER = 'num_batches_tracked'
@@ -58,7 +60,8 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
         weights: Names without prefix.
 
     Raises:
-        ValueError: if the module fails to convert weights to its own shapes.
+        OtherArchitectureError: if the module finds out that they are of another architecture.
+        ValueError: if it fails to convert them to its own shapes.
     """
     rehearsed = _rehearse(module, weights)
     origins = {id(value): name for name, value in weights.items()}
@@ -85,19 +88,22 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
             coverage.interpolated[name] = tuple(weights[name].shape), tuple(value.shape)
         elif not is_same:
             coverage.converted.append(name)
-    coverage.unexpected = [name for name in weights if name not in taken]
+    coverage.unexpected = [n for n in weights if n not in taken and n not in rehearsed]
     return coverage
 
 
-def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What each parameter and buffer would be given, in whatever shape."""
+def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """What each tensor would be given, in whatever shape; None for a name that is replaced."""
     tensors = (*module.parameters(), *module.buffers())
     shell = copy.deepcopy(module, {id(tensor): _without_memory(tensor) for tensor in tensors})
-    given: dict[str, Tensor] = {}
+    given: dict[str, Tensor | None] = {}
 
     def visit(part: nn.Module, state: dict[str, Tensor], prefix: str) -> None:
         part = part.module if is_model_wrapper(part) else part
+        names = set(state)
         part._load_from_state_dict(state, prefix, {}, True, [], [], [])
+        gone = names - state.keys()  # renamed or joined, but for tokens that are left out
+        given.update(dict.fromkeys(name for name in gone if not name.endswith(PRETRAINING_ONLY)))
         for name in (*part._parameters, *part._buffers):
             if prefix + name in state:
                 given[prefix + name] = state[prefix + name]

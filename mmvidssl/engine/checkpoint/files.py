@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.hub import load_state_dict_from_url
 
 from mmvidssl.utils.atomic_file import atomic_path
-from mmvidssl.utils.token_grid import note_token_grid
+from mmvidssl.utils.roles import prepare_checkpoint
 
 CONVERT = (
     'tools/model_converters/ converts what DINO, DoRA and PySlowFast released; for other files see '
@@ -59,10 +59,8 @@ def read_content(checkpoint: str) -> dict[str, Any]:
     content = _read(checkpoint)
     if not isinstance(content, Mapping):
         raise ValueError(f'{checkpoint} holds a {type(content).__name__}, not a checkpoint')
-    content = dict(content) if 'state_dict' in content else dict(state_dict=content)
-    if isinstance(content['state_dict'], Mapping):
-        note_token_grid(content['state_dict'], content.get('meta'))
-    return content
+    content = prepare_checkpoint(dict(content))
+    return content if 'state_dict' in content else dict(state_dict=content)
 
 
 def read_plain(checkpoint: str) -> dict[str, Any]:

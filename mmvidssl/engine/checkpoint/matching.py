@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mmvidssl.utils.init_cfg import is_pretrained, listed
-from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, TEACHER
+from mmvidssl.utils.roles import BACKBONE, PREFIXES, PRETRAINING_ONLY, TEACHER, is_bare
+from mmvidssl.utils.vit_names import OtherArchitectureError
 
 from .coverage import Coverage, find_coverage
 from .files import CONVERT, read_weights
@@ -18,7 +19,7 @@ from .report import Source, describe_mismatch, find_prefixes, report, show
 BACKBONES = (BACKBONE, TEACHER + BACKBONE)
 REMEDY = (
     'Name a checkpoint of the same method and size. Tensors that may be missing or of another '
-    f"shape are listed in PretrainedReportHook's allow_new. {CONVERT}"
+    "shape are listed in PretrainedReportHook's allow_new."
 )
 
 
@@ -103,10 +104,12 @@ def examine(
             remedy = f'The nearest prefix is {nearest!r} ({count} of {len(names)} names). {REMEDY}'
     try:
         coverage = find_coverage(source.module, given)
+    except OtherArchitectureError as error:
+        raise ValueError(f'{source.place}{source.origin}: {error}') from error
     except ValueError as error:
         raise ValueError(f'{source.place}{source.checkpoint}: {error}. {remedy}') from error
     if not coverage.loaded:
-        required = ('',)
+        required, remedy = ('',), f'{remedy} {CONVERT}'
     problems = _find_problems(coverage, (*allow_new, *PRETRAINING_ONLY), required)
     extra = [b for b in find_extra_blocks(coverage.unexpected, names) if b.startswith(required)]
     if problems or extra or not coverage.loaded:
@@ -271,6 +274,8 @@ def examine_start(
             f'{checkpoint} holds a student and a teacher, {type(model).__name__} has one backbone '
             f"and takes the {role}'s. "
         )
+    elif hasattr(model, 'backbone') and is_bare(weights) and not is_whole:
+        source = Source('backbone', model.backbone, checkpoint)
     required = ('',) if is_whole or source.name else BACKBONES
     return Start(source, examine(source, weights, allow_new, required), choice)
 

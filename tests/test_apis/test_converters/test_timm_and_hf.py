@@ -102,7 +102,7 @@ def test_timm_gives_equal_features(model, frames, suffix, tmp_path):
     done = export_to_timm(model, tmp_path / f'timm{suffix}')
     names = dict(pixels=normalized(model, frames))
     exec(done.usage, names)  # what the tool prints
-    assert_close(names['features'], extract_features(model, frames, pool='class'))
+    assert_close(names['features'], extract_features(model, frames))
     tokens = names['model'].forward_features(names['pixels'])[:, 1:]
     assert_close(tokens, extract_features(model, frames, pool='none'))
 
@@ -110,14 +110,16 @@ def test_timm_gives_equal_features(model, frames, suffix, tmp_path):
 HF_SCRIPT = """
 import sys, torch
 from transformers import ViTModel
-pixel_values = torch.load('pixels.pth')
-with torch.no_grad():
-    exec(open('usage.py').read())
-    tokens = model(pixel_values).last_hidden_state
-_, report = ViTModel.from_pretrained('hf', add_pooling_layer=False, output_loading_info=True)
-names = ('missing_keys', 'unexpected_keys', 'mismatched_keys')
-assert not any(report[name] for name in names), report
-torch.save(dict(features=features, tokens=tokens), 'found.pth')
+for usage, pixels, found in zip(*[iter(sys.argv[1:])] * 3):
+    pixel_values = torch.load(pixels)
+    with torch.no_grad():
+        exec(open(usage).read())
+        tokens = model(pixel_values).last_hidden_state
+    torch.save(dict(features=features, tokens=tokens), found)
+    options = dict(add_pooling_layer=False, output_loading_info=True)
+    _, report = ViTModel.from_pretrained(model.name_or_path, **options)
+    names = ('missing_keys', 'unexpected_keys', 'mismatched_keys')
+    assert not any(report[name] for name in names), report
 """
 
 
@@ -127,18 +129,22 @@ torch.save(dict(features=features, tokens=tokens), 'found.pth')
     'it, name a folder made by `pip install --target FOLDER -r requirements/transformers.txt` in '
     'MMVIDSSL_TRANSFORMERS, as .ci/run does',
 )
-def test_transformers_gives_equal_features(model, frames, tmp_path):
-    done = export_to_hf(model, tmp_path / 'hf')
-    (tmp_path / 'usage.py').write_text(done.usage)
-    torch.save(normalized(model, frames), tmp_path / 'pixels.pth')
+def test_transformers_gives_equal_features(frames, tmp_path):
+    models = dict(dora=build(dora_cfg()), maskfeat=build(maskfeat_vit_cfg()))
+    files = []
+    for name, model in models.items():
+        done = export_to_hf(model, tmp_path / name)
+        (tmp_path / f'{name}.py').write_text(done.usage)
+        torch.save(normalized(model, frames), tmp_path / f'{name}_pixels.pth')
+        files += [f'{name}.py', f'{name}_pixels.pth', f'{name}_found.pth']
     env = {**os.environ, 'PYTHONPATH': os.environ['MMVIDSSL_TRANSFORMERS']}
-    run = subprocess.run(
-        [sys.executable, '-c', HF_SCRIPT], cwd=tmp_path, env=env, capture_output=True, text=True
-    )
+    command = [sys.executable, '-c', HF_SCRIPT, *files]
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    found = torch.load(tmp_path / 'found.pth', weights_only=True)
-    assert_close(found['features'], extract_features(model, frames, pool='class'))
-    assert_close(found['tokens'][:, 1:], extract_features(model, frames, pool='none'))
+    for name, model in models.items():
+        found = torch.load(tmp_path / f'{name}_found.pth', weights_only=True)
+        assert_close(found['features'], extract_features(model, frames))
+        assert_close(found['tokens'][:, 1:], extract_features(model, frames, pool='none'))
 
 
 def test_the_role_chooses_the_backbone(tmp_path):

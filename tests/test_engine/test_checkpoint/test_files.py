@@ -78,7 +78,7 @@ def test_missing():
     'content, named',
     [
         (dict(state_dict=dict(a=WEIGHT), hub=HistoryBuffer()), 'history_buffer.HistoryBuffer'),
-        (dict(teacher=dict(a=WEIGHT), args=argparse.Namespace(arch='a')), 'argparse.Namespace'),
+        (dict(teacher=dict(a=WEIGHT), args=argparse.Namespace(a='b')), 'only teacher, args'),
         (dict(teacher=dict(a=WEIGHT), epoch=3), 'only teacher, epoch'),
         (dict(epoch=3, model_state=dict(a=WEIGHT)), 'only epoch, model_state'),
         ([WEIGHT], 'list'),
