@@ -5,23 +5,20 @@ from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from PIL import Image
 
-from .files import Size
-from .findings import Finding, error, warning
-from .subject import Subject
+from .subject import Finding, Subject, error, warning
 
 IGNORED = 255
 
 
-def check_mask(subject: Subject, path: str) -> tuple[list[Finding], Counter[int], Size]:
-    """Faults of a mask, pixels of each label, and width and height; errors of PIL are raised."""
-    with Image.open(path) as image:
-        mask, size = np.asarray(image), image.size
+def check_mask(subject: Subject, mask: np.ndarray, path: str) -> Iterator[Finding]:
+    """Faults of a mask; its pixels of each label are noted."""
     if mask.ndim != 2:
         text = f'{mask.shape[-1]} channels; a mask has one. Convert colours to numbers of classes.'
-        return [error(text, path)], Counter(), size
+        yield error(text, path)
+        return
     pixels, number = count_labels(subject.dataset, mask), len(subject.classes)
+    subject.masks.append(pixels)
     if wrong := set(pixels) - {*range(number), IGNORED}:
         first = int(bool(subject.dataset.reduce_zero_label))
         text = (
@@ -30,31 +27,30 @@ def check_mask(subject: Subject, path: str) -> tuple[list[Finding], Counter[int]
             f'to {number - 1 + first} and {IGNORED} (ignored). Write the masks anew, or correct '
             'metainfo.classes, num_classes and reduce_zero_label.'
         )
-        return [error(text, path)], pixels, size
-    is_empty = set(pixels) == {IGNORED}
-    return [warning('nothing but what is ignored', path)] if is_empty else [], pixels, size
+        yield error(text, path)
+    elif set(pixels) == {IGNORED}:
+        yield warning('nothing but what is ignored', path)
 
 
 def count_labels(dataset: BaseDataset, mask: np.ndarray) -> Counter[int]:
     """Pixels of each label after the data set's own renumbering; values are as in the file."""
     counts = np.bincount(mask.ravel())  # ten times as fast as numpy.unique
-    label_map: dict[int, int] = dataset.label_map or {}
+    first, label_map = int(bool(dataset.reduce_zero_label)), dataset.label_map or {}
     pixels = Counter[int]()
     for value in np.flatnonzero(counts).tolist():
-        label = value
-        if dataset.reduce_zero_label:
-            label = IGNORED if value in (0, IGNORED) else value - 1
+        label = IGNORED if first and value in (0, IGNORED) else value - first
         pixels[label_map.get(label, label)] += int(counts[value])
     return pixels
 
 
-def check_masks(subject: Subject, masks: list[Counter[int]]) -> Iterator[Finding]:
+def check_masks(subject: Subject) -> Iterator[Finding]:
     """Masks that together hold nothing but what is ignored, or 0 and 255; these are counted."""
-    pixels: Counter[int] = sum(masks, Counter())
-    ignored = pixels.pop(IGNORED, 0)
-    subject.counts = pixels
-    if ignored and not pixels:
-        text = f'masks hold only what is ignored: {IGNORED}, and 0 with reduce_zero_label=True. '
-        yield error(f'{text}Number classes from {int(bool(subject.dataset.reduce_zero_label))}.')
-    elif ignored and set(pixels) == {0} and len(subject.classes) > 1:
+    subject.counts = sum(subject.masks, Counter())
+    ignored, first = subject.counts.pop(IGNORED, 0), int(bool(subject.dataset.reduce_zero_label))
+    if ignored and not subject.counts:
+        text = f'masks hold only what is ignored: {IGNORED}, and 0 with reduce_zero_label=True'
+        yield error(f'{text}. Number classes from {first}.')
+    elif ignored and set(subject.counts) == {0} and len(subject.classes) > 1:
         yield error(f'masks hold 0 and {IGNORED} alone, which is ignored. Write 1 for {IGNORED}.')
+    elif subject.part == 'val' and 'seg_map_path' not in subject.first:
+        yield error('no masks (data_prefix.seg_map_path): nothing to measure by')

@@ -11,6 +11,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, sync_random_seed
 from mmengine.logging import MMLogger
 
+from mmvidssl.utils.listing import some
+
 from .clips import ClipIndex
 from .readers import MAY_PASS, VideoError, check_is_local
 from .transforms import build_transforms
@@ -19,7 +21,6 @@ from .transforms import build_transforms
 # ``env_cfg.dist_cfg.timeout`` (30 minutes).
 MAX_REPLACEMENTS = 10
 RETRY_PAUSE = 5.0  # seconds, in which a disk may come back
-NUM_SHOWN = 10
 NO_MAX_RETRIES = (
     'what may pass (a disk, a killed decoder) is tried once more, all else is replaced at once'
 )
@@ -140,7 +141,7 @@ class FaultTolerantDataset(BaseDataset):
         bad = {path: why for part in all_gather_object(bad) for path, why in part.items()}
         if bad:
             what = f'{len(bad)} of {len(set(paths))} files are left out'
-            what = '\n  '.join([what, *_shown(bad)])
+            what = f'{what}\n  {_shown(bad)}'
             if bad.keys() >= set(paths):
                 raise VideoError(f'no file is left: {what}')
             MMLogger.get_current_instance().warning(what)
@@ -246,15 +247,12 @@ class FaultTolerantDataset(BaseDataset):
         reasons = {failure['path']: failure['reason'] for failure in failures}
         reasons |= {self.path_of(video): why for video, why in self.quarantine.reasons.items()}
         what = f'{len(reasons)} of {len(self.video_ends())} videos fail'
-        return '\n  '.join(
-            [f'no sample can be read, nor one in its place: {what}', *_shown(reasons)]
-        )
+        return f'no sample can be read, nor one in its place: {what}\n  {_shown(reasons)}'
 
 
-def _shown(reasons: dict[str, str]) -> list[str]:
+def _shown(reasons: dict[str, str]) -> str:
     """Lines with the first few reasons, by path."""
-    shown = [f'{path}: {why}' for path, why in list(reasons.items())[:NUM_SHOWN]]
-    return [*shown, f'and {len(reasons) - NUM_SHOWN} more'] if len(reasons) > NUM_SHOWN else shown
+    return some((f'{path}: {why}' for path, why in reasons.items()), 10, '\n  ')
 
 
 def reason_of(error: VideoError) -> str:

@@ -10,19 +10,12 @@ import numpy as np
 from mmengine.dataset import force_full_init
 
 from mmvidssl.registry import DATASETS
+from mmvidssl.utils.listing import find_missing, some
 from mmvidssl.utils.removed_options import removed_options
 
 from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
 from .clips import ClipIndex
-from .list_files import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    ListedFile,
-    find_files,
-    find_missing,
-    read_file_list,
-    some,
-)
+from .list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ListedFile, find_files, read_file_list
 from .readers import check_is_local
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from .listing import some
+
 # Read by MMEngine's runner from the config alone; they are no parameters of its constructor.
 CONFIG_ONLY_KEYS = {
     'activation_checkpointing',
@@ -18,7 +20,6 @@ CONFIG_ONLY_KEYS = {
     'model_wrapper_cfg',
     'sync_bn',
 }
-NUM_SHOWN = 8
 
 
 def runner_keys() -> set[str]:
@@ -93,16 +94,11 @@ def _refuse_variable(cfg: Config, option: str) -> None:
     name, _, inner = option.partition('.')
     read = {key: cfg[key] for key in cfg if key in runner_keys()}
     found = [f'{place}.{inner}' if inner else place for place in _find_value(read, cfg[name])]
-    more = f' and {len(found) - NUM_SHOWN} more' if len(found) > NUM_SHOWN else ''
-    advice = (
-        f'Of the options, these have its value: {", ".join(found[:NUM_SHOWN])}{more}. Set those '
-        'that are made of it, or change a copy of the config.'
-        if found
-        else 'Set what is made of it, or change a copy of the config.'
-    )
+    advice = f'Of the options, these have its value: {some(found, 8)}. ' if found else ''
     raise ValueError(
         f'--cfg-options {option}: {name!r} is a variable of {cfg.filename} that only the file '
         f'itself reads, before options are set: nothing would change. {advice}'
+        'Set what is made of it, or change a copy of the config.'
     )
 
 
@@ -143,11 +139,13 @@ def check_pretrained_files(cfg: Config) -> None:
         FileNotFoundError: says where the config names the file, and the option that names another.
     """
     model = None if _starts_elsewhere(cfg) else cfg.get('model')
-    for place, init_cfg in _pretrained(model, 'model'):
-        checkpoint = init_cfg.get('checkpoint')
-        if not isinstance(checkpoint, str) or '://' in checkpoint:
-            continue
-        if not Path(checkpoint).is_file():
+    for place, node in dicts_in(model, 'model'):
+        checkpoint = node.get('checkpoint') if node.get('type') == 'Pretrained' else None
+        if (
+            isinstance(checkpoint, str)
+            and '://' not in checkpoint
+            and not Path(checkpoint).is_file()
+        ):
             raise FileNotFoundError(
                 f'{cfg.filename}: {place}: {checkpoint} does not exist. Name the pretrained '
                 f'weights with --cfg-options {place}.checkpoint=PATH'
@@ -172,16 +170,13 @@ def _starts_elsewhere(cfg: Config) -> bool:
     return bool(cfg.get('load_from') or cfg.get('resume') and can_resume)
 
 
-def _pretrained(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Every ``dict(type='Pretrained', ...)`` within a node, and its dotted name."""
+def dicts_in(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+    """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
-        if node.get('type') == 'Pretrained':
-            yield place, node
-        for key, value in node.items():
-            yield from _pretrained(value, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            yield from _pretrained(value, f'{place}.{index}')
+        yield place, node
+    parts = dict(enumerate(node)) if isinstance(node, (list, tuple)) else node
+    for key, child in parts.items() if isinstance(parts, dict) else ():
+        yield from dicts_in(child, f'{place}.{key}')
 
 
 def _names(node) -> set[str]:

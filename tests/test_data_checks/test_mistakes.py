@@ -17,7 +17,8 @@ from PIL import Image
 from torch import nn
 
 from mmvidssl.apis import list_videos
-from mmvidssl.data_checks import check_dataset, find_in_config
+from mmvidssl.data_checks import check_dataset
+from mmvidssl.data_checks.config import find_in_config
 from mmvidssl.registry import MODELS
 from tests.test_downstream.utils_dense import configs_of, write_coco, write_image, write_masks
 from tests.utils_video import write_video

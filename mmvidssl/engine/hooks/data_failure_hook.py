@@ -8,13 +8,13 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
+from mmvidssl.utils.listing import some
 from mmvidssl.utils.removed_options import removed_options
 
 from ..checkpoint import AtomicBackend
 
 REPORT = 'broken_videos.json'
 CHECK_INTERVAL = 20
-NUM_SHOWN = 10
 
 
 class BrokenDataError(RuntimeError):
@@ -128,18 +128,12 @@ class DataFailureHook(Hook):
             runner.logger.warning(f'the report of broken videos was not written: {error}')
 
     def _stop(self, runner, num_samples: int, num_replaced: int) -> None:
-        shown = [
-            f'{video["path"]} ({video["times"]} times): {video["reason"]}'
-            for video in self._written[:NUM_SHOWN]
-        ]
-        if len(self._written) > NUM_SHOWN:
-            shown.append(f'and {len(self._written) - NUM_SHOWN} more')
-        head = (
+        lines = (f'{v["path"]} ({v["times"]} times): {v["reason"]}' for v in self._written)
+        message = (
             f'{num_replaced} of the {num_samples} samples since the epoch began could not be read, '
             f'more than max_failed_share={self.max_failed_share}. Repair these videos (or their '
-            f'disk), or take them from the data; all are in {_report_of(runner)}:'
-        )
-        message = '\n  '.join([head, *shown])
+            f'disk), or take them from the data; all are in {_report_of(runner)}:\n  '
+        ) + some(lines, 10, '\n  ')
         runner.logger.error(message)
         raise BrokenDataError(message)
 

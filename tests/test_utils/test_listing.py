@@ -1,12 +1,12 @@
-"""Files that do not exist, against asking after each of them."""
+"""Files that do not exist, against asking after each of them; the first of many."""
 
 import os
 import random
 
 import pytest
 
-from mmvidssl.data_checks import files
-from mmvidssl.data_checks.files import compare_with_disk
+from mmvidssl.utils import listing
+from mmvidssl.utils.listing import compare_with_disk, find_missing, some
 
 
 @pytest.fixture
@@ -14,15 +14,12 @@ def asked(monkeypatch):
     """Paths that were asked for one by one."""
     asked = []
     exists = os.path.exists
-    monkeypatch.setattr(files.os.path, 'exists', lambda path: asked.append(path) or exists(path))
+    monkeypatch.setattr(listing.os.path, 'exists', lambda path: asked.append(path) or exists(path))
     return asked
 
 
 def missing(paths):
-    names = {}
-    for folder, name in (os.path.split(str(path).rstrip('/')) for path in paths):
-        names.setdefault(folder, set()).add(name)
-    return compare_with_disk(names)[0]
+    return find_missing(str(path).rstrip('/') for path in paths)
 
 
 def test_as_asking_after_each(tmp_path, asked):
@@ -65,5 +62,17 @@ def test_a_folder_that_fails_to_list(tmp_path, monkeypatch):
         raise PermissionError(folder)
 
     (tmp_path / 'a').touch()
-    monkeypatch.setattr(files.os, 'scandir', fail)
+    monkeypatch.setattr(listing.os, 'scandir', fail)
     assert missing([tmp_path / 'a', tmp_path / 'b']) == [f'{tmp_path}/b']
+
+
+def test_what_lies_beside(tmp_path):
+    (tmp_path / 'a').touch()
+    (tmp_path / 'b').touch()
+    assert compare_with_disk({str(tmp_path): {'b', 'c'}}) == ([f'{tmp_path}/c'], [f'{tmp_path}/a'])
+
+
+def test_first_of_many():
+    assert some(range(3)) == '0, 1, 2'
+    assert some(iter(range(9)), 2, '; ') == '0; 1 and 7 more'
+    assert some([]) == ''
