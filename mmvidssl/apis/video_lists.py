@@ -84,9 +84,7 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
         )
     broken = [path for path in found if '\n' in path or '\r' in path]
     if broken:
-        raise ValueError(
-            f'{len(broken)} paths hold a line break, rename them: {broken[:3]}'
-        )
+        raise ValueError(f'{len(broken)} paths hold a line break, rename them: {broken[:3]}')
     empty = [name for name, paths in videos.items() if not paths]
     if empty:
         raise ValueError(

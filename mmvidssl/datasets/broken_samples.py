@@ -93,37 +93,55 @@ class FaultTolerantDataset(BaseDataset):
     The pipeline receives ``decode_failures`` (see :class:`VidSSLDataSample`) where there are some.
 
     Args:
+        ann_file: A list of files, relative to the folder in ``data_prefix``.
+        data_root: Root of ``ann_file`` and ``data_prefix``.
+        data_prefix: Folder of the files, relative to ``data_root``.
         pipeline: Transforms.
+        test_mode: Whether plain indices always give draw 0.
         seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
             the runner's seed.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
         on_bad: What is done with files that are known to be bad when the data set is built:
             'error' refuses them all in one error, 'skip' goes on with the rest and warns.
-        **kwargs: As :class:`mmengine.dataset.BaseDataset` takes.
+        **kwargs: As :class:`mmengine.dataset.BaseDataset` takes: ``metainfo``, ``lazy_init``, ...
     """
+
+    PREFIX_KEY = 'video'
 
     def __init__(
         self,
-        pipeline: Sequence[dict | Callable],
-        seed: int | None,
-        quarantine_after: int | None,
-        on_bad: str,
+        ann_file: str = '',
+        data_root: str = '',
+        data_prefix: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        seed: int | None = None,
+        quarantine_after: int | None = 3,
+        on_bad: str = 'error',
         **kwargs: Any,
     ) -> None:
         if on_bad not in ('error', 'skip'):
             raise ValueError(f"on_bad must be 'error' or 'skip', got {on_bad!r}")
-        places = (
-            kwargs.get('ann_file'),
-            kwargs.get('data_root'),
-            *kwargs.get('data_prefix', {}).values(),
-        )
-        for place in filter(None, places):
+        data_prefix = {self.PREFIX_KEY: ''} if data_prefix is None else dict(data_prefix)
+        if set(data_prefix) != {self.PREFIX_KEY}:
+            raise ValueError(
+                f'data_prefix must be dict({self.PREFIX_KEY}=folder), got {data_prefix}'
+            )
+        for place in filter(None, (ann_file, data_root, data_prefix[self.PREFIX_KEY])):
             check_is_local(place)
         self.on_bad = on_bad
         self.seed = sync_random_seed() if seed is None else seed
         self.quarantine = None if quarantine_after is None else Quarantine(quarantine_after)
-        super().__init__(pipeline=build_transforms(pipeline), max_refetch=0, **kwargs)
+        super().__init__(
+            ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=build_transforms(pipeline),
+            test_mode=test_mode,
+            max_refetch=0,
+            **kwargs,
+        )
 
     def leave_out(self, bad: dict[str, str], paths: Sequence[str]) -> dict[str, str]:
         """What to go on without, for ``on_bad='skip'``: what is bad in any process of the run.

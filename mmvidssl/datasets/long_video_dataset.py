@@ -3,8 +3,9 @@
 import copy
 import functools
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import force_full_init
@@ -62,27 +63,18 @@ class LongVideoDataset(FaultTolerantDataset):
     ``rng`` (``np.random.Generator`` seeded with seed, index and draw).
 
     Args:
-        ann_file: Text file with one video a line, relative to ``data_prefix['video']``.
-        videos: The videos themselves, instead of ``ann_file``.
-        data_root: Root of ``ann_file`` and ``data_prefix``.
-        data_prefix: Folder of the videos, relative to ``data_root``.
+        videos: The videos themselves, instead of ``ann_file``, a text file with one a line.
         clip_len: Frames of a clip.
         frame_interval: Distance between neighbouring frames of a clip.
         interval_unit: 'seconds' (nearest frame in time, right for any frame rate) or 'frames'.
         start_stride: A clip may start at every ``start_stride``-th frame.
         reader: Config of the video reader.
-        seed: See :class:`FaultTolerantDataset`.
-        pipeline: Transforms.
-        test_mode: Whether plain indices always give draw 0.
-        lazy_init: Whether to leave the files alone until first use.
         timeout: Seconds until the answer to each request must be there while the data set is built
             (:class:`GuardedReaders`; a video takes a handful: opening it, decoding two frames, its
             times). The first time, all of a video is read (:func:`load_index`). ``None`` for no
             deadline. Decoding has its own, see :class:`DecodeClip`.
-        quarantine_after: See :class:`FaultTolerantDataset`.
-        metainfo: See :class:`mmengine.dataset.BaseDataset`.
-        on_bad: What is done with videos that cannot be read, or are shorter than a clip: 'error'
-            refuses them, 'skip' goes on with the rest and warns.
+        **kwargs: See :class:`FaultTolerantDataset`; ``on_bad`` is about videos that cannot be read,
+            or are shorter than a clip.
 
     Raises:
         ValueError: impossible settings.
@@ -94,21 +86,13 @@ class LongVideoDataset(FaultTolerantDataset):
         self,
         ann_file: str = '',
         videos: Sequence[str] | None = None,
-        data_root: str = '',
-        data_prefix: dict | None = None,
         clip_len: int = 8,
         frame_interval: float = 1.0,
         interval_unit: str = 'seconds',
         start_stride: int = 1,
         reader: dict | None = None,
-        seed: int | None = None,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        metainfo: dict | None = None,
         timeout: float | None = 1800.0,
-        quarantine_after: int | None = 3,
-        on_bad: str = 'error',
+        **kwargs: Any,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -118,19 +102,7 @@ class LongVideoDataset(FaultTolerantDataset):
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
-        super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_root=data_root,
-            data_prefix=dict(video='') if data_prefix is None else data_prefix,
-            serialize_data=False,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            seed=seed,
-            quarantine_after=quarantine_after,
-            on_bad=on_bad,
-        )
+        super().__init__(ann_file, serialize_data=False, **kwargs)
 
     def list_videos(self) -> list[str]:
         """Paths of the videos, joined with the prefix."""

@@ -109,6 +109,10 @@ class MViT(FrozenStages, _MViT):
         """Width of the tokens of the last block."""
         return self.blocks[-1].out_dims
 
+    @property
+    def _last_norm(self) -> nn.LayerNorm:
+        return getattr(self, f'norm{self.num_scales - 1}')
+
     def init_weights(self, *args, **kwargs) -> None:
         """As in mmaction2, but the class token and the patches' bias start like PySlowFast's.
 
@@ -216,18 +220,13 @@ class PooledMViT(MViT):
         if fresh_norm:
             nn.init.constant_(self._last_norm.bias, 0.02)
 
-    @property
-    def _last_norm(self) -> nn.LayerNorm:
-        return getattr(self, f'norm{self.num_scales - 1}')
-
     def forward(self, clip: Tensor) -> tuple[Tensor]:
         """``(B, C, T, H, W)``, normalised, to one ``(B, D, 1, 1, 1)``."""
         tokens, grid = self.patch_embed(clip)
         tokens = self._add_class_token(tokens, grid)
         for block in self.blocks:
             tokens, grid = block(tokens, grid)
-        pooled = tokens[:, int(self.with_cls_token) :].mean(dim=1)
-        pooled = self._last_norm(pooled)
+        pooled = self._last_norm(tokens[:, int(self.with_cls_token) :].mean(dim=1))
         return (pooled[..., None, None, None],)
 
 

@@ -7,11 +7,3 @@ from .masked_token_losses import (
     RegressionLoss,
     SoftCrossEntropyLoss,
 )
-
-__all__ = [
-    'CodeCrossEntropyLoss',
-    'DINOLoss',
-    'NormalizedRegressionLoss',
-    'RegressionLoss',
-    'SoftCrossEntropyLoss',
-]

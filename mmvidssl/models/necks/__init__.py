@@ -2,5 +2,3 @@
 
 from .dino_neck import DINONeck
 from .vit_feature2pyramid import ViTFeature2Pyramid
-
-__all__ = ['DINONeck', 'ViTFeature2Pyramid']

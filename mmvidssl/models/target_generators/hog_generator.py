@@ -56,9 +56,6 @@ class HOGGenerator(PatchTargetGenerator):
     Attributes:
         pred_channels: Length ``Q`` of a target.
 
-    Raises:
-        ValueError: names the argument that cannot be.
-
     Source: MaskFeat, sections 3.2 and 4.3. The default is the ``HOGLayerC(nbins=9, pool=8)`` of the
     authors' code; ``gaussian_window=16`` is mmpretrain's ``HOGGenerator()``. Differs from the
     reference: nothing but speed and memory, and that frames may have any size.

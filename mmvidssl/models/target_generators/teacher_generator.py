@@ -37,9 +37,6 @@ class TeacherGenerator(PatchTargetGenerator):
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
             teacher sees the clip as it comes.
         **kwargs: As in :class:`PatchTargetGenerator`, but for ``frames='all'``.
-
-    Raises:
-        ValueError: names the argument that cannot be.
     """
 
     scale: Tensor | None
