@@ -20,6 +20,11 @@ CONFIG_ONLY_KEYS = {
     'model_wrapper_cfg',
     'sync_bn',
 }
+# Of what it reads, dicts that are handed on to nobody, who would refuse a misspelt key.
+INNER_KEYS = {
+    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+}
 
 
 def runner_keys() -> set[str]:
@@ -31,23 +36,22 @@ def runner_keys() -> set[str]:
 
 
 def check_top_level(cfg: Config) -> None:
-    """Refuse a misspelt top-level key, which the runner would ignore.
+    """Refuse a misspelt key of those that the runner reads itself, which it would ignore.
 
-    A config may define variables of its own; only names close to one the runner reads are refused.
+    A config may define variables of its own, so at the top only names close to a key are refused.
 
     Raises:
         ValueError: names the key and the one that was probably meant.
     """
-    known = runner_keys()
-    for key in cfg:
-        if key in known:
-            continue
-        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
-        if close:
-            raise ValueError(
-                f'{cfg.filename}: unknown config key {key!r}, which the runner would ignore. Did '
-                f'you mean {close[0]!r}? (If it is a variable of your own, choose another name.)'
-            )
+    for place, known in {'': runner_keys(), **INNER_KEYS}.items():
+        for key in set((cfg.get(place) or {}) if place else cfg) - known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.0 if place else 0.85)
+            if close:
+                wrong, meant = (f'{place}.{name}'.lstrip('.') for name in (key, close[0]))
+                raise ValueError(
+                    f'{cfg.filename}: unknown config key {wrong!r}, which the runner would ignore. '
+                    f'Did you mean {meant!r}? (If it is a variable of your own, rename it.)'
+                )
 
 
 def check_overrides(cfg: Config, options: Iterable[str]) -> None:
