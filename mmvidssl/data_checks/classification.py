@@ -8,15 +8,13 @@ from mmvidssl.utils.listing import read_lines, some
 
 from .subject import Finding, Subject, error, warning
 
-CLASS_FILE = 'classes.txt'
-"""Beside lists of videos: names of classes, one a line, in the order of their labels."""
+CLASS_FILE = 'classes.txt'  # beside lists of videos
 
 
 def read_class_file(path: str | os.PathLike) -> list[str]:
     """Names of classes, one a line, in the order of their labels.
 
-    Raises:
-        FileNotFoundError, ValueError: there is none, or one twice, or it is not UTF-8.
+    Raises FileNotFoundError, or ValueError where there is none, one twice, or it is not UTF-8.
     """
     if not Path(path).is_file():
         text = f'{path} does not exist: write the names of the classes into it, one a line, in the '
@@ -32,8 +30,7 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
 def find_class_folders(folder: str | os.PathLike) -> list[str]:
     """Names of the folders in a folder, sorted: the classes, as mmpretrain numbers them.
 
-    Raises:
-        FileNotFoundError, ValueError: there is none, or a hidden one, which becomes a class.
+    Raises FileNotFoundError, or ValueError where there is none, or a hidden one, also a class.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} does not exist: it should hold a folder for each class')

@@ -97,7 +97,7 @@ def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Fin
         if not path.read_bytes().strip():
             yield error(f'{place}.{key}: {path} is empty; list the samples in it')
     elif key == 'data_prefix.img_path':
-        tree = os.walk(path, followlinks=True)
-        if not any(name.endswith(suffix) for _, _, names in tree for name in names):
+        found = (name for *_, names in os.walk(path, followlinks=True) for name in names)
+        if not any(name.endswith(suffix) for name in found):
             text = f'{path} has no file whose name ends in img_suffix={suffix!r}'
             yield error(f'{place}.{key}: {text}')

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
-from PIL.ExifTags import Base
 from torch import nn
 
 from mmvidssl.utils.listing import compare_with_disk, some
@@ -49,9 +48,8 @@ def check_files(subject: Subject) -> Iterator[Finding]:
         text = f'{len(missing)} of the {subject.num_files} files do not exist: {some(missing, 5)}'
         yield Finding(FileNotFoundError, f'{text}. Correct what paths are made of: {sources}')
     for path in [] if named['ann_file'] else beside:
-        suffix = os.path.splitext(path)[1]
-        if os.path.dirname(path) in subject.picture_folders and suffix.lower() in PICTURES:
-            yield warning(f'left out for the suffix {suffix}. Rename or convert.', path)
+        if os.path.dirname(path) in subject.picture_folders and path.lower().endswith(PICTURES):
+            yield warning('left out for the suffix. Rename or convert.', path)
 
 
 def check_heads(subject: Subject) -> Iterator[Finding]:
@@ -67,8 +65,7 @@ def check_heads(subject: Subject) -> Iterator[Finding]:
         losses = [v for k, v in getattr(head, '_modules', {}).items() if k.startswith('loss')]
         is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
         if losses and not is_sigmoid and getattr(head, 'out_channels', head.num_classes) == 1:
-            text = 'has one output, whose softmax is always 1 and whose loss is always 0. Make a '
-            yield error(f'{name} {text}class of what is not the class (background).')
+            yield error(f'{name} has one output: softmax 1, loss 0. Add a class, the background.')
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:
@@ -86,8 +83,7 @@ def check_samples(subject: Subject) -> Iterator[Finding]:
 
 def _open(subject: Subject, index: int) -> list[Finding]:
     info, steps = subject.dataset.get_data_info(index), subject.dataset.pipeline.transforms
-    findings: list[Finding] = []
-    size, path = None, info.get('seg_map_path')
+    findings, size, path = list[Finding](), None, info.get('seg_map_path')
     try:
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
         if path and 'reduce_zero_label' in info and subject.classes:
@@ -113,7 +109,7 @@ def _open(subject: Subject, index: int) -> list[Finding]:
 def check_picture(path: str, size: tuple[int, int] | None, subject: Subject) -> Iterator[Finding]:
     """A picture turned by EXIF, which OpenCV heeds in training, or not of the size it should be."""
     with Image.open(path) as image:
-        stored, orientation = image.size, image.getexif().get(Base.Orientation, 1)
+        stored, orientation = image.size, image.getexif().get(0x0112, 1)
         if subject.num_opened is None:
             image.draft('RGB', (1, 1))  # JPEG: all of the file, few of the pixels
             image.load()

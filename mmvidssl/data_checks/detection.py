@@ -13,23 +13,19 @@ import numpy as np
 
 from .subject import Finding, Subject, error, warning
 
-IN = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
-# Names of categories, number of images, faults, and those of outlines.
-CocoFile = tuple[list[str], int, list[Finding], list[Finding]]
-
 
 def check_objects(subject: Subject) -> Iterator[Finding]:
     """Names of classes, objects that teach nothing, pictures that are dropped."""
-    dataset, model = subject.dataset, subject.model
-    if not reads_coco(type(dataset)):
+    ann_file, is_training = subject.dataset.ann_file, subject.part == 'train'
+    if not reads_coco(type(subject.dataset)):
         return
-    yield from check_coco(subject.part, dataset.ann_file, subject.classes)
-    _, num_images, _, faults = read_coco(dataset.ann_file, os.stat(dataset.ann_file).st_mtime_ns)
-    if subject.part == 'train' and any(getattr(m, 'with_mask', False) for m in model.modules()):
+    yield from check_coco(subject.part, ann_file, subject.classes)
+    _, num_images, _, faults = read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
+    if is_training and any(getattr(m, 'with_mask', False) for m in subject.model.modules()):
         yield from faults
-    if subject.part == 'train' and (dropped := num_images - len(dataset)):
+    if is_training and (dropped := num_images - len(subject.dataset)):
         text = 'images are left out, as without object of the classes or too small (filter_cfg)'
-        yield warning(f'{dropped} of {num_images} {text}', dataset.ann_file)
+        yield warning(f'{dropped} of {num_images} {text}', ann_file)
 
 
 def reads_coco(kind: Any) -> bool:
@@ -41,8 +37,7 @@ def reads_coco(kind: Any) -> bool:
 def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:
     """Faults of an annotation file for this part of a run, and classes that are not its own.
 
-    mmdetection drops classes without a category. It numbers labels by the order of the categories,
-    whatever that of the names: in another, each class is reported under another's name.
+    mmdetection drops classes without a category, and numbers labels in the order of categories.
     """
     names, _, faults, _ = read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
     if part != 'test':  # on images alone
@@ -60,8 +55,8 @@ def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]
 
 
 @lru_cache(maxsize=8)
-def read_coco(ann_file: str, time_of_change: int) -> CocoFile:
-    """Read an annotation file, once while it does not change; what is kept is small."""
+def read_coco(ann_file: str, time_of_change: int) -> tuple[list, int, list, list]:
+    """Names of categories, number of images, faults, and those of outlines; read once."""
     from pycocotools.coco import COCO
 
     try:
@@ -101,11 +96,12 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
         for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
             yield kind(f'in {ann_file}: {text}', name)
 
+    hint = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
     faults += [
         *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
         *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
-        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + IN),
-        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + IN),
+        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + hint),
+        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + hint),
     ]
     text = 'no outlines (segmentation), which mask heads need. Draw them, or use no mask head'
     absent = [*find(~is_crowd & ~has_outline, text, is_error=True)]

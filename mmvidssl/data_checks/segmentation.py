@@ -13,28 +13,29 @@ IGNORED = 255
 
 def check_mask(subject: Subject, mask: np.ndarray, path: str) -> Iterator[Finding]:
     """Faults of a mask; its pixels of each label are noted."""
+    number, first = len(subject.classes), int(bool(subject.dataset.reduce_zero_label))
+    pixels = Counter[int]() if mask.ndim != 2 else count_labels(subject.dataset, mask)
+    subject.masks.append(pixels)
     if mask.ndim != 2:
         text = f'{mask.shape[-1]} channels; a mask has one. Convert colours to numbers of classes.'
         yield error(text, path)
-        return
-    pixels, number = count_labels(subject.dataset, mask), len(subject.classes)
-    subject.masks.append(pixels)
-    if wrong := set(pixels) - {*range(number), IGNORED}:
-        first = int(bool(subject.dataset.reduce_zero_label))
+    elif ((mask > IGNORED) & (mask != 0xFFFF)).any():
+        text = f'values up to {mask.max()}, of which mmsegmentation keeps 8 bits: 300 is read as 44'
+        yield error(f'{text}. Write masks of 8 bits, classes from 0 to 254.', path)
+    elif wrong := set(pixels) - {*range(number), IGNORED}:
+        values = sorted(label + first for label in wrong)[:8]
+        may = f'{"0 (ignored), " * first}{first} to {number - 1 + first} and {IGNORED} (ignored)'
         text = (
-            f'values {sorted(wrong)[:8]}, which are no classes: with reduce_zero_label='
-            f'{bool(first)} and {number} classes, masks may hold {"0 (ignored), " * first}{first} '
-            f'to {number - 1 + first} and {IGNORED} (ignored). Write the masks anew, or correct '
-            'metainfo.classes, num_classes and reduce_zero_label.'
+            f'values {values}, but {number} classes and reduce_zero_label={bool(first)} are {may}'
         )
-        yield error(text, path)
+        yield error(f'{text}. Correct the masks, or these and num_classes.', path)
     elif set(pixels) == {IGNORED}:
         yield warning('nothing but what is ignored', path)
 
 
 def count_labels(dataset: BaseDataset, mask: np.ndarray) -> Counter[int]:
-    """Pixels of each label after the data set's own renumbering; values are as in the file."""
-    counts = np.bincount(mask.ravel())  # ten times as fast as numpy.unique
+    """Pixels of each label after the data set's own renumbering; mmsegmentation reads 8 bits."""
+    counts = np.bincount(mask.astype(np.uint8).ravel())  # ten times as fast as numpy.unique
     first, label_map = int(bool(dataset.reduce_zero_label)), dataset.label_map or {}
     pixels = Counter[int]()
     for value in np.flatnonzero(counts).tolist():
@@ -48,8 +49,7 @@ def check_masks(subject: Subject) -> Iterator[Finding]:
     subject.counts = sum(subject.masks, Counter())
     ignored, first = subject.counts.pop(IGNORED, 0), int(bool(subject.dataset.reduce_zero_label))
     if ignored and not subject.counts:
-        text = f'masks hold only what is ignored: {IGNORED}, and 0 with reduce_zero_label=True'
-        yield error(f'{text}. Number classes from {first}.')
+        yield error(f'nothing but 255, or 0 with reduce_zero_label: classes begin at {first}')
     elif ignored and set(subject.counts) == {0} and len(subject.classes) > 1:
         yield error(f'masks hold 0 and {IGNORED} alone, which is ignored. Write 1 for {IGNORED}.')
     elif subject.part == 'val' and 'seg_map_path' not in subject.first:

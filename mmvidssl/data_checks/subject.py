@@ -28,10 +28,9 @@ error, warning = partial(Finding, ValueError), partial(Finding, UserWarning)
 
 
 class Subject:
-    """A data set of any of the libraries, and what its samples say, all gone through once.
+    """What all samples of a data set say, of any of the libraries, not wrapped.
 
     Args:
-        dataset: Not wrapped.
         name: Where it stands in the config, ``'train_dataloader.dataset'``.
         model: Whose heads are for its classes.
         num_opened: Of how many samples, evenly spaced, to open pictures and masks; None: of all,
@@ -116,11 +115,7 @@ def leaves(dataset: Any) -> Iterator[Any]:
 
 
 def refuse(place: str, findings: Iterable[Finding], say: Callable[[str], object]) -> None:
-    """Say what may be meant, a line for all files with the same fault, and raise the rest as one.
-
-    Raises:
-        FileNotFoundError, ValueError: that of the first error.
-    """
+    """Say what may be meant, once for all files; raise the rest as one, of the first's kind."""
     files: dict[tuple[type[Exception], str], list[str]] = {}
     for kind, text, file in findings:
         files.setdefault((kind, text), []).extend([file] if file else [])

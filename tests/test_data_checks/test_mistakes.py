@@ -415,6 +415,7 @@ LISTS = {
     'a label without a class': (lambda lines: [*lines[:-1], f'{lines[-1][:-1]}7'], 'to 7'),
     'a class without a video': (lambda lines: lines[:1], 'train.txt'),
     'labels exchanged': (lambda lines: [f'{x[:-1]}{1 - int(x[-1])}' for x in lines], '0 for'),
+    'a line without a label': (lambda lines: [lines[0][:-2], *lines[1:]], 'from -1 to 1'),
     'no labels': (lambda lines: [line[:-2] for line in lines], 'train.txt'),
 }
 

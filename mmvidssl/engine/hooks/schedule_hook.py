@@ -96,7 +96,7 @@ class ScheduleHook(Hook):
             )
         for name in {scheduler.param_name for scheduler in every if scheduler not in schedulers}:
             warn(
-                f'the schedule of {name} counts epochs, of which an IterBasedTrainLoop has none: it '
+                f'the schedule of {name} counts epochs, which IterBasedTrainLoop has none of: it '
                 'stays as it begins. Set by_epoch=False in param_scheduler, and give iterations.'
             )
         by_end = sorted(schedulers, key=lambda scheduler: scheduler.end * _unit(runner, scheduler))
