@@ -21,9 +21,6 @@ from .transforms import build_transforms
 # ``env_cfg.dist_cfg.timeout`` (30 minutes).
 MAX_REPLACEMENTS = 10
 RETRY_PAUSE = 5.0  # seconds, in which a disk may come back
-NO_MAX_RETRIES = (
-    'what may pass (a disk, a killed decoder) is tried once more, all else is replaced at once'
-)
 
 
 class NoVideoLeftError(VideoError):
@@ -108,6 +105,7 @@ class FaultTolerantDataset(BaseDataset):
     """
 
     PREFIX_KEY = 'video'
+    REMOVED = dict(max_retries='what may pass is tried once more, all else is replaced at once')
 
     def __init__(
         self,

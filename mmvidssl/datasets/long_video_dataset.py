@@ -14,9 +14,8 @@ from mmengine.logging import MMLogger
 from torch.utils.data import get_worker_info
 
 from mmvidssl.registry import DATASETS
-from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset, reason_of
+from .broken_samples import FaultTolerantDataset, reason_of
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .list_files import read_file_list
 from .readers import (
@@ -41,11 +40,6 @@ PROXY_FPS = 4.0
 
 
 @DATASETS.register_module()
-@removed_options(
-    clips_per_seek=IN_PLACE_OF_GROUPS,
-    clip_spacing=IN_PLACE_OF_GROUPS,
-    max_retries=NO_MAX_RETRIES,
-)
 class LongVideoDataset(FaultTolerantDataset):
     """One sample per clip start of one or many long videos.
 
@@ -81,6 +75,8 @@ class LongVideoDataset(FaultTolerantDataset):
         VideoError: names all files that are missing, empty, broken or shorter than a clip. It is of
             the kind that these have in common: :class:`ShortVideoError`, a ``ValueError`` too, say.
     """
+
+    REMOVED = dict(clips_per_seek=IN_PLACE_OF_GROUPS, clip_spacing=IN_PLACE_OF_GROUPS)
 
     def __init__(
         self,

@@ -11,18 +11,13 @@ from mmengine.dataset import force_full_init
 
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.listing import find_missing, some
-from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
+from .broken_samples import FaultTolerantDataset
 from .clips import ClipIndex
 from .list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ListedFile, find_files, read_file_list
 from .readers import check_is_local
 
 
-@removed_options(
-    max_retries=NO_MAX_RETRIES,
-    delimiter='leave it out: a list is read whatever stands between path and label',
-)
 class MediaListDataset(FaultTolerantDataset):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 
@@ -46,6 +41,7 @@ class MediaListDataset(FaultTolerantDataset):
         ValueError: there is no file.
     """
 
+    REMOVED = dict(delimiter='leave it out: a list is read whatever is between path and label')
     KIND: str
     PATH_KEY: str
     SUFFIXES: tuple[str, ...]

@@ -9,7 +9,6 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 from mmvidssl.utils.listing import some
-from mmvidssl.utils.removed_options import removed_options
 
 from ..checkpoint import AtomicBackend
 
@@ -22,7 +21,6 @@ class BrokenDataError(RuntimeError):
 
 
 @HOOKS.register_module()
-@removed_options(interval=f'the report is written within {CHECK_INTERVAL} iterations of a failure')
 class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
@@ -47,6 +45,7 @@ class DataFailureHook(Hook):
         ValueError: impossible options.
     """
 
+    REMOVED = dict(interval=f'the report is written {CHECK_INTERVAL} iterations after a failure')
     priority = 'LOW'
 
     def __init__(self, max_failed_share: float = 0.05, min_failed: int = 10) -> None:

@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
-from mmvidssl.utils.removed_options import removed_options
 
 from .mvit_block import MViTBlock
 from .vit_parts import FrozenStages
 
 
 @MODELS.register_module()
-@removed_options(num_lean_blocks='it is called num_recompute_blocks now')
 class MViT(FrozenStages, _MViT):
     """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
 
@@ -58,6 +56,7 @@ class MViT(FrozenStages, _MViT):
         ValueError: if there are fewer blocks than ``frozen_stages``.
     """
 
+    REMOVED = dict(num_lean_blocks='it is called num_recompute_blocks now')
     # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
     interpolated_on_load = ('rel_pos_t', 'rel_pos_h', 'rel_pos_w')
     has_fresh_norm = False

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import listed
-from mmvidssl.utils.removed_options import removed_options
 
 from .base import PatchTargetGenerator
 
@@ -23,7 +22,6 @@ class Norm(TypedDict):
     std: Sequence[float]
 
 
-@removed_options(clip_norm='it is called input_norm now')
 class TeacherGenerator(PatchTargetGenerator):
     """A model that stays in evaluation mode and takes no gradient, applied to the target frames.
 
@@ -39,6 +37,7 @@ class TeacherGenerator(PatchTargetGenerator):
         **kwargs: As in :class:`PatchTargetGenerator`, but for ``frames='all'``.
     """
 
+    REMOVED = dict(clip_norm='it is called input_norm now')
     scale: Tensor | None
     shift: Tensor | None
 
