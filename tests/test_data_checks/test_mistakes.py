@@ -133,7 +133,7 @@ COCO = {
     'all iscrowd': (each_object(iscrowd=1), ERROR, 'train.json'),
     'no outlines': (without('segmentation'), ERROR, '000000.jpg'),  # mmdet#10961
     'an outline missing': (first_object(segmentation=[]), ERROR, '000000.jpg'),
-    'polygons of four numbers': (
+    'polygons of four numbers': (  # mmdet#7776
         each_object(segmentation=lambda item: [item['bbox']]),
         ERROR,
         '000003.jpg',
@@ -205,6 +205,7 @@ def turn(path, orientation):
 
 
 def test_pictures_turned_by_exif(coco):
+    """Unless they are read as they are stored (mmcv#1091)."""
     path = coco.folder / 'train/000000.jpg'
     turn(path, 6)
     assert cv2.imread(str(path)).shape == (96, 128, 3)
@@ -463,6 +464,12 @@ def test_right_folders_of_pictures(tmp_path):
     assert pictures(tmp_path) == []
     assert pictures(tmp_path, metainfo=dict(classes=['cat', 'dog'])) == []
     assert pictures(tmp_path, metainfo=dict(classes=['kitten', 'puppy'])) == []
+
+
+def test_two_folders_are_not_imagenet(tmp_path):
+    """mmpretrain#819: its ImageNet refuses them by itself, and our configs name no thousand."""
+    with pytest.raises(AssertionError, match=r'\(2\) .*\(1000\)'):
+        pictures(tmp_path, type='ImageNet')
 
 
 def test_order_of_folders_of_pictures(tmp_path):
