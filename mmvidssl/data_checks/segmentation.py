@@ -49,7 +49,7 @@ def check_masks(subject: Subject) -> Iterator[Finding]:
     subject.counts = sum(subject.masks, Counter())
     ignored, first = subject.counts.pop(IGNORED, 0), int(bool(subject.dataset.reduce_zero_label))
     if ignored and not subject.counts:
-        yield error(f'nothing but 255, or 0 with reduce_zero_label: classes begin at {first}')
+        yield error(f'masks hold 255 alone, or 0 with reduce_zero_label: classes begin at {first}')
     elif ignored and set(subject.counts) == {0} and len(subject.classes) > 1:
         yield error(f'masks hold 0 and {IGNORED} alone, which is ignored. Write 1 for {IGNORED}.')
     elif subject.part == 'val' and 'seg_map_path' not in subject.first:

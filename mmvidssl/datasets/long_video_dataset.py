@@ -98,7 +98,8 @@ class LongVideoDataset(FaultTolerantDataset):
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
-        super().__init__(ann_file, serialize_data=False, **kwargs)
+        # MMEngine's indices, which would count videos, are no option
+        super().__init__(ann_file, serialize_data=False, indices=None, **kwargs)
 
     def list_videos(self) -> list[str]:
         """Paths of the videos, joined with the prefix."""

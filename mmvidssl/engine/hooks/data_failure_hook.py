@@ -45,7 +45,7 @@ class DataFailureHook(Hook):
         ValueError: impossible options.
     """
 
-    REMOVED = dict(interval=f'the report is written {CHECK_INTERVAL} iterations after a failure')
+    REMOVED = dict(interval=f'the report is written at most {CHECK_INTERVAL} iterations later')
     priority = 'LOW'
 
     def __init__(self, max_failed_share: float = 0.05, min_failed: int = 10) -> None:
