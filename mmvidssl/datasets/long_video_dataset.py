@@ -82,6 +82,8 @@ class LongVideoDataset(FaultTolerantDataset):
         self,
         ann_file: str = '',
         videos: Sequence[str] | None = None,
+        data_root: str = '',
+        data_prefix: dict | None = None,
         clip_len: int = 8,
         frame_interval: float = 1.0,
         interval_unit: str = 'seconds',
@@ -98,8 +100,8 @@ class LongVideoDataset(FaultTolerantDataset):
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
-        # MMEngine's indices, which would count videos, are no option
-        super().__init__(ann_file, serialize_data=False, indices=None, **kwargs)
+        fixed: Any = dict(serialize_data=False, indices=None)  # which would count videos
+        super().__init__(ann_file, data_root, data_prefix, **fixed, **kwargs)
 
     def list_videos(self) -> list[str]:
         """Paths of the videos, joined with the prefix."""

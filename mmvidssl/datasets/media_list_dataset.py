@@ -49,12 +49,15 @@ class MediaListDataset(FaultTolerantDataset):
     def __init__(
         self,
         ann_file: str = '',
+        data_root: str = '',
+        data_prefix: dict | None = None,
         suffixes: Sequence[str] | None = None,
         quarantine_after: int | None = 1,
         **kwargs: Any,
     ) -> None:
         self.suffixes = tuple(self.SUFFIXES if suffixes is None else suffixes)
-        super().__init__(ann_file, quarantine_after=quarantine_after, **kwargs)
+        kwargs['quarantine_after'] = quarantine_after
+        super().__init__(ann_file, data_root, data_prefix, **kwargs)
 
     @property
     def folder(self) -> str:
@@ -137,18 +140,18 @@ class VideoListDataset(MediaListDataset):
     ``rng``; and, as of mmaction2's, ``filename`` (str), ``start_index`` (0) and ``modality``.
 
     Args:
-        ann_file: See :class:`MediaListDataset`.
+        *args: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``video``.
         reader: Config of the video reader.
-        **kwargs: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``video``.
+        **kwargs: See :class:`MediaListDataset`.
     """
 
     KIND = 'video'
     PATH_KEY = 'video_path'
     SUFFIXES = VIDEO_SUFFIXES
 
-    def __init__(self, ann_file: str = '', reader: dict | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, reader: dict | None = None, **kwargs: Any) -> None:
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
-        super().__init__(ann_file, **kwargs)
+        super().__init__(*args, **kwargs)
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:
         """What the pipeline starts from."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 
@@ -31,14 +32,16 @@ def some(items: Iterable, number: int = 3, between: str = ', ') -> str:
 
 
 def find_missing(paths: Iterable[str]) -> list[str]:
-    """Those of many files that do not exist, see :func:`compare_with_disk`."""
+    """Those of many files that their folders do not list; a link counts, wherever it leads."""
     files: dict[str, set[str]] = {}
     for folder, name in map(os.path.split, paths):
         files.setdefault(folder, set()).add(name)
-    return compare_with_disk(files)[0]
+    return compare_with_disk(files, trusts_links=True)[0]
 
 
-def compare_with_disk(files: dict[str, set[str]]) -> tuple[list[str], list[str]]:
+def compare_with_disk(
+    files: dict[str, set[str]], trusts_links: bool = False
+) -> tuple[list[str], list[str]]:
     """Files (names by folder) that do not exist, and those that lie beside the others.
 
     Each folder is listed once, several at a time: a disk in a network answers that with hundreds of
@@ -46,17 +49,18 @@ def compare_with_disk(files: dict[str, set[str]]) -> tuple[list[str], list[str]]
     such as links, which may lead nowhere.
     """
     with ThreadPoolExecutor(16) as pool:
-        listed = dict(zip(files, pool.map(_list_folder, files), strict=True))
+        lists = pool.map(partial(_list_folder, with_links=trusts_links), files)
+        listed = dict(zip(files, lists, strict=True))
         left = [os.path.join(d, name) for d in files for name in sorted(files[d] - listed[d])]
         exist = pool.map(os.path.exists, left)
         missing = [path for path, exists in zip(left, exist, strict=True) if not exists]
     return missing, [os.path.join(d, name) for d in files for name in sorted(listed[d] - files[d])]
 
 
-def _list_folder(folder: str) -> set[str]:
-    """Entries that are no links; none of a folder that is not there or may not be listed."""
+def _list_folder(folder: str, with_links: bool) -> set[str]:
+    """Entries of a folder; none of one that is not there or may not be listed."""
     try:
         with os.scandir(folder or '.') as entries:
-            return {entry.name for entry in entries if not entry.is_symlink()}
+            return {entry.name for entry in entries if with_links or not entry.is_symlink()}
     except OSError:
         return set()

@@ -19,7 +19,10 @@ def asked(monkeypatch):
 
 
 def missing(paths):
-    return find_missing(str(path).rstrip('/') for path in paths)
+    names = {}
+    for folder, name in (os.path.split(str(path).rstrip('/')) for path in paths):
+        names.setdefault(folder, set()).add(name)
+    return compare_with_disk(names)[0]
 
 
 def test_as_asking_after_each(tmp_path, asked):
@@ -48,6 +51,9 @@ def test_links_and_folders(tmp_path, asked):
         f'{tmp_path}/file/below',
     ]
     assert f'{tmp_path}/file' not in asked
+    asked.clear()
+    assert find_missing(map(str, [*paths, tmp_path / 'no'])) == [f'{tmp_path}/no']
+    assert asked == [f'{tmp_path}/no']
 
 
 def test_names_that_a_listing_does_not_give(tmp_path, monkeypatch):
