@@ -7,3 +7,15 @@ from .classification import CLASS_FILE, find_class_folders, read_class_file
 from .config import check_config, expected_tree
 from .dataset import check_dataset
 from .subject import Subject, leaves, refuse
+
+__all__ = [
+    'CLASS_FILE',
+    'Subject',
+    'check_config',
+    'check_dataset',
+    'expected_tree',
+    'find_class_folders',
+    'leaves',
+    'read_class_file',
+    'refuse',
+]

@@ -4,7 +4,49 @@ from .clips import ClipIndex
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
 from .media_list_dataset import ImageListDataset, VideoListDataset
-from .readers import *
+from .readers import DecordReader, ProxyReader, PyAVReader, ReaderCache, VideoError, VideoReader
 from .samplers import ClipSampler
-from .transforms import *
+from .transforms import (
+    BlockMask,
+    ClipMultiCrop,
+    CubeMask,
+    DecodeClip,
+    FrameMask,
+    LoadImageClip,
+    PackClipInputs,
+    RandomMask,
+    RepeatAugment,
+    SampleClip,
+    TubeMask,
+    flat_collate,
+)
 from .walking_tours_dataset import WalkingToursDataset
+
+__all__ = [
+    'BlockMask',
+    'ClipIndex',
+    'ClipMultiCrop',
+    'ClipSampler',
+    'CubeMask',
+    'DecodeClip',
+    'DecordReader',
+    'FrameMask',
+    'ImageListDataset',
+    'LoadImageClip',
+    'LongVideoDataset',
+    'PackClipInputs',
+    'ProxyReader',
+    'PyAVReader',
+    'RandomMask',
+    'ReaderCache',
+    'RepeatAugment',
+    'SampleClip',
+    'TubeMask',
+    'VideoError',
+    'VideoListDataset',
+    'VideoReader',
+    'WalkingToursDataset',
+    'find_files',
+    'flat_collate',
+    'read_file_list',
+]

@@ -1,10 +1,10 @@
 """Pillar 2: models are functions of inputs and state, and know no clock."""
 
-from .algorithms import *
-from .backbones import *
-from .data_preprocessors import *
-from .heads import *
-from .losses import *
-from .necks import *
-from .target_generators import *
-from .trackers import *
+from .algorithms import *  # noqa: F401,F403
+from .backbones import *  # noqa: F401,F403
+from .data_preprocessors import *  # noqa: F401,F403
+from .heads import *  # noqa: F401,F403
+from .losses import *  # noqa: F401,F403
+from .necks import *  # noqa: F401,F403
+from .target_generators import *  # noqa: F401,F403
+from .trackers import *  # noqa: F401,F403

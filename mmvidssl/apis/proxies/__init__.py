@@ -2,3 +2,12 @@
 
 from .many_videos import MadeProxies, make_proxies, verify_proxies
 from .one_video import Proxy, ProxySettings, make_proxy
+
+__all__ = [
+    'MadeProxies',
+    'Proxy',
+    'ProxySettings',
+    'make_proxies',
+    'make_proxy',
+    'verify_proxies',
+]

@@ -15,7 +15,7 @@ from .errors import (
     VideoNotFoundError,
     check_is_local,
 )
-from .guarded.client import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
+from .guarded import DEFAULT_TIMEOUT, GuardedReaders, Readers, build_readers
 from .image import ImageError, read_image
 from .probe import VideoInfo, probe_video
 from .proxy_reader import ProxyReader, manifest_path, proxy_stem, read_manifest
@@ -23,3 +23,41 @@ from .pyav_reader import PyAVReader
 from .reader_cache import FileStamp, ReaderCache, build_reader, stamp_of
 from .torchcodec_reader import TorchCodecReader
 from .video_index import VideoIndex, load_index
+
+__all__ = [
+    'DEFAULT_TIMEOUT',
+    'MAY_PASS',
+    'PROXY_SUFFIX',
+    'DecodeTimeoutError',
+    'DecoderDiedError',
+    'DecordReader',
+    'EmptyVideoError',
+    'FileStamp',
+    'GuardedReaders',
+    'ImageError',
+    'ProxyReader',
+    'PyAVReader',
+    'ReaderCache',
+    'Readers',
+    'ShortVideoError',
+    'TorchCodecReader',
+    'UndecodableVideoError',
+    'VideoChangedError',
+    'VideoDiskError',
+    'VideoError',
+    'VideoIndex',
+    'VideoInfo',
+    'VideoNotFoundError',
+    'VideoReader',
+    'build_reader',
+    'build_readers',
+    'check_is_local',
+    'is_proxy',
+    'load_index',
+    'manifest_path',
+    'probe_video',
+    'proxy_stem',
+    'read_image',
+    'read_manifest',
+    'stamp_of',
+]

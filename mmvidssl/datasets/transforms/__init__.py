@@ -8,3 +8,30 @@ from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale,
 from .rand_augment import ClipRandAugment
 from .spatial import ClipCenterCrop, ClipRandomFlip, ClipRandomResizedCrop, ClipResize
 from .views import ClipMultiCrop, RepeatAugment, flat_collate
+
+__all__ = [
+    'BlockMask',
+    'ClipCenterCrop',
+    'ClipColorJitter',
+    'ClipGaussianBlur',
+    'ClipMultiCrop',
+    'ClipRandAugment',
+    'ClipRandomFlip',
+    'ClipRandomGrayscale',
+    'ClipRandomResizedCrop',
+    'ClipResize',
+    'ClipSolarize',
+    'CubeMask',
+    'DecodeClip',
+    'FrameMask',
+    'LoadImageClip',
+    'PackClipInputs',
+    'RandomMask',
+    'RepeatAugment',
+    'SampleClip',
+    'TubeMask',
+    'VideoDecode',
+    'VideoInit',
+    'build_transforms',
+    'flat_collate',
+]

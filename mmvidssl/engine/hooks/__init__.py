@@ -15,3 +15,22 @@ from .step_seed_hook import StepSeedHook
 from .teacher_momentum_hook import TeacherMomentumHook
 from .teacher_temp_hook import TeacherTempHook
 from .time_limit_hook import TimeLimitHook
+
+__all__ = [
+    'BrokenDataError',
+    'CollapseHook',
+    'DataCheckHook',
+    'DataFailureHook',
+    'FreezeLastLayerHook',
+    'HealthHook',
+    'NaNGuardHook',
+    'PlainCheckpointHook',
+    'PretrainedReportHook',
+    'ProgressBarHook',
+    'ScheduleHook',
+    'StepParamSchedulerHook',
+    'StepSeedHook',
+    'TeacherMomentumHook',
+    'TeacherTempHook',
+    'TimeLimitHook',
+]

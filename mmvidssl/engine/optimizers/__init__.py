@@ -9,3 +9,15 @@ from .per_param_clip_optim_wrapper import (
     PerParamClipOptimWrapper,
     clip_grad_norm_per_param_,
 )
+
+__all__ = [
+    'AutocastOptimWrapper',
+    'DecayGroupsConstructor',
+    'LayerDecayConstructor',
+    'PerParamClipAmpOptimWrapper',
+    'PerParamClipAutocastOptimWrapper',
+    'PerParamClipOptimWrapper',
+    'clip_grad_norm_per_param_',
+    'fit_to_device',
+    'use_mixed_precision',
+]

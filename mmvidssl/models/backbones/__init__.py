@@ -8,6 +8,10 @@ from importlib.util import find_spec
 from .dino_vit import DINOViT
 from .maskfeat_vit import MaskFeatViT
 
+__all__ = ['DINOViT', 'MaskFeatViT']
+
 if find_spec('mmaction') is not None:
     from .maskfeat_mvit import MaskFeatMViT
     from .mvit import ImageMViT, MViT, PooledMViT
+
+    __all__ += ['ImageMViT', 'MViT', 'MaskFeatMViT', 'PooledMViT']

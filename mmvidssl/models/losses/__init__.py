@@ -7,3 +7,11 @@ from .masked_token_losses import (
     RegressionLoss,
     SoftCrossEntropyLoss,
 )
+
+__all__ = [
+    'CodeCrossEntropyLoss',
+    'DINOLoss',
+    'NormalizedRegressionLoss',
+    'RegressionLoss',
+    'SoftCrossEntropyLoss',
+]

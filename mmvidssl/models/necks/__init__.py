@@ -2,3 +2,5 @@
 
 from .dino_neck import DINONeck
 from .vit_feature2pyramid import ViTFeature2Pyramid
+
+__all__ = ['DINONeck', 'ViTFeature2Pyramid']

@@ -6,3 +6,12 @@ from .distillation_target_generator import DistillationTargetGenerator
 from .hog_generator import HOGGenerator
 from .pixel_generator import PixelGenerator
 from .pseudo_label_generator import PseudoLabelGenerator
+
+__all__ = [
+    'DeepFeatureGenerator',
+    'DiscreteTokenGenerator',
+    'DistillationTargetGenerator',
+    'HOGGenerator',
+    'PixelGenerator',
+    'PseudoLabelGenerator',
+]

@@ -13,3 +13,22 @@ from .token_ops import (
     shuffle_masks,
     stack_masks,
 )
+
+__all__ = [
+    'ClipTokens',
+    'FrameTokens',
+    'TrackResult',
+    'apply_masks',
+    'clip_to_frames',
+    'counted_generator',
+    'distillation_health',
+    'ema_update_',
+    'health_figures',
+    'prediction_health',
+    'resize_mask',
+    'resize_pos_embed',
+    'shuffle_masks',
+    'sinkhorn_knopp',
+    'stack_masks',
+    'tracking_health',
+]
