@@ -15,7 +15,10 @@ from mmengine.registry import Registry as MMEngineRegistry
 
 
 class Registry(MMEngineRegistry):
-    """MMEngine's, whose classes say what was meant by an option that they do not have."""
+    """MMEngine's, whose classes say what was meant by an option that they do not have.
+
+    Of options of earlier versions, ``REMOVED`` of a class says what to write instead.
+    """
 
     def _register_module(self, module, *args, **kwargs) -> None:
         if inspect.isclass(module):
@@ -30,6 +33,9 @@ def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
             init(self, *args, **kwargs)
         except TypeError as error:
             options: set[str] = set()
+            removed = {
+                k: v for b in type(self).__mro__ for k, v in getattr(b, 'REMOVED', {}).items()
+            }
             for base in type(self).__mro__:  # which options are handed on to
                 parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
                 options |= parameters.keys() - {'self', 'args', 'kwargs'}
@@ -38,12 +44,13 @@ def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
             unknown = sorted(kwargs.keys() - options)
             if not unknown or 'unexpected keyword' not in str(error):
                 raise
-            likes = get_close_matches(unknown[0], options, n=1)
+            name = next(filter(removed.get, unknown), unknown[0])
+            likes = get_close_matches(name, options, n=1)
             hint = (
                 f'did you mean {likes[0]!r}?' if likes else f'it has {", ".join(sorted(options))}'
             )
-            name = type(self).__name__
-            raise TypeError(f'{name} has no option {unknown[0]!r}: {hint}') from error
+            hint = f' any more: {removed[name]}' if name in removed else f': {hint}'
+            raise TypeError(f'{type(self).__name__} has no option {name!r}{hint}') from error
 
     return explained_init
 

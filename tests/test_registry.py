@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmvidssl.registry import HOOKS, MODELS, TRANSFORMS
+from mmvidssl.registry import DATASETS, HOOKS, MODELS, TRANSFORMS
 from tests.utils_model import backbone_cfg, dora_cfg
 
 
@@ -24,6 +24,23 @@ def test_misspelt_options_are_told_with_what_was_meant(registry, cfg, message):
         registry.build({**cfg, 'type': f'mmvidssl.{cfg["type"].removeprefix("mmvidssl.")}'})
 
 
-def test_removed_options_are_told_as_such():
-    with pytest.raises(TypeError, match='num_recompute_blocks now'):
-        MODELS.build(dict(type='mmvidssl.MaskFeatMViT', num_lean_blocks=3))
+@pytest.mark.parametrize(
+    'registry, kind, option, instead',
+    [
+        (MODELS, 'MaskFeatMViT', 'num_lean_blocks', 'num_recompute_blocks now'),
+        (MODELS, 'HOGGenerator', 'interpolate_bins', 'one bin'),
+        (TRANSFORMS, 'DecodeClip', 'on_reopen', 'raise max_open'),
+        (TRANSFORMS, 'ClipRandAugment', 'fill', 'gray'),
+        (HOOKS, 'DataFailureHook', 'interval', '20 iterations'),
+        (DATASETS, 'VideoListDataset', 'delimiter', 'leave it out'),
+        (DATASETS, 'LongVideoDataset', 'max_retries', 'once more'),
+    ],
+)
+def test_removed_options_are_told_as_such(registry, kind, option, instead):
+    with pytest.raises(TypeError, match=f"{kind} .*'{option}' any more: .*{instead}"):
+        registry.build({'type': f'mmvidssl.{kind}', option: 3})
+
+
+def test_a_value_of_a_removed_option_that_changes_nothing_is_let_pass():
+    """Configs in checkpoints of earlier versions may state it."""
+    MODELS.build(dict(type='mmvidssl.HOGGenerator', interpolate_bins=False))

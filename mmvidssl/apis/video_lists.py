@@ -11,8 +11,7 @@ from mmengine.logging import MMLogger
 from mmvidssl.data_checks import CLASS_FILE
 from mmvidssl.datasets.list_files import VIDEO_SUFFIXES, find_files
 from mmvidssl.utils.atomic_file import atomic_path
-
-NUM_SHOWN = 3
+from mmvidssl.utils.listing import some
 
 
 class VideoLists(NamedTuple):
@@ -67,7 +66,7 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     outside = [path for path in found if '/' not in path]
     if outside:
         raise ValueError(
-            f'{len(outside)} videos lie in {folder} itself ({_some(outside)}), but the sub-folder '
+            f'{len(outside)} videos lie in {folder} itself ({some(outside)}), but the sub-folder '
             'of a video tells its class: move them into one'
         )
     names = sorted(
@@ -81,17 +80,15 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     if twins:
         MMLogger.get_current_instance().warning(
             f'{len(twins)} videos share their folder and name, but for the suffix, with another '
-            f'({_some(twins)}): if they are the same video, keep one, lest it be in both lists'
+            f'({some(twins)}): if they are the same video, keep one, lest it be in both lists'
         )
     broken = [path for path in found if '\n' in path or '\r' in path]
     if broken:
-        raise ValueError(
-            f'{len(broken)} paths hold a line break, rename them: {broken[:NUM_SHOWN]}'
-        )
+        raise ValueError(f'{len(broken)} paths hold a line break, rename them: {broken[:3]}')
     empty = [name for name, paths in videos.items() if not paths]
     if empty:
         raise ValueError(
-            f'{len(empty)} sub-folders of {folder} hold no video ({_some(empty)}): remove them, or '
+            f'{len(empty)} sub-folders of {folder} hold no video ({some(empty)}): remove them, or '
             f'fill them with files that end in one of {VIDEO_SUFFIXES}'
         )
     return videos
@@ -109,7 +106,7 @@ def _split(
     lonely = [name for name, paths in videos.items() if len(paths) < 2]
     if lonely and val_share > 0:
         raise ValueError(
-            f'{len(lonely)} classes have one video ({_some(lonely)}), which cannot be in both '
+            f'{len(lonely)} classes have one video ({some(lonely)}), which cannot be in both '
             'lists: add videos, or use val_share=0'
         )
     train: list[tuple[str, int]] = []
@@ -120,11 +117,6 @@ def _split(
         for index, path in enumerate(paths):
             (val if index in chosen else train).append((path, label))
     return train, val
-
-
-def _some(names: list[str]) -> str:
-    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
-    return ', '.join(names[:NUM_SHOWN]) + more
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -4,26 +4,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmvidssl.utils.text_file import read_lines
+from mmvidssl.utils.listing import read_lines, some
 
-from .findings import Finding, error, some, warning
-from .subject import Subject
+from .subject import Finding, Subject, error, warning
 
-CLASS_FILE = 'classes.txt'
-"""Beside lists of videos: names of classes, one a line, in the order of their labels."""
+CLASS_FILE = 'classes.txt'  # beside lists of videos
 
 
 def read_class_file(path: str | os.PathLike) -> list[str]:
     """Names of classes, one a line, in the order of their labels.
 
-    Raises:
-        FileNotFoundError, ValueError: there is none, or one twice, or it is not UTF-8.
+    Raises FileNotFoundError, or ValueError where there is none, one twice, or it is not UTF-8.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(
-            f'{path} does not exist: write the names of the classes into it, one a line, in the '
-            'order of their labels (for folders of videos, tools/datasets/list_videos.py does so)'
-        )
+        text = f'{path} does not exist: write the names of the classes into it, one a line, in the '
+        raise FileNotFoundError(f'{text}order of their labels (tools/datasets/list_videos.py does)')
     names = read_lines(path)
     twice = sorted({name for name in names if names.count(name) > 1})
     if not names or twice:
@@ -35,8 +30,7 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
 def find_class_folders(folder: str | os.PathLike) -> list[str]:
     """Names of the folders in a folder, sorted: the classes, as mmpretrain numbers them.
 
-    Raises:
-        FileNotFoundError, ValueError: there is none, or a hidden one, which becomes a class.
+    Raises FileNotFoundError, or ValueError where there is none, or a hidden one, also a class.
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} does not exist: it should hold a folder for each class')
@@ -50,26 +44,24 @@ def find_class_folders(folder: str | os.PathLike) -> list[str]:
 
 def check_labels(subject: Subject) -> Iterator[Finding]:
     """Labels that are no class, classes without a sample, and names that mean other labels."""
-    dataset, classes, labels = subject.dataset, subject.classes, set(subject.counts)
+    dataset, classes, counts = subject.dataset, subject.classes, subject.counts
     number, ann_file = len(classes), dataset.ann_file or 'the folders'
     is_masks, is_test = 'reduce_zero_label' in subject.first, subject.part == 'test'
-    if not number or not labels:
+    if not number or not counts:
         return
-    # A list to be tested on may have no labels; mmaction2 writes -1 for them.
-    is_beyond = max(labels) >= number or (min(labels) < 0 and not is_test)
-    if is_beyond and not is_masks:  # of masks each is named
-        yield error(
-            f'the labels of {ann_file} go from {min(labels)} to {max(labels)}, but classes from 0 '
-            f'to {number - 1}. Write one in every line; set num_classes to how many there are.'
-        )
+    first, last = min(counts), max(counts)
+    # A list to be tested on may have no labels (mmaction2's -1); masks are named when opened.
+    if not is_masks and (last >= number or (first < 0 and not is_test)):
+        text = f'go from {first} to {last}, but classes from 0 to {number - 1}. Write one in every '
+        yield error(f'the labels of {ann_file} {text}line; set num_classes to how many there are.')
         return
-    absent = [f'{classes[label]} ({label})' for label in range(number) if label not in labels]
+    absent = [f'{classes[label]} ({label})' for label in range(number) if label not in counts]
     if absent and not is_test and not (is_masks and subject.num_opened):
         # Who names classes has samples of each; of ImageNet's own, and of objects, some may do.
         is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
         is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
-        text = f'nothing of {len(absent)} of the {number} classes in {ann_file}: {some(absent)}. '
-        yield (error if is_wrong else warning)(text + 'Add some, or leave the classes out.')
+        text = f'nothing of {len(absent)} of the {number} classes in {ann_file}: {some(absent, 20)}'
+        yield (error if is_wrong else warning)(f'{text}. Add some, or leave the classes out.')
     if subject.folder_labels and isinstance(classes, tuple):
         yield from check_names(subject, list(classes))
 
@@ -82,12 +74,9 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
     file = Path(os.path.dirname(ann_file), CLASS_FILE) if ann_file else Path()
     named = read_class_file(file) if file.is_file() else folders
     if (file.is_file() or set(folders) & set(classes)) and named != classes:
-        lacking, more = sorted({*classes} - {*named}), sorted({*named} - {*classes})
         where = f'{file}, by whose order labels are numbered,' if file.is_file() else f'{root}/*'
-        yield error(
-            f'metainfo.classes is {some(classes)}, but {where} has {some(named)} (missing: '
-            f'{lacking or "none"}; of no class: {more or "none"}). Both must be the same.'
-        )
+        text = f'metainfo.classes is {some(classes, 20)}, but {where} has {some(named, 20)}'
+        yield error(f'{text} (in one alone: {sorted({*classes} ^ {*named})}). Make both the same.')
         return
     pairs = {(Path(os.path.relpath(f, root)).parts, n) for f, n in subject.folder_labels if f}
     firsts = {(parts[0], n) for parts, n in pairs if parts and 0 <= n < len(classes)}
@@ -96,5 +85,5 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
     wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
     if wrong and {folder for folder, _ in firsts} <= set(classes):
         listed = some(f'{n} for videos in {folder}/' for n, folder in wrong)
-        text = f'{ann_file} has the label {listed}, but metainfo.classes is {some(classes)}, from 0'
-        yield error(f'{text}. Name the classes in the order of their labels.')
+        text = f'has the label {listed}, but metainfo.classes is {some(classes, 20)}, from 0. Name '
+        yield error(f'{ann_file} {text}the classes in the order of their labels.')

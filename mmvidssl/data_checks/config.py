@@ -9,41 +9,29 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvidssl.registry import DATASETS
+from mmvidssl.utils.checks import dicts_in
 
 from .detection import check_coco, reads_coco
-from .findings import Finding, error, refuse
-from .subject import ON_DISK
+from .subject import ON_DISK, Finding, error, refuse
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
-OF_FOLDERS = ('ImageNet', 'CustomDataset')
-"""Data sets of mmpretrain that read a folder, and do not download what it lacks."""
-
-
-SHORT = 4096
-"""Bytes: a longer list is not looked into for a line that is not blank."""
+OF_FOLDERS = ('ImageNet', 'CustomDataset')  # of mmpretrain, which do not download what they lack
 
 
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse what :func:`find_in_config` finds, by the option and the file.
-
-    The libraries do not say which option it is, and of no samples that nothing can be concatenated.
-    """
+    """Refuse what :func:`find_in_config` finds, by the option, which libraries do not name."""
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
 
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
-    """Files and folders that are not there or empty; COCO annotations that cannot teach.
-
-    Looked at are the data loaders and evaluators of these parts of a run.
-    """
+    """Files and folders that are not there or empty, COCO annotations that cannot teach."""
     for place, kind, node in _data_of(cfg, parts):
         backend = node.get('backend_args') or node.get('file_client_args') or {}
-        if backend.get('backend', 'local') not in ON_DISK:
+        if backend.get('backend') not in ON_DISK:
             continue
         found = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
         if not found and reads_coco(kind) and node.get('ann_file'):
-            own = getattr(kind, 'METAINFO', {})
-            classes = (node.get('metainfo') or own).get('classes') or range(0)
+            classes = (node.get('metainfo') or kind.METAINFO).get('classes') or range(0)
             ann_file = os.path.join(node.get('data_root') or '', node['ann_file'])
             faults = check_coco(place.partition('_')[0], ann_file, classes)
             found = [fault._replace(text=f'{fault.text} ({place})') for fault in faults]
@@ -52,19 +40,18 @@ def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
 
 def expected_tree(cfg: Config) -> str:
     """Folders that a config names and what they hold, ``(missing)`` after what is not there."""
-    folders: dict[Path, list[str]] = {}
+    folders: dict[Path, dict[str, None]] = {}
     for _, _, node in _data_of(cfg, ('train', 'val', 'test')):
         for _, path, holds in _named(node):
             name = f'    {holds or path.name}{"" if path.exists() else "   (missing)"}'
-            names = folders.setdefault(path if holds else path.parent, [])
-            names += [name] if name not in names else []
+            folders.setdefault(path if holds else path.parent, {})[name] = None
     return '\n'.join(line for folder in folders for line in (f'{folder}/', *folders[folder]))
 
 
 def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict]]:
     """Data sets and evaluators that name data: place, class, and options with their defaults."""
     for part in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
-        for place, node in _dicts(cfg.get(part), part):
+        for place, node in dicts_in(cfg.get(part), part):
             if any(node.get(key) for key in (*FILES, 'data_root', 'data_prefix')):
                 scope, name = node.get('_scope_') or cfg.get('default_scope'), str(node.get('type'))
                 kind = DATASETS.get(f'{scope}.{name}' if scope and '.' not in name else name)
@@ -73,16 +60,6 @@ def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict
                     given = inspect.signature(base).parameters.values()
                     options |= {p.name: p.default for p in given if p.default is not p.empty}
                 yield place, kind, {**options, **node}
-
-
-def _dicts(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Every dict within a node, and its dotted name."""
-    if isinstance(node, dict):
-        yield place, node
-    elif not isinstance(node, (list, tuple)):
-        return
-    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-        yield from _dicts(child, f'{place}.{key}')
 
 
 def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
@@ -99,11 +76,10 @@ def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
         if isinstance(value, str) and '://' not in f'{root} {value}':
             # MMEngine puts the root before it, mmaction2 not always.
             path, alone = Path(root, value), Path(value or root)
-            path = alone if alone.exists() and not path.exists() else path
             suffix = dataset.get(key.split('.')[-1].replace('_path', '_suffix'), '')
             holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
-            holds = '<class>/<picture>' if is_of_folders else holds
-            yield key, path, '' if key in FILES else holds
+            holds = '' if key in FILES else '<class>/<picture>' if is_of_folders else holds
+            yield key, alone if alone.exists() and not path.exists() else path, holds
 
 
 def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
@@ -117,15 +93,11 @@ def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Fin
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
         text = f'{place}.{key}: {path} does not exist{below}. Name another with --cfg-options'
         yield Finding(FileNotFoundError, text)
-    elif (
-        key == 'ann_file'
-        and path.is_file()
-        and path.stat().st_size < SHORT
-        and not path.read_bytes().strip()
-    ):
-        yield error(f'{place}.{key}: {path} is empty; list the samples in it')
+    elif key == 'ann_file' and path.is_file() and path.stat().st_size < 4096:
+        if not path.read_bytes().strip():
+            yield error(f'{place}.{key}: {path} is empty; list the samples in it')
     elif key == 'data_prefix.img_path':
-        tree = os.walk(path, followlinks=True)
-        if not any(name.endswith(suffix) for _, _, names in tree for name in names):
+        found = (name for *_, names in os.walk(path, followlinks=True) for name in names)
+        if not any(name.endswith(suffix) for name in found):
             text = f'{path} has no file whose name ends in img_suffix={suffix!r}'
             yield error(f'{place}.{key}: {text}')

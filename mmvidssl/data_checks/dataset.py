@@ -1,20 +1,27 @@
-"""A data set that is built, against the model that it is for."""
+"""A data set that is built, against the model that it is for, and its files."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from PIL import Image
 from torch import nn
+
+from mmvidssl.utils.listing import compare_with_disk, some
 
 from .classification import check_labels
 from .detection import check_objects
-from .files import check_files, check_picture
-from .findings import Finding, error
 from .segmentation import check_mask, check_masks
-from .subject import Subject, heads_of
+from .subject import Finding, Subject, error, heads_of, warning
+
+PICTURES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+TURN = (
+    'turned by EXIF when read, unlike boxes or masks drawn on the stored pixels. Write pictures as '
+    "seen (PIL.ImageOps.exif_transpose), or read with color_type='color_ignore_orientation'."
+)
 
 
 def check_dataset(
@@ -27,12 +34,26 @@ def check_dataset(
     return subject
 
 
-def check_heads(subject: Subject) -> Iterator[Finding]:
-    """Other numbers of classes than the data's, or than one another's; one class under softmax.
+def check_files(subject: Subject) -> Iterator[Finding]:
+    """Files that do not exist; pictures that a data set without a list leaves out."""
+    named = {key: getattr(subject.dataset, key) for key in ('data_root', 'ann_file', 'data_prefix')}
+    sources = ', '.join(f'{key}={value!r}' for key, value in named.items() if value)
+    if not len(subject.dataset):
+        yield error(f'no samples ({sources}). Are these right, and does filter_cfg leave any?')
+    if subject.backends:
+        yield warning(f'files are not looked at, which {", ".join(subject.backends)} reads')
+        return
+    missing, beside = compare_with_disk(subject.files)
+    if missing:
+        text = f'{len(missing)} of the {subject.num_files} files do not exist: {some(missing, 5)}'
+        yield Finding(FileNotFoundError, f'{text}. Correct what paths are made of: {sources}')
+    for path in [] if named['ann_file'] else beside:
+        if os.path.dirname(path) in subject.picture_folders and path.lower().endswith(PICTURES):
+            yield warning('left out for the suffix. Rename or convert.', path)
 
-    mmpretrain's and mmdetection's hooks for numbers do not know mmaction2's and mmsegmentation's
-    models, nor the options that set them. The softmax of one number is 1, and its loss 0.
-    """
+
+def check_heads(subject: Subject) -> Iterator[Finding]:
+    """Other numbers of classes than the data's, or than one another's; one class under softmax."""
     heads, expected = heads_of(subject.model), len(subject.classes)
     if isinstance(names := subject.dataset.metainfo.get('classes'), str):
         yield error(f'metainfo.classes is a string. Of one class, write classes=({names!r},)')
@@ -40,14 +61,11 @@ def check_heads(subject: Subject) -> Iterator[Finding]:
         listed = ', '.join(f'{k}.num_classes={head.num_classes}' for k, head in heads.items())
         yield error(f'{expected} classes, but {listed}. Correct these, or metainfo.classes.')
     # Detectors have a background besides, and depth has no classes.
-    is_classified = expected and 'instances' not in subject.first
-    for name, head in heads.items() if is_classified else ():
-        parts = head.named_children() if isinstance(head, nn.Module) else ()
-        losses = [part for key, part in parts if key.startswith('loss')]
+    for name, head in heads.items() if expected and 'instances' not in subject.first else ():
+        losses = [v for k, v in getattr(head, '_modules', {}).items() if k.startswith('loss')]
         is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
         if losses and not is_sigmoid and getattr(head, 'out_channels', head.num_classes) == 1:
-            text = 'has one output, whose softmax is always 1 and whose loss is always 0. Make a '
-            yield error(f'{name} {text}class of what is not the class (background).')
+            yield error(f'{name} has one output: softmax 1, loss 0. Add a class, the background.')
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:
@@ -56,38 +74,51 @@ def check_samples(subject: Subject) -> Iterator[Finding]:
         return
     length = len(subject.dataset)
     indices = np.linspace(0, length - 1, min(length, subject.num_opened or length), dtype=int)
-    masks = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for findings, pixels in pool.map(lambda index: _open(subject, int(index)), indices):
+        for findings in pool.map(partial(_open, subject), indices.tolist()):
             yield from findings
-            masks += [] if pixels is None else [pixels]
-    if masks:
-        yield from check_masks(subject, masks)
-    elif 'reduce_zero_label' in subject.first and subject.part == 'val':
-        yield error('no masks (data_prefix.seg_map_path): nothing to measure by')
+    if 'reduce_zero_label' in subject.first:
+        yield from check_masks(subject)
 
 
-def _open(subject: Subject, index: int) -> tuple[list[Finding], Counter[int] | None]:
-    """Faults of a sample, and pixels of each label in its mask."""
+def _open(subject: Subject, index: int) -> list[Finding]:
     info, steps = subject.dataset.get_data_info(index), subject.dataset.pipeline.transforms
-    findings: list[Finding] = []
-    pixels, size, path = None, None, info.get('seg_map_path')
+    findings, size, path = list[Finding](), None, info.get('seg_map_path')
     try:
         # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
         if path and 'reduce_zero_label' in info and subject.classes:
-            findings, pixels, size = check_mask(subject, path)
+            with Image.open(path) as image:
+                findings += check_mask(subject, np.asarray(image), path)
+                size = image.size
         elif 'instances' in info:
             size = info['width'], info['height']
         if path := info.get('img_path'):
             findings += check_picture(path, size, subject)
         elif subject.num_opened is None and steps:
             path = info.get('filename', info.get('video_path', ''))
-            is_there = os.path.exists(path)
-            if is_there and not steps[0](dict(info)).get('total_frames', 1):
+            if os.path.exists(path) and not steps[0](dict(info)).get('total_frames', 1):
                 raise ValueError('no frames')
     except FileNotFoundError:  # check_files says so
         pass
     except Exception as fault:  # whatever a decoder raises
         text = f'cannot be read ({type(fault).__name__}), or is empty. Replace it, or leave it out'
         findings.append(error(text, str(path)))
-    return findings, pixels
+    return findings
+
+
+def check_picture(path: str, size: tuple[int, int] | None, subject: Subject) -> Iterator[Finding]:
+    """A picture turned by EXIF, which OpenCV heeds in training, or not of the size it should be."""
+    with Image.open(path) as image:
+        stored, orientation = image.size, image.getexif().get(0x0112, 1)
+        if subject.num_opened is None:
+            image.draft('RGB', (1, 1))  # JPEG: all of the file, few of the pixels
+            image.load()
+    kinds = [str(getattr(step, 'color_type', '')) for step in subject.dataset.pipeline.transforms]
+    if any('ignore_orientation' in kind or kind == 'unchanged' for kind in kinds):
+        orientation = 1
+    shown = stored[::-1] if orientation > 4 else stored
+    if size not in (None, shown):
+        text = 'not of the size of its annotation or mask. Was it resized? Resize both alike.'
+        yield error(TURN if size == stored else text, path)
+    elif size == stored and orientation != 1:  # by the size it may be either
+        yield warning(TURN, path)

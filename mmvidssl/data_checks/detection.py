@@ -7,37 +7,25 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .findings import Finding, error, warning
-from .subject import Subject
-
-IN = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
-
-
-class CocoFile(NamedTuple):
-    """An annotation file: names of categories, number of images, faults, and those of outlines."""
-
-    names: list[str]
-    num_images: int
-    faults: list[Finding]
-    outlines: list[Finding]
+from .subject import Finding, Subject, error, warning
 
 
 def check_objects(subject: Subject) -> Iterator[Finding]:
     """Names of classes, objects that teach nothing, pictures that are dropped."""
-    dataset, is_training = subject.dataset, subject.part == 'train'
-    if not reads_coco(type(dataset)):
+    ann_file, is_training = subject.dataset.ann_file, subject.part == 'train'
+    if not reads_coco(type(subject.dataset)):
         return
-    yield from check_coco(subject.part, dataset.ann_file, subject.classes)
-    coco = read_coco(dataset.ann_file)
+    yield from check_coco(subject.part, ann_file, subject.classes)
+    _, num_images, _, faults = read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
     if is_training and any(getattr(m, 'with_mask', False) for m in subject.model.modules()):
-        yield from coco.outlines
-    if is_training and (dropped := coco.num_images - len(dataset)):
+        yield from faults
+    if is_training and (dropped := num_images - len(subject.dataset)):
         text = 'images are left out, as without object of the classes or too small (filter_cfg)'
-        yield warning(f'{dropped} of {coco.num_images} {text}', dataset.ann_file)
+        yield warning(f'{dropped} of {num_images} {text}', ann_file)
 
 
 def reads_coco(kind: Any) -> bool:
@@ -49,58 +37,47 @@ def reads_coco(kind: Any) -> bool:
 def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:
     """Faults of an annotation file for this part of a run, and classes that are not its own.
 
-    mmdetection drops classes without a category. It numbers labels by the order of the categories,
-    whatever that of the names: in another, each class is reported under another's name.
+    mmdetection drops classes without a category, and numbers labels in the order of categories.
     """
-    coco = read_coco(ann_file)
+    names, _, faults, _ = read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
     if part != 'test':  # on images alone
-        yield from coco.faults
-    if not coco.names or isinstance(classes, range):
+        yield from faults
+    if not names or isinstance(classes, range):
         return
-    absent = [name for name in classes if name not in coco.names]
-    ordered = [name for name in coco.names if name in classes]
-    if absent:
-        text = f'{absent[:20]}, which are no categories of {ann_file}; those are {coco.names[:20]}'
+    if absent := [name for name in classes if name not in names]:
+        text = f'{absent[:20]}, which are no categories of {ann_file}; those are {names[:20]}'
         yield error(f'metainfo.classes has {text}')
-    elif ordered != list(classes):
-        pairs = enumerate(zip_longest(ordered, classes))
-        label = next(
-            f'{n} is {found!r}, not {name!r}' for n, (found, name) in pairs if found != name
-        )
-        text = f'labels are in the order of the categories in {ann_file}: {label}. Write classes '
-        yield error(f'{text}(metainfo.classes, classes.txt) so, and categories of other files.')
-
-
-def read_coco(ann_file: str) -> CocoFile:
-    """Read an annotation file, once while it does not change; what is kept is small."""
-    return _read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
+    pairs = zip_longest([name for name in names if name in classes], classes)
+    wrong = [f'{n} is {own!r}, not {name!r}' for n, (own, name) in enumerate(pairs) if own != name]
+    if wrong and not absent:
+        text = f'labels are in the order of the categories in {ann_file}: {wrong[0]}. Write classes'
+        yield error(f'{text} (metainfo.classes, classes.txt) so, and categories of other files.')
 
 
 @lru_cache(maxsize=8)
-def _read_coco(ann_file: str, _: int) -> CocoFile:
+def read_coco(ann_file: str, time_of_change: int) -> tuple[list, int, list, list]:
+    """Names of categories, number of images, faults, and those of outlines; read once."""
     from pycocotools.coco import COCO
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints
             coco = COCO(ann_file)
         names = [category['name'] for category in coco.dataset['categories']]
-        return CocoFile(names, len(coco.dataset['images']), *_faults(coco, ann_file))
+        return names, len(coco.dataset['images']), *_faults(coco, ann_file)
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as fault:
         text = f'not as mmdetection reads it ({type(fault).__name__}: {fault})'
-        return CocoFile([], 0, [error(text, ann_file)], [])
+        return [], 0, [error(text, ann_file)], []
 
 
 def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
     """Faults, and those of outlines, for a mask head; a key that mmdetection needs may lack."""
     images, objects = coco.dataset['images'], coco.dataset['annotations']
     ids = Counter(image['id'] for image in images)
-    twice = [image['file_name'] for image in images if ids[image['id']] > 1]
     text = f'in {ann_file}: several images of this id, of which one is read. Number them anew'
-    faults = [error(text, name) for name in twice]
+    faults = [error(text, image['file_name']) for image in images if ids[image['id']] > 1]
     sizes = {image['id']: (image['width'], image['height']) for image in images}
     if not objects:
-        faults.append(error('no annotations: nothing to learn, or to measure by (-1)', ann_file))
-        return faults, []
+        return [*faults, error('no annotations: nothing to learn, or measure by', ann_file)], []
     boxes = np.array([item['bbox'] for item in objects], float).reshape(-1, 4)
     area = np.array([item['area'] for item in objects])
     size = np.array([sizes.get(item['image_id'], (np.inf, np.inf)) for item in objects])
@@ -108,6 +85,9 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
     is_crowd = np.array([bool(item.get('iscrowd')) for item in objects])
     outlines = [item.get('segmentation') for item in objects]
     has_outline = np.array([bool(outline) for outline in outlines])
+    # Which mmdetection ignores: no polygon has three points, each of two numbers.
+    polygons = [outline if isinstance(outline, list) else [range(6)] for outline in outlines]
+    is_short = [all(len(p) < 6 or len(p) % 2 for p in polygon) for polygon in polygons]
 
     def find(where: np.ndarray, text: str, is_error: bool = False) -> Iterator[Finding]:
         """Once for each picture; an error if all objects are so."""
@@ -116,19 +96,14 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
         for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
             yield kind(f'in {ann_file}: {text}', name)
 
+    hint = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
     faults += [
         *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
         *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
-        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + IN),
-        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + IN),
+        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + hint),
+        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + hint),
     ]
     text = 'no outlines (segmentation), which mask heads need. Draw them, or use no mask head'
     absent = [*find(~is_crowd & ~has_outline, text, is_error=True)]
-    short = ~is_crowd & has_outline & [_is_short(outline) for outline in outlines]
+    short = ~is_crowd & has_outline & is_short
     return faults, [*absent, *find(short, 'outlines of less than three points are ignored')]
-
-
-def _is_short(outline: Any) -> bool:
-    """Whether mmdetection ignores it: no polygon has three points, each of two numbers."""
-    is_list = isinstance(outline, list)
-    return is_list and not any(len(p) > 5 and len(p) % 2 == 0 for p in outline)

@@ -5,56 +5,52 @@ from collections.abc import Iterator
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from PIL import Image
 
-from .files import Size
-from .findings import Finding, error, warning
-from .subject import Subject
+from .subject import Finding, Subject, error, warning
 
 IGNORED = 255
 
 
-def check_mask(subject: Subject, path: str) -> tuple[list[Finding], Counter[int], Size]:
-    """Faults of a mask, pixels of each label, and width and height; errors of PIL are raised."""
-    with Image.open(path) as image:
-        mask, size = np.asarray(image), image.size
+def check_mask(subject: Subject, mask: np.ndarray, path: str) -> Iterator[Finding]:
+    """Faults of a mask; its pixels of each label are noted."""
+    number, first = len(subject.classes), int(bool(subject.dataset.reduce_zero_label))
+    pixels = Counter[int]() if mask.ndim != 2 else count_labels(subject.dataset, mask)
+    subject.masks.append(pixels)
     if mask.ndim != 2:
         text = f'{mask.shape[-1]} channels; a mask has one. Convert colours to numbers of classes.'
-        return [error(text, path)], Counter(), size
-    pixels, number = count_labels(subject.dataset, mask), len(subject.classes)
-    if wrong := set(pixels) - {*range(number), IGNORED}:
-        first = int(bool(subject.dataset.reduce_zero_label))
+        yield error(text, path)
+    elif ((mask > IGNORED) & (mask != 0xFFFF)).any():
+        text = f'values up to {mask.max()}, of which mmsegmentation keeps 8 bits: 300 is read as 44'
+        yield error(f'{text}. Write masks of 8 bits, classes from 0 to 254.', path)
+    elif wrong := set(pixels) - {*range(number), IGNORED}:
+        values = sorted(label + first for label in wrong)[:8]
+        may = f'{"0 (ignored), " * first}{first} to {number - 1 + first} and {IGNORED} (ignored)'
         text = (
-            f'values {sorted(wrong)[:8]}, which are no classes: with reduce_zero_label='
-            f'{bool(first)} and {number} classes, masks may hold {"0 (ignored), " * first}{first} '
-            f'to {number - 1 + first} and {IGNORED} (ignored). Write the masks anew, or correct '
-            'metainfo.classes, num_classes and reduce_zero_label.'
+            f'values {values}, but {number} classes and reduce_zero_label={bool(first)} are {may}'
         )
-        return [error(text, path)], pixels, size
-    is_empty = set(pixels) == {IGNORED}
-    return [warning('nothing but what is ignored', path)] if is_empty else [], pixels, size
+        yield error(f'{text}. Correct the masks, or these and num_classes.', path)
+    elif set(pixels) == {IGNORED}:
+        yield warning('nothing but what is ignored', path)
 
 
 def count_labels(dataset: BaseDataset, mask: np.ndarray) -> Counter[int]:
-    """Pixels of each label after the data set's own renumbering; values are as in the file."""
-    counts = np.bincount(mask.ravel())  # ten times as fast as numpy.unique
-    label_map: dict[int, int] = dataset.label_map or {}
+    """Pixels of each label after the data set's own renumbering; mmsegmentation reads 8 bits."""
+    counts = np.bincount(mask.astype(np.uint8).ravel())  # ten times as fast as numpy.unique
+    first, label_map = int(bool(dataset.reduce_zero_label)), dataset.label_map or {}
     pixels = Counter[int]()
     for value in np.flatnonzero(counts).tolist():
-        label = value
-        if dataset.reduce_zero_label:
-            label = IGNORED if value in (0, IGNORED) else value - 1
+        label = IGNORED if first and value in (0, IGNORED) else value - first
         pixels[label_map.get(label, label)] += int(counts[value])
     return pixels
 
 
-def check_masks(subject: Subject, masks: list[Counter[int]]) -> Iterator[Finding]:
+def check_masks(subject: Subject) -> Iterator[Finding]:
     """Masks that together hold nothing but what is ignored, or 0 and 255; these are counted."""
-    pixels: Counter[int] = sum(masks, Counter())
-    ignored = pixels.pop(IGNORED, 0)
-    subject.counts = pixels
-    if ignored and not pixels:
-        text = f'masks hold only what is ignored: {IGNORED}, and 0 with reduce_zero_label=True. '
-        yield error(f'{text}Number classes from {int(bool(subject.dataset.reduce_zero_label))}.')
-    elif ignored and set(pixels) == {0} and len(subject.classes) > 1:
+    subject.counts = sum(subject.masks, Counter())
+    ignored, first = subject.counts.pop(IGNORED, 0), int(bool(subject.dataset.reduce_zero_label))
+    if ignored and not subject.counts:
+        yield error(f'masks hold 255 alone, or 0 with reduce_zero_label: classes begin at {first}')
+    elif ignored and set(subject.counts) == {0} and len(subject.classes) > 1:
         yield error(f'masks hold 0 and {IGNORED} alone, which is ignored. Write 1 for {IGNORED}.')
+    elif subject.part == 'val' and 'seg_map_path' not in subject.first:
+        yield error('no masks (data_prefix.seg_map_path): nothing to measure by')

@@ -11,6 +11,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, sync_random_seed
 from mmengine.logging import MMLogger
 
+from mmvidssl.utils.listing import some
+
 from .clips import ClipIndex
 from .readers import MAY_PASS, VideoError, check_is_local
 from .transforms import build_transforms
@@ -19,10 +21,6 @@ from .transforms import build_transforms
 # ``env_cfg.dist_cfg.timeout`` (30 minutes).
 MAX_REPLACEMENTS = 10
 RETRY_PAUSE = 5.0  # seconds, in which a disk may come back
-NUM_SHOWN = 10
-NO_MAX_RETRIES = (
-    'what may pass (a disk, a killed decoder) is tried once more, all else is replaced at once'
-)
 
 
 class NoVideoLeftError(VideoError):
@@ -92,37 +90,56 @@ class FaultTolerantDataset(BaseDataset):
     The pipeline receives ``decode_failures`` (see :class:`VidSSLDataSample`) where there are some.
 
     Args:
+        ann_file: A list of files, relative to the folder in ``data_prefix``.
+        data_root: Root of ``ann_file`` and ``data_prefix``.
+        data_prefix: Folder of the files, relative to ``data_root``.
         pipeline: Transforms.
+        test_mode: Whether plain indices always give draw 0.
         seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
             the runner's seed.
         quarantine_after: A worker reads a video no more when its last so many samples all failed;
             ``None`` replaces no sample, and raises.
         on_bad: What is done with files that are known to be bad when the data set is built:
             'error' refuses them all in one error, 'skip' goes on with the rest and warns.
-        **kwargs: As :class:`mmengine.dataset.BaseDataset` takes.
+        **kwargs: As :class:`mmengine.dataset.BaseDataset` takes: ``metainfo``, ``lazy_init``, ...
     """
+
+    PREFIX_KEY = 'video'
+    REMOVED = dict(max_retries='what may pass is tried once more, all else is replaced at once')
 
     def __init__(
         self,
-        pipeline: Sequence[dict | Callable],
-        seed: int | None,
-        quarantine_after: int | None,
-        on_bad: str,
+        ann_file: str = '',
+        data_root: str = '',
+        data_prefix: dict | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        seed: int | None = None,
+        quarantine_after: int | None = 3,
+        on_bad: str = 'error',
         **kwargs: Any,
     ) -> None:
         if on_bad not in ('error', 'skip'):
             raise ValueError(f"on_bad must be 'error' or 'skip', got {on_bad!r}")
-        places = (
-            kwargs.get('ann_file'),
-            kwargs.get('data_root'),
-            *kwargs.get('data_prefix', {}).values(),
-        )
-        for place in filter(None, places):
+        data_prefix = {self.PREFIX_KEY: ''} if data_prefix is None else dict(data_prefix)
+        if set(data_prefix) != {self.PREFIX_KEY}:
+            raise ValueError(
+                f'data_prefix must be dict({self.PREFIX_KEY}=folder), got {data_prefix}'
+            )
+        for place in filter(None, (ann_file, data_root, data_prefix[self.PREFIX_KEY])):
             check_is_local(place)
         self.on_bad = on_bad
         self.seed = sync_random_seed() if seed is None else seed
         self.quarantine = None if quarantine_after is None else Quarantine(quarantine_after)
-        super().__init__(pipeline=build_transforms(pipeline), max_refetch=0, **kwargs)
+        super().__init__(
+            ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=build_transforms(pipeline),
+            test_mode=test_mode,
+            max_refetch=0,
+            **kwargs,
+        )
 
     def leave_out(self, bad: dict[str, str], paths: Sequence[str]) -> dict[str, str]:
         """What to go on without, for ``on_bad='skip'``: what is bad in any process of the run.
@@ -140,7 +157,7 @@ class FaultTolerantDataset(BaseDataset):
         bad = {path: why for part in all_gather_object(bad) for path, why in part.items()}
         if bad:
             what = f'{len(bad)} of {len(set(paths))} files are left out'
-            what = '\n  '.join([what, *_shown(bad)])
+            what = f'{what}\n  {_shown(bad)}'
             if bad.keys() >= set(paths):
                 raise VideoError(f'no file is left: {what}')
             MMLogger.get_current_instance().warning(what)
@@ -246,15 +263,12 @@ class FaultTolerantDataset(BaseDataset):
         reasons = {failure['path']: failure['reason'] for failure in failures}
         reasons |= {self.path_of(video): why for video, why in self.quarantine.reasons.items()}
         what = f'{len(reasons)} of {len(self.video_ends())} videos fail'
-        return '\n  '.join(
-            [f'no sample can be read, nor one in its place: {what}', *_shown(reasons)]
-        )
+        return f'no sample can be read, nor one in its place: {what}\n  {_shown(reasons)}'
 
 
-def _shown(reasons: dict[str, str]) -> list[str]:
+def _shown(reasons: dict[str, str]) -> str:
     """Lines with the first few reasons, by path."""
-    shown = [f'{path}: {why}' for path, why in list(reasons.items())[:NUM_SHOWN]]
-    return [*shown, f'and {len(reasons) - NUM_SHOWN} more'] if len(reasons) > NUM_SHOWN else shown
+    return some((f'{path}: {why}' for path, why in reasons.items()), 10, '\n  ')
 
 
 def reason_of(error: VideoError) -> str:

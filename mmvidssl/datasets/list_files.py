@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mmengine.logging import MMLogger
 
-from mmvidssl.utils.text_file import read_lines
+from mmvidssl.utils.listing import read_lines, some
 
 from .readers import PROXY_SUFFIX, check_is_local, is_proxy, proxy_stem, read_manifest
 
@@ -21,7 +21,6 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 KNOWN_TYPES = mimetypes.MimeTypes()  # of the standard library, whatever the system adds
-NUM_SHOWN = 3
 
 # A path, which may hold spaces, and the numbers after it
 LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+-?\d+)*)[,;]?')
@@ -119,12 +118,6 @@ def _is_unknown(name: str) -> bool:
     return kind is None or kind.startswith(('video/', 'image/'))
 
 
-def some(names: Sequence[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    more = f' and {len(names) - NUM_SHOWN} more' if len(names) > NUM_SHOWN else ''
-    return ', '.join(names[:NUM_SHOWN]) + more
-
-
 def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
     """Refuse proxies with their videos, in whatever folders: each would count twice."""
     proxies: dict[str, list[str]] = {}
@@ -166,20 +159,3 @@ def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
             continue
         seen.add(real)
         yield place, folders, names
-
-
-def find_missing(paths: Sequence[str]) -> list[str]:
-    """Those of ``paths`` that do not exist.
-
-    Reads each folder once, which takes a fraction of asking for each file on network drives.
-    """
-    present: dict[str, set[str]] = {}
-    suspects = []
-    for path in paths:
-        folder, name = os.path.split(path)
-        folder = folder or '.'
-        if folder not in present:
-            present[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        if name not in present[folder]:
-            suspects.append(path)
-    return [path for path in suspects if not os.path.exists(path)]  # case may not matter

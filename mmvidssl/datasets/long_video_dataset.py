@@ -3,8 +3,9 @@
 import copy
 import functools
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import force_full_init
@@ -13,9 +14,8 @@ from mmengine.logging import MMLogger
 from torch.utils.data import get_worker_info
 
 from mmvidssl.registry import DATASETS
-from mmvidssl.utils.removed_options import removed_options
 
-from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset, reason_of
+from .broken_samples import FaultTolerantDataset, reason_of
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
 from .list_files import read_file_list
 from .readers import (
@@ -40,11 +40,6 @@ PROXY_FPS = 4.0
 
 
 @DATASETS.register_module()
-@removed_options(
-    clips_per_seek=IN_PLACE_OF_GROUPS,
-    clip_spacing=IN_PLACE_OF_GROUPS,
-    max_retries=NO_MAX_RETRIES,
-)
 class LongVideoDataset(FaultTolerantDataset):
     """One sample per clip start of one or many long videos.
 
@@ -62,33 +57,26 @@ class LongVideoDataset(FaultTolerantDataset):
     ``rng`` (``np.random.Generator`` seeded with seed, index and draw).
 
     Args:
-        ann_file: Text file with one video a line, relative to ``data_prefix['video']``.
-        videos: The videos themselves, instead of ``ann_file``.
-        data_root: Root of ``ann_file`` and ``data_prefix``.
-        data_prefix: Folder of the videos, relative to ``data_root``.
+        videos: The videos themselves, instead of ``ann_file``, a text file with one a line.
         clip_len: Frames of a clip.
         frame_interval: Distance between neighbouring frames of a clip.
         interval_unit: 'seconds' (nearest frame in time, right for any frame rate) or 'frames'.
         start_stride: A clip may start at every ``start_stride``-th frame.
         reader: Config of the video reader.
-        seed: See :class:`FaultTolerantDataset`.
-        pipeline: Transforms.
-        test_mode: Whether plain indices always give draw 0.
-        lazy_init: Whether to leave the files alone until first use.
         timeout: Seconds until the answer to each request must be there while the data set is built
             (:class:`GuardedReaders`; a video takes a handful: opening it, decoding two frames, its
             times). The first time, all of a video is read (:func:`load_index`). ``None`` for no
             deadline. Decoding has its own, see :class:`DecodeClip`.
-        quarantine_after: See :class:`FaultTolerantDataset`.
-        metainfo: See :class:`mmengine.dataset.BaseDataset`.
-        on_bad: What is done with videos that cannot be read, or are shorter than a clip: 'error'
-            refuses them, 'skip' goes on with the rest and warns.
+        **kwargs: See :class:`FaultTolerantDataset`; ``on_bad`` is about videos that cannot be read,
+            or are shorter than a clip.
 
     Raises:
         ValueError: impossible settings.
         VideoError: names all files that are missing, empty, broken or shorter than a clip. It is of
             the kind that these have in common: :class:`ShortVideoError`, a ``ValueError`` too, say.
     """
+
+    REMOVED = dict(clips_per_seek=IN_PLACE_OF_GROUPS, clip_spacing=IN_PLACE_OF_GROUPS)
 
     def __init__(
         self,
@@ -101,14 +89,8 @@ class LongVideoDataset(FaultTolerantDataset):
         interval_unit: str = 'seconds',
         start_stride: int = 1,
         reader: dict | None = None,
-        seed: int | None = None,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        metainfo: dict | None = None,
         timeout: float | None = 1800.0,
-        quarantine_after: int | None = 3,
-        on_bad: str = 'error',
+        **kwargs: Any,
     ) -> None:
         check_clip_timing(clip_len, frame_interval, interval_unit)
         if start_stride < 1:
@@ -118,19 +100,8 @@ class LongVideoDataset(FaultTolerantDataset):
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
-        super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_root=data_root,
-            data_prefix=dict(video='') if data_prefix is None else data_prefix,
-            serialize_data=False,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            seed=seed,
-            quarantine_after=quarantine_after,
-            on_bad=on_bad,
-        )
+        fixed: Any = dict(serialize_data=False, indices=None)  # which would count videos
+        super().__init__(ann_file, data_root, data_prefix, **fixed, **kwargs)
 
     def list_videos(self) -> list[str]:
         """Paths of the videos, joined with the prefix."""

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +10,14 @@ import numpy as np
 from mmengine.dataset import force_full_init
 
 from mmvidssl.registry import DATASETS
-from mmvidssl.utils.removed_options import removed_options
+from mmvidssl.utils.listing import find_missing, some
 
-from .broken_samples import NO_MAX_RETRIES, FaultTolerantDataset
+from .broken_samples import FaultTolerantDataset
 from .clips import ClipIndex
-from .list_files import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    ListedFile,
-    find_files,
-    find_missing,
-    read_file_list,
-    some,
-)
+from .list_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, ListedFile, find_files, read_file_list
 from .readers import check_is_local
 
 
-@removed_options(
-    max_retries=NO_MAX_RETRIES,
-    delimiter='leave it out: a list is read whatever stands between path and label',
-)
 class MediaListDataset(FaultTolerantDataset):
     """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
 
@@ -40,20 +28,12 @@ class MediaListDataset(FaultTolerantDataset):
     seeded with seed, index and draw).
 
     Args:
-        ann_file: List of files, a line each (see :func:`read_file_list`), relative to the folder in
-            ``data_prefix``. Without it, all files in that folder and below, sorted.
-        data_root: Root of ``ann_file`` and ``data_prefix``.
-        data_prefix: Folder of the files, relative to ``data_root``.
+        ann_file: List of files, a line each (see :func:`read_file_list`). Without it, all files in
+            the folder and below, sorted.
         suffixes: Which files are taken from a folder; the usual ones if ``None``.
-        indices: Take only these samples, or so many from the start (from the end if negative).
-        seed: See :class:`FaultTolerantDataset`.
-        pipeline: Transforms.
-        test_mode: Whether plain indices always give draw 0.
-        lazy_init: Whether to leave the list alone until first use.
-        metainfo: See :class:`mmengine.dataset.BaseDataset`.
         quarantine_after: See :class:`FaultTolerantDataset`.
-        on_bad: What is done with listed files that are missing: 'error' refuses them, 'skip' goes
-            on with the rest and warns.
+        **kwargs: As there; ``on_bad`` is about listed files that are missing. MMEngine's
+            ``indices`` takes these samples, or so many from the start (from the end if negative).
 
     Raises:
         FileNotFoundError: the list, the folder or listed files are missing.
@@ -61,8 +41,8 @@ class MediaListDataset(FaultTolerantDataset):
         ValueError: there is no file.
     """
 
+    REMOVED = dict(delimiter='leave it out: a list is read whatever is between path and label')
     KIND: str
-    PREFIX_KEY: str
     PATH_KEY: str
     SUFFIXES: tuple[str, ...]
 
@@ -72,33 +52,12 @@ class MediaListDataset(FaultTolerantDataset):
         data_root: str = '',
         data_prefix: dict | None = None,
         suffixes: Sequence[str] | None = None,
-        indices: int | Sequence[int] | None = None,
-        seed: int | None = None,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        metainfo: dict | None = None,
         quarantine_after: int | None = 1,
-        on_bad: str = 'error',
+        **kwargs: Any,
     ) -> None:
-        if data_prefix is not None and set(data_prefix) != {self.PREFIX_KEY}:
-            raise ValueError(
-                f'data_prefix must be dict({self.PREFIX_KEY}=folder), got {data_prefix}'
-            )
         self.suffixes = tuple(self.SUFFIXES if suffixes is None else suffixes)
-        super().__init__(
-            ann_file=ann_file,
-            metainfo=metainfo,
-            data_root=data_root,
-            data_prefix={self.PREFIX_KEY: ''} if data_prefix is None else dict(data_prefix),
-            indices=indices,
-            pipeline=pipeline,
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            seed=seed,
-            quarantine_after=quarantine_after,
-            on_bad=on_bad,
-        )
+        kwargs['quarantine_after'] = quarantine_after
+        super().__init__(ann_file, data_root, data_prefix, **kwargs)
 
     @property
     def folder(self) -> str:
@@ -165,11 +124,7 @@ class MediaListDataset(FaultTolerantDataset):
 
     @force_full_init
     def fingerprint(self) -> dict:
-        """What gives a sample number its meaning, as plain data.
-
-        A run that goes on in the middle of its data compares it with the one it was stopped with.
-        The folder may change, so files count by their paths in it.
-        """
+        """See :class:`LongVideoDataset`; files count by their paths in the folder."""
         return {f'{self.KIND}s': f'{len(self)} with digest {self._digest}'}
 
 
@@ -191,7 +146,6 @@ class VideoListDataset(MediaListDataset):
     """
 
     KIND = 'video'
-    PREFIX_KEY = 'video'
     PATH_KEY = 'video_path'
     SUFFIXES = VIDEO_SUFFIXES
 

@@ -1,4 +1,4 @@
-"""Helpers of hooks and optimizers: the model without wrappers, gradients, epochs of a loop."""
+"""Helpers of hooks and optimizers: the model without wrappers, gradients, steps, epochs."""
 
 import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -53,3 +53,13 @@ def check_loop_counts_epochs(runner, setting: str) -> None:
             'Set by_epoch=False and give the number in iterations, or use '
             "type='ResumableIterTrainLoop'."
         )
+
+
+def passes_of_step(runner) -> int:
+    """Passes, which the runner calls iterations, that an optimizer step gathers."""
+    return getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+
+
+def first_pass_of_step(runner) -> int:
+    """The iteration, from 0, that begins the step under way."""
+    return runner.iter - runner.iter % passes_of_step(runner)

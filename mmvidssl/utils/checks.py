@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from .listing import some
+
 # Read by MMEngine's runner from the config alone; they are no parameters of its constructor.
 CONFIG_ONLY_KEYS = {
     'activation_checkpointing',
@@ -18,7 +20,11 @@ CONFIG_ONLY_KEYS = {
     'model_wrapper_cfg',
     'sync_bn',
 }
-NUM_SHOWN = 8
+# Of what it reads, dicts that are handed on to nobody, who would refuse a misspelt key.
+INNER_KEYS = {
+    'auto_scale_lr': {'enable', 'base_batch_size'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+}
 
 
 def runner_keys() -> set[str]:
@@ -30,23 +36,22 @@ def runner_keys() -> set[str]:
 
 
 def check_top_level(cfg: Config) -> None:
-    """Refuse a misspelt top-level key, which the runner would ignore.
+    """Refuse a misspelt key of those that the runner reads itself, which it would ignore.
 
-    A config may define variables of its own; only names close to one the runner reads are refused.
+    A config may define variables of its own, so at the top only names close to a key are refused.
 
     Raises:
         ValueError: names the key and the one that was probably meant.
     """
-    known = runner_keys()
-    for key in cfg:
-        if key in known:
-            continue
-        close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
-        if close:
-            raise ValueError(
-                f'{cfg.filename}: unknown config key {key!r}, which the runner would ignore. Did '
-                f'you mean {close[0]!r}? (If it is a variable of your own, choose another name.)'
-            )
+    for place, known in {'': runner_keys(), **INNER_KEYS}.items():
+        for key in set((cfg.get(place) or {}) if place else cfg) - known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.0 if place else 0.85)
+            if close:
+                wrong, meant = (f'{place}.{name}'.lstrip('.') for name in (key, close[0]))
+                raise ValueError(
+                    f'{cfg.filename}: unknown config key {wrong!r}, which the runner would ignore. '
+                    f'Did you mean {meant!r}? (If it is a variable of your own, rename it.)'
+                )
 
 
 def check_overrides(cfg: Config, options: Iterable[str]) -> None:
@@ -93,16 +98,11 @@ def _refuse_variable(cfg: Config, option: str) -> None:
     name, _, inner = option.partition('.')
     read = {key: cfg[key] for key in cfg if key in runner_keys()}
     found = [f'{place}.{inner}' if inner else place for place in _find_value(read, cfg[name])]
-    more = f' and {len(found) - NUM_SHOWN} more' if len(found) > NUM_SHOWN else ''
-    advice = (
-        f'Of the options, these have its value: {", ".join(found[:NUM_SHOWN])}{more}. Set those '
-        'that are made of it, or change a copy of the config.'
-        if found
-        else 'Set what is made of it, or change a copy of the config.'
-    )
+    advice = f'Of the options, these have its value: {some(found, 8)}. ' if found else ''
     raise ValueError(
         f'--cfg-options {option}: {name!r} is a variable of {cfg.filename} that only the file '
         f'itself reads, before options are set: nothing would change. {advice}'
+        'Set what is made of it, or change a copy of the config.'
     )
 
 
@@ -143,11 +143,13 @@ def check_pretrained_files(cfg: Config) -> None:
         FileNotFoundError: says where the config names the file, and the option that names another.
     """
     model = None if _starts_elsewhere(cfg) else cfg.get('model')
-    for place, init_cfg in _pretrained(model, 'model'):
-        checkpoint = init_cfg.get('checkpoint')
-        if not isinstance(checkpoint, str) or '://' in checkpoint:
-            continue
-        if not Path(checkpoint).is_file():
+    for place, node in dicts_in(model, 'model'):
+        checkpoint = node.get('checkpoint') if node.get('type') == 'Pretrained' else None
+        if (
+            isinstance(checkpoint, str)
+            and '://' not in checkpoint
+            and not Path(checkpoint).is_file()
+        ):
             raise FileNotFoundError(
                 f'{cfg.filename}: {place}: {checkpoint} does not exist. Name the pretrained '
                 f'weights with --cfg-options {place}.checkpoint=PATH'
@@ -172,16 +174,13 @@ def _starts_elsewhere(cfg: Config) -> bool:
     return bool(cfg.get('load_from') or cfg.get('resume') and can_resume)
 
 
-def _pretrained(node: Any, place: str) -> Iterator[tuple[str, dict]]:
-    """Every ``dict(type='Pretrained', ...)`` within a node, and its dotted name."""
+def dicts_in(node: Any, place: str) -> Iterator[tuple[str, dict]]:
+    """Every dict within a node, and its dotted name."""
     if isinstance(node, dict):
-        if node.get('type') == 'Pretrained':
-            yield place, node
-        for key, value in node.items():
-            yield from _pretrained(value, f'{place}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for index, value in enumerate(node):
-            yield from _pretrained(value, f'{place}.{index}')
+        yield place, node
+    parts = dict(enumerate(node)) if isinstance(node, (list, tuple)) else node
+    for key, child in parts.items() if isinstance(parts, dict) else ():
+        yield from dicts_in(child, f'{place}.{key}')
 
 
 def _names(node) -> set[str]:

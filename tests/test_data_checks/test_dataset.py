@@ -197,7 +197,7 @@ def test_masks_from_one(masks):
     """As ADE20K's."""
     options = dict(reduce_zero_label=True, metainfo=dict(classes=('sky', 'sea')))
     assert 'labels 0 to 1' in check(masks([0, 1, 2, 255], **options), 2)
-    with pytest.raises(ValueError, match=r'0 \(ignored\), 1 to 2 and 255'):
+    with pytest.raises(ValueError, match=r'\[3\].* 0 \(ignored\), 1 to 2 and 255'):
         check(masks([3], **options), 2)
 
 
@@ -213,6 +213,24 @@ def test_coloured_masks(masks, tmp_path):
     cv2.imwrite(str(tmp_path / 'masks/1.png'), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match='1.png: .*3 channels'):
         check(dataset, 1)
+
+
+@pytest.mark.parametrize('value, label', [(2, 2), (0xFFFF, 255), (300, None)])
+def test_masks_of_16_bits(masks, value, label):
+    """mmsegmentation reads the last 8 of them: 300 is another class, 44."""
+    dataset = masks([0], metainfo=dict(classes=('sky', 'sea', 'sand')))
+    pixels = np.array([[0, 1], [2, value]], np.uint16)
+    for index in range(2):
+        path = dataset.get_data_info(index)['seg_map_path']
+        cv2.imwrite(path, np.repeat(np.repeat(pixels, 4, 0), 4, 1))
+    init_default_scope('mmseg')
+    loaded = TRANSFORMS.build(dict(type='LoadAnnotations'))(dataset.get_data_info(0))['gt_seg_map']
+    assert loaded[-1, -1] == (44 if label is None else label)
+    if label is None:
+        with pytest.raises(ValueError, match='0.png, .*1.png.*up to 300'):
+            check(dataset, 3)
+    else:
+        assert 'labels 0 to 2' in check(dataset, 3)
 
 
 def test_masks_read_as_the_library_reads_them(masks):

@@ -17,7 +17,8 @@ from PIL import Image
 from torch import nn
 
 from mmvidssl.apis import list_videos
-from mmvidssl.data_checks import check_dataset, find_in_config
+from mmvidssl.data_checks import check_dataset
+from mmvidssl.data_checks.config import find_in_config
 from mmvidssl.registry import MODELS
 from tests.test_downstream.utils_dense import configs_of, write_coco, write_image, write_masks
 from tests.utils_video import write_video
@@ -132,7 +133,7 @@ COCO = {
     'all iscrowd': (each_object(iscrowd=1), ERROR, 'train.json'),
     'no outlines': (without('segmentation'), ERROR, '000000.jpg'),  # mmdet#10961
     'an outline missing': (first_object(segmentation=[]), ERROR, '000000.jpg'),
-    'polygons of four numbers': (
+    'polygons of four numbers': (  # mmdet#7776
         each_object(segmentation=lambda item: [item['bbox']]),
         ERROR,
         '000003.jpg',
@@ -204,6 +205,7 @@ def turn(path, orientation):
 
 
 def test_pictures_turned_by_exif(coco):
+    """Unless they are read as they are stored (mmcv#1091)."""
     path = coco.folder / 'train/000000.jpg'
     turn(path, 6)
     assert cv2.imread(str(path)).shape == (96, 128, 3)
@@ -414,6 +416,7 @@ LISTS = {
     'a label without a class': (lambda lines: [*lines[:-1], f'{lines[-1][:-1]}7'], 'to 7'),
     'a class without a video': (lambda lines: lines[:1], 'train.txt'),
     'labels exchanged': (lambda lines: [f'{x[:-1]}{1 - int(x[-1])}' for x in lines], '0 for'),
+    'a line without a label': (lambda lines: [lines[0][:-2], *lines[1:]], 'from -1 to 1'),
     'no labels': (lambda lines: [line[:-2] for line in lines], 'train.txt'),
 }
 
@@ -461,6 +464,12 @@ def test_right_folders_of_pictures(tmp_path):
     assert pictures(tmp_path) == []
     assert pictures(tmp_path, metainfo=dict(classes=['cat', 'dog'])) == []
     assert pictures(tmp_path, metainfo=dict(classes=['kitten', 'puppy'])) == []
+
+
+def test_two_folders_are_not_imagenet(tmp_path):
+    """mmpretrain#819: its ImageNet refuses them by itself, and our configs name no thousand."""
+    with pytest.raises(AssertionError, match=r'\(2\) .*\(1000\)'):
+        pictures(tmp_path, type='ImageNet')
 
 
 def test_order_of_folders_of_pictures(tmp_path):

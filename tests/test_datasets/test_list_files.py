@@ -7,7 +7,6 @@ from mmvidssl.datasets.list_files import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     find_files,
-    find_missing,
     read_file_list,
 )
 from mmvidssl.datasets.readers import PyAVReader
@@ -115,13 +114,3 @@ def test_follows_links_but_not_in_circles(tmp_path):
 def test_no_such_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match='gone'):
         find_files(tmp_path / 'gone', VIDEO_SUFFIXES)
-
-
-def test_finds_what_is_missing(tmp_path, monkeypatch):
-    touch(tmp_path, 'a.mp4', 'b/c.mp4')
-    names = ['a.mp4', 'b.mp4', 'b/c.mp4', 'b/d.mp4', 'gone/a.mp4']
-    expected = ['b.mp4', 'b/d.mp4', 'gone/a.mp4']
-    missing = find_missing([str(tmp_path / name) for name in names])
-    assert missing == [str(tmp_path / name) for name in expected]
-    monkeypatch.chdir(tmp_path)
-    assert find_missing(names) == expected

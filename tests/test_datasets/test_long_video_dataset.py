@@ -241,3 +241,5 @@ def test_missing_annotation_file(tmp_path):
 def test_subsets_are_refused(video):
     with pytest.raises(NotImplementedError, match='num_samples_per_epoch'):
         build(video).get_subset_(3)
+    with pytest.raises(TypeError, match='indices'):
+        build(video, indices=3)

@@ -50,6 +50,21 @@ def test_misspelt_top_level_key(config, key, meant, inherited):
         check_top_level(cfg)
 
 
+@pytest.mark.parametrize(
+    'place, key, meant',
+    [
+        ('auto_scale_lr', 'enabel', 'enable'),
+        ('auto_scale_lr', 'batch', 'base_batch_size'),
+        ('env_cfg', 'cudnn_benchmak', 'cudnn_benchmark'),
+    ],
+)
+def test_misspelt_key_that_no_class_refuses(config, place, key, meant):
+    good = dict(auto_scale_lr=dict(enable=True, base_batch_size=8), env_cfg=dict(mp_cfg={}))
+    check_top_level(config(**good))
+    with pytest.raises(ValueError, match=f"'{place}.{key}'.*'{place}.{meant}'"):
+        check_top_level(config(**good | {place: {**good[place], key: 1}}))
+
+
 def test_own_variables_and_the_runners_keys_pass(config):
     own = dict(dataset_type='A', data_root='b', max_iters=3)
     check_top_level(config(**own, compile=True, sync_bn='torch'))

@@ -14,9 +14,9 @@ from torch import nn
 
 from mmvidssl.data_checks import (
     Subject,
+    check_config,
     check_dataset,
     expected_tree,
-    find_in_config,
     leaves,
     refuse,
 )
@@ -53,8 +53,7 @@ def print_errors(fault: Exception) -> None:
 
 def check_part(cfg: Config, part: str, model: nn.Module, num_opened: int | None) -> list[Subject]:
     """Each data set of a data loader."""
-    found = [finding for finding in find_in_config(cfg, [part]) if finding.kind is not UserWarning]
-    refuse('', found, print)
+    check_config(cfg, [part])
     subjects = []
     for leaf in leaves(DATASETS.build(cfg[f'{part}_dataloader'].dataset)):
         if isinstance(leaf, BaseDataset):

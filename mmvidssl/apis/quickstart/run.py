@@ -10,12 +10,10 @@ from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
 
-from .footage import ANN_FILE, find_sample_video, prepare_footage
+from .footage import ANN_FILE, prepare_footage
 from .report import describe, draw_loss, draw_objects, write_summary
 from .segment_knn import make_segment_knn
 from .short_run import QuietRunner, measure_step_time, set_max_iters
-
-__all__ = ['find_sample_video', 'run_quickstart']
 
 FOOTAGE_SHARE = 0.2  # seconds of video for each of the budget: half of it to prepare in 4K
 FOOTAGE_LIMITS = (10.0, 600.0)  # seconds

@@ -38,17 +38,14 @@ class VideoReader(Protocol):
     @property
     def num_frames(self) -> int:
         """Number of frames."""
-        ...
 
     @property
     def fps(self) -> float:
         """Average number of frames per second."""
-        ...
 
     @property
     def timestamps(self) -> np.ndarray:
         """Seconds at which each frame is shown, float64 ``(num_frames,)``, never decreasing."""
-        ...
 
     def get_frames(
         self,
@@ -70,11 +67,9 @@ class VideoReader(Protocol):
             IndexError: a frame number outside the video.
             UndecodableVideoError: a frame cannot be decoded.
         """
-        ...
 
     def close(self) -> None:
         """Free the file and the decoder; the next request opens them again."""
-        ...
 
 
 def is_proxy(path: str | os.PathLike) -> bool:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .guarded import Readers
+from .guarded.client import Readers
 from .reader_cache import FileStamp, ReaderCache, stamp_of
 
 

@@ -195,7 +195,8 @@ def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
     is_whole = None not in times and len(set(times)) == len(times)
     if context.name == 'h264':  # a packet may be a field; in TS, that of some frames
         durations = {packet.duration for packet in packets} if kind == 'mpegts' else {0}
-        is_whole &= context.field_order <= 1 and max(durations) <= 1.5 * min(durations)
+        shortest, longest = min(durations, default=0), max(durations, default=0)
+        is_whole &= context.field_order <= 1 and longest <= 1.5 * shortest
     elif context.name == 'mpeg4':
         is_whole &= all(packet.size > MAX_NOT_CODED for packet in packets)
     return 'packet' if is_whole else 'time'

@@ -4,7 +4,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvidssl.registry import TRANSFORMS
-from mmvidssl.utils.removed_options import removed_options
 
 from ..clips import check_clip_timing, clip_frame_inds, count_clip_starts
 from ..readers import DEFAULT_TIMEOUT, VideoReader, build_readers, read_image
@@ -20,7 +19,6 @@ def _check_short_side(short_side: int | None) -> int | None:
 
 
 @TRANSFORMS.register_module()
-@removed_options(on_reopen='raise max_open where videos are opened again too often')
 class DecodeClip(BaseTransform):
     """Decode a clip, keeping videos open between samples.
 
@@ -44,6 +42,8 @@ class DecodeClip(BaseTransform):
     Raises:
         ValueError: if an option is impossible.
     """
+
+    REMOVED = dict(on_reopen='raise max_open where videos are opened again too often')
 
     def __init__(
         self,

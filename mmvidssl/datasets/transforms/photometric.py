@@ -1,8 +1,8 @@
 """Changing colours and sharpness.
 
 Every transform here **requires** the key ``clip`` and **modifies** it; ``rng`` is optional
-(:func:`generator_of`). ``prob`` is the probability of changing a clip, or with ``per_frame`` each
-frame, which then draws its own parameters too.
+(:func:`generator_of`). Of all, ``prob`` is the probability of changing a clip, or with
+``per_frame`` each frame, which then draws its own parameters too.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,6 @@ class ClipColorJitter(FrameTransform):
         contrast: The same for contrast.
         saturation: The same for saturation.
         hue: The shift is uniform in ``[-hue, hue]`` of the colour circle, at most 0.5.
-        prob: See the module.
-        per_frame: See the module.
     """
 
     def __init__(
@@ -80,8 +78,6 @@ class ClipGaussianBlur(FrameTransform):
 
     Args:
         sigma: Range of the Gaussian's standard deviation, in pixels.
-        prob: See the module.
-        per_frame: See the module.
         kernel: 'gaussian', as torchvision's on tensors, or 'pil', as PIL's ``GaussianBlur``, whose
             radius is ``sigma``: what DINO and DoRA were trained with, stronger below half a pixel.
     """
@@ -114,8 +110,6 @@ class ClipSolarize(FrameTransform):
 
     Args:
         threshold: Values from here on are inverted, 0..255.
-        prob: See the module.
-        per_frame: See the module.
     """
 
     def __init__(self, threshold: int = 128, prob: float = 0.2, per_frame: bool = False) -> None:

@@ -9,7 +9,6 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from mmvidssl.registry import TRANSFORMS
-from mmvidssl.utils.removed_options import removed_options
 
 from . import functional as F
 from .base import check_prob, generator_of
@@ -26,10 +25,6 @@ Matrix = Callable[[float, tuple[int, ...]], list[list[float]]]
 
 
 @TRANSFORMS.register_module()
-@removed_options(
-    interpolation='frames are moved with bicubic interpolation',
-    fill='what frames are moved from is filled with gray, (128, 128, 128)',
-)
 class ClipRandAugment(BaseTransform):
     """Apply a few randomly chosen operations, each with a random strength, to a whole clip.
 
@@ -52,6 +47,11 @@ class ClipRandAugment(BaseTransform):
 
     Source: Cubuk et al., 2020; timm, ``_RAND_INCREASING_TRANSFORMS``; PySlowFast, ``AUG.AA_TYPE``.
     """
+
+    REMOVED = dict(
+        interpolation='frames are moved with bicubic interpolation',
+        fill='what frames are moved from is filled with gray, (128, 128, 128)',
+    )
 
     def __init__(
         self,

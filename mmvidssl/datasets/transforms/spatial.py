@@ -75,16 +75,7 @@ class ClipRandomResizedCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ClipRandomFlip(FrameTransform):
-    """Mirror left and right.
-
-    **Required Keys:** clip; rng is optional (:func:`generator_of`)
-
-    **Modified Keys:** clip
-
-    Args:
-        prob: Probability of mirroring a clip (or a frame).
-        per_frame: Whether each frame draws for itself.
-    """
+    """Mirror left and right. Keys and arguments: see :class:`FrameTransform`."""
 
     def __init__(self, prob: float = 0.5, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)

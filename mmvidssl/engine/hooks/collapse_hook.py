@@ -45,12 +45,9 @@ class CollapseHook(Hook):
         grace: Iterations at the beginning that are not judged: a model that has learned nothing
             looks collapsed.
         action: ``'warn'``, or ``'stop'`` to end the run with an error as well.
-        uniform_tol: See above; a share of ``ln K``. Like all of the following but the last, 0
-            switches it off.
-        one_prototype_tol: See above; a share of ``ln K``.
-        min_rank: See above. One is a complete collapse.
-        rank_drop: See above.
-        min_spread: See above.
+        uniform_tol, one_prototype_tol: See above; shares of ``ln K``. 0 switches these and the next
+            three off.
+        min_rank, rank_drop, min_spread: See above. A rank of one is a complete collapse.
         max_overlap: See above; 1 switches it off.
 
     Raises:
@@ -115,10 +112,9 @@ class CollapseHook(Hook):
         Raises:
             RuntimeError: if there is a collapse and ``action='stop'``.
         """
-        if runner.iter < self.grace or not unwrap_model(runner.model).health:
+        hub, names = runner.message_hub, unwrap_model(runner.model).health
+        if runner.iter < self.grace or not names:
             return
-        hub = runner.message_hub
-        names = unwrap_model(runner.model).health
         means = {name: hub.get_scalar(f'train/{name}').mean(self.window) for name in names}
         for symptom in self.examine(means):
             self._follow(runner, symptom)

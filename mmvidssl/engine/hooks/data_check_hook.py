@@ -6,13 +6,11 @@ from mmengine.runner import BaseLoop
 
 from mmvidssl.data_checks import check_dataset, leaves, refuse
 from mmvidssl.registry import HOOKS
-from mmvidssl.utils.removed_options import removed_options
 
 from ..utils import unwrap_model
 
 
 @HOOKS.register_module()
-@removed_options(num_masks='set num_opened: pictures are opened too')
 class DataCheckHook(Hook):
     """Refuse to fine-tune on data that are not there, or do not fit the model.
 
@@ -28,6 +26,8 @@ class DataCheckHook(Hook):
     Raises:
         ValueError: if it is not positive.
     """
+
+    REMOVED = dict(num_masks='set num_opened: pictures are opened too')
 
     def __init__(self, num_opened: int = 20) -> None:
         if num_opened < 1:

@@ -8,13 +8,12 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
-from mmvidssl.utils.removed_options import removed_options
+from mmvidssl.utils.listing import some
 
 from ..checkpoint import AtomicBackend
 
 REPORT = 'broken_videos.json'
 CHECK_INTERVAL = 20
-NUM_SHOWN = 10
 
 
 class BrokenDataError(RuntimeError):
@@ -22,7 +21,6 @@ class BrokenDataError(RuntimeError):
 
 
 @HOOKS.register_module()
-@removed_options(interval=f'the report is written within {CHECK_INTERVAL} iterations of a failure')
 class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
@@ -47,6 +45,7 @@ class DataFailureHook(Hook):
         ValueError: impossible options.
     """
 
+    REMOVED = dict(interval=f'the report is written at most {CHECK_INTERVAL} iterations later')
     priority = 'LOW'
 
     def __init__(self, max_failed_share: float = 0.05, min_failed: int = 10) -> None:
@@ -128,18 +127,12 @@ class DataFailureHook(Hook):
             runner.logger.warning(f'the report of broken videos was not written: {error}')
 
     def _stop(self, runner, num_samples: int, num_replaced: int) -> None:
-        shown = [
-            f'{video["path"]} ({video["times"]} times): {video["reason"]}'
-            for video in self._written[:NUM_SHOWN]
-        ]
-        if len(self._written) > NUM_SHOWN:
-            shown.append(f'and {len(self._written) - NUM_SHOWN} more')
-        head = (
+        lines = (f'{v["path"]} ({v["times"]} times): {v["reason"]}' for v in self._written)
+        message = (
             f'{num_replaced} of the {num_samples} samples since the epoch began could not be read, '
             f'more than max_failed_share={self.max_failed_share}. Repair these videos (or their '
-            f'disk), or take them from the data; all are in {_report_of(runner)}:'
-        )
-        message = '\n  '.join([head, *shown])
+            f'disk), or take them from the data; all are in {_report_of(runner)}:\n  '
+        ) + some(lines, 10, '\n  ')
         runner.logger.error(message)
         raise BrokenDataError(message)
 

@@ -4,8 +4,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..accumulation import first_pass_of_step
-from ..utils import check_loop_counts_epochs, unwrap_model
+from ..utils import check_loop_counts_epochs, first_pass_of_step, unwrap_model
 
 
 @HOOKS.register_module()

@@ -9,8 +9,13 @@ from torch import Tensor
 
 from mmvidssl.registry import HOOKS
 
-from ..accumulation import first_pass_of_step, passes_of_step
-from ..utils import gradient_norm, is_step_skipped, unwrap_model
+from ..utils import (
+    first_pass_of_step,
+    gradient_norm,
+    is_step_skipped,
+    passes_of_step,
+    unwrap_model,
+)
 
 NORM = 'train/grad_norm'
 

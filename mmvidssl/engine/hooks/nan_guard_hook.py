@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from mmvidssl.registry import HOOKS
+from mmvidssl.utils.listing import some
 
 from ..checkpoint import AtomicBackend, to_plain
 from ..utils import gradient_norm, is_step_skipped, unwrap_model
@@ -118,8 +119,7 @@ class NaNGuardHook(Hook):
             return
         parameters = unwrap_model(runner.model).named_parameters()
         bad = [n for n, p in parameters if p.grad is not None and not p.grad.isfinite().all()]
-        more = f' and {len(bad) - 3} more' if len(bad) > 3 else ''
-        where = f', in {", ".join(bad[:3])}{more}' if bad else ', by overflow'
+        where = f', in {some(bad)}' if bad else ', by overflow'
         self._stop(runner, self._save(runner, f'the norm of the gradients is {norm}{where}', bad))
 
     @staticmethod

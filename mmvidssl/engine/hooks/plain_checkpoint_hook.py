@@ -52,11 +52,7 @@ class PlainCheckpointHook(CheckpointHook):
     """
 
     def __init__(
-        self,
-        *args,
-        backend_args: dict | None = None,
-        minutes: float | None = None,
-        **kwargs,
+        self, *args, backend_args: dict | None = None, minutes: float | None = None, **kwargs
     ) -> None:
         super().__init__(*args, backend_args=backend_args or dict(backend='atomic'), **kwargs)
         self.minutes = minutes

@@ -4,11 +4,11 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.optim.scheduler.lr_scheduler import LinearLR
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from mmvidssl.registry import HOOKS
 
-from ..accumulation import passes_of_step
+from ..utils import passes_of_step
 
 # Of matrices at the beginning: the standard deviation that ViT and MViT draw them with.
 INITIAL_SPREAD = 0.02
@@ -25,7 +25,7 @@ class ScheduleHook(Hook):
     - the steps are too few or too small: Adam moves a weight by about the rate in each, and by less
       than the spread of initial weights in all of them;
     - half of the run or more is warm-up;
-    - the last schedule of a parameter ends before or after the run.
+    - the last schedule of a parameter ends before or after the run, or never begins.
 
     In the log, ``lr`` is the largest rate of all groups (MMEngine's is the first group's, the
     lowest layer's under layer decay), and ``base_lr`` is scaled as the others are.
@@ -67,7 +67,10 @@ class ScheduleHook(Hook):
             return
         passes, peak = passes_of_step(runner), _peak(runner.optim_wrapper)
         batch, steps = _batch_size(runner) * passes, -(-runner.max_iters // passes)
-        schedulers = runner.param_schedulers or []
+        # MMEngine's loop of iterations is one epoch, so that schedules in epochs never move.
+        has_epochs = not isinstance(runner.train_loop, IterBasedTrainLoop)
+        every = runner.param_schedulers or []
+        schedulers = [scheduler for scheduler in every if has_epochs or not scheduler.by_epoch]
         warmup = sum(_num_warmup(scheduler) * _unit(runner, scheduler) for scheduler in schedulers)
         of = '' if passes == 1 else f', {passes} for a step of the optimizer'
         scaling = runner.auto_scale_lr or {}
@@ -90,6 +93,11 @@ class ScheduleHook(Hook):
             warn(
                 f'{warmup} of {runner.max_iters} iterations are warm-up: train longer (train_cfg), '
                 "or shorten it (param_scheduler; type='mmvidssl.WarmupCosineLR' does so by itself)."
+            )
+        for name in {scheduler.param_name for scheduler in every if scheduler not in schedulers}:
+            warn(
+                f'the schedule of {name} counts epochs, which IterBasedTrainLoop has none of: it '
+                'stays as it begins. Set by_epoch=False in param_scheduler, and give iterations.'
             )
         by_end = sorted(schedulers, key=lambda scheduler: scheduler.end * _unit(runner, scheduler))
         for name, last in {scheduler.param_name: scheduler for scheduler in by_end}.items():

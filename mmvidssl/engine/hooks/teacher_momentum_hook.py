@@ -6,8 +6,7 @@ from mmengine.hooks import Hook
 
 from mmvidssl.registry import HOOKS
 
-from ..accumulation import first_pass_of_step
-from ..utils import is_step_skipped, unwrap_model
+from ..utils import first_pass_of_step, is_step_skipped, unwrap_model
 
 
 @HOOKS.register_module()

@@ -2,7 +2,8 @@
 
 from torch.utils.data import DataLoader, Sampler
 
-MAX_SHOWN = 3
+from mmvidssl.utils.listing import some
+
 # Proxies of earlier versions, and what they are called when made anew.
 OLD_PROXY_SUFFIX, PROXY_SUFFIX = '.frames', '.proxy.mp4'
 
@@ -58,5 +59,4 @@ def _shorten(value, other) -> str:
     if not isinstance(value, list) or not isinstance(other, list):
         return str(value)
     differing = [item for i, item in enumerate(value) if other[i : i + 1] != [item]]
-    more = f' and {len(differing) - MAX_SHOWN} more' if len(differing) > MAX_SHOWN else ''
-    return (', '.join(str(item) for item in differing[:MAX_SHOWN]) or 'fewer') + more
+    return some(differing) or 'fewer'

@@ -66,7 +66,7 @@ class MaskFeatMViT(MViT):
         super().init_weights(*args, **kwargs)
         if not names_checkpoint(self.init_cfg):
             trunc_normal_(self.mask_token, std=0.02)
-            nn.init.zeros_(getattr(self, f'norm{self.num_scales - 1}').bias)
+            nn.init.zeros_(self._last_norm.bias)
 
     def forward_tokens(self, clip: Tensor, mask: Tensor | None = None) -> ClipTokens:
         """Tokens of a clip after the final norm.
@@ -110,6 +110,3 @@ class MaskFeatMViT(MViT):
         for block in self.blocks[:-1]:
             tokens, grid = block(tokens, grid)
         return tokens, grid
-
-    def _last_norm(self, tokens: Tensor) -> Tensor:
-        return getattr(self, f'norm{self.num_scales - 1}')(tokens)

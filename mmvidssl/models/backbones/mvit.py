@@ -11,14 +11,12 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
-from mmvidssl.utils.removed_options import removed_options
 
 from .mvit_block import MViTBlock
 from .vit_parts import FrozenStages
 
 
 @MODELS.register_module()
-@removed_options(num_lean_blocks='it is called num_recompute_blocks now')
 class MViT(FrozenStages, _MViT):
     """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
 
@@ -58,6 +56,7 @@ class MViT(FrozenStages, _MViT):
         ValueError: if there are fewer blocks than ``frozen_stages``.
     """
 
+    REMOVED = dict(num_lean_blocks='it is called num_recompute_blocks now')
     # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
     interpolated_on_load = ('rel_pos_t', 'rel_pos_h', 'rel_pos_w')
     has_fresh_norm = False
@@ -108,6 +107,10 @@ class MViT(FrozenStages, _MViT):
     def out_channels(self) -> int:
         """Width of the tokens of the last block."""
         return self.blocks[-1].out_dims
+
+    @property
+    def _last_norm(self) -> nn.LayerNorm:
+        return getattr(self, f'norm{self.num_scales - 1}')
 
     def init_weights(self, *args, **kwargs) -> None:
         """As in mmaction2, but the class token and the patches' bias start like PySlowFast's.
@@ -216,18 +219,13 @@ class PooledMViT(MViT):
         if fresh_norm:
             nn.init.constant_(self._last_norm.bias, 0.02)
 
-    @property
-    def _last_norm(self) -> nn.LayerNorm:
-        return getattr(self, f'norm{self.num_scales - 1}')
-
     def forward(self, clip: Tensor) -> tuple[Tensor]:
         """``(B, C, T, H, W)``, normalised, to one ``(B, D, 1, 1, 1)``."""
         tokens, grid = self.patch_embed(clip)
         tokens = self._add_class_token(tokens, grid)
         for block in self.blocks:
             tokens, grid = block(tokens, grid)
-        pooled = tokens[:, int(self.with_cls_token) :].mean(dim=1)
-        pooled = self._last_norm(pooled)
+        pooled = self._last_norm(tokens[:, int(self.with_cls_token) :].mean(dim=1))
         return (pooled[..., None, None, None],)
 
 

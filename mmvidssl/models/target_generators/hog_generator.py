@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
-from mmvidssl.utils.removed_options import removed_options
 
 from ..utils.hog import gaussian_tiles, hog_cells
 from .base import PatchTargetGenerator, check_positive
@@ -32,10 +31,6 @@ CHUNK_PIXELS = {'cpu': 2**19, 'other': 2**24}
 
 
 @MODELS.register_module()
-@removed_options(
-    dict(interpolate_bins=False),
-    interpolate_bins='every gradient votes for one bin, as with interpolate_bins=False',
-)
 class HOGGenerator(PatchTargetGenerator):
     """Histogram of oriented gradients of each patch of the target frames, in float32.
 
@@ -56,13 +51,12 @@ class HOGGenerator(PatchTargetGenerator):
     Attributes:
         pred_channels: Length ``Q`` of a target.
 
-    Raises:
-        ValueError: names the argument that cannot be.
-
     Source: MaskFeat, sections 3.2 and 4.3. The default is the ``HOGLayerC(nbins=9, pool=8)`` of the
     authors' code; ``gaussian_window=16`` is mmpretrain's ``HOGGenerator()``. Differs from the
     reference: nothing but speed and memory, and that frames may have any size.
     """
+
+    REMOVED = dict(interpolate_bins='every gradient votes for one bin, as without it')
 
     def __init__(
         self,
@@ -74,6 +68,8 @@ class HOGGenerator(PatchTargetGenerator):
         norm: Norm = 'l2',
         **kwargs,
     ) -> None:
+        if kwargs.get('interpolate_bins') is False:  # in configs of older checkpoints
+            del kwargs['interpolate_bins']
         super().__init__(**kwargs)
         check_positive(nbins=nbins, cell_size=cell_size)
         if self.patch_size % cell_size:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import listed
-from mmvidssl.utils.removed_options import removed_options
 
 from .base import PatchTargetGenerator
 
@@ -23,7 +22,6 @@ class Norm(TypedDict):
     std: Sequence[float]
 
 
-@removed_options(clip_norm='it is called input_norm now')
 class TeacherGenerator(PatchTargetGenerator):
     """A model that stays in evaluation mode and takes no gradient, applied to the target frames.
 
@@ -37,11 +35,9 @@ class TeacherGenerator(PatchTargetGenerator):
         teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
             teacher sees the clip as it comes.
         **kwargs: As in :class:`PatchTargetGenerator`, but for ``frames='all'``.
-
-    Raises:
-        ValueError: names the argument that cannot be.
     """
 
+    REMOVED = dict(clip_norm='it is called input_norm now')
     scale: Tensor | None
     shift: Tensor | None
 

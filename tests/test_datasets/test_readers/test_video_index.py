@@ -65,6 +65,17 @@ def test_without_a_frame_to_show_a_video_is_empty(packets, tmp_path, monkeypatch
         build_index(path)
 
 
+def test_a_transport_stream_that_only_promises_pictures(tmp_path):
+    """Its tables name a stream of H.264, of which no packet came."""
+    data = write_video(tmp_path / 'whole.ts', num_frames=9).read_bytes()
+    packets = [data[start : start + 188] for start in range(0, len(data), 188)]
+    tables = [p for p in packets if (p[1] & 0x1F) << 8 | p[2] != 0x100]  # 0x100: the video
+    assert 0 < len(tables) < len(packets)
+    (tmp_path / 'empty.ts').write_bytes(b''.join(20 * tables))
+    with pytest.raises(EmptyVideoError, match=r'empty\.ts'):
+        build_index(str(tmp_path / 'empty.ts'))
+
+
 @pytest.mark.parametrize('suffix', ['.mkv', '.webm', '.mp4'])
 def test_a_file_that_is_cut_off_is_not_the_disks_fault(whole, suffix, tmp_path):
     """FFmpeg calls some of them errors of input and output."""

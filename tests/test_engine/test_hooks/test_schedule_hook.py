@@ -49,7 +49,16 @@ class Logged(Hook):
         self.used.append([group['lr'] for group in runner.optim_wrapper.optimizer.param_groups])
 
 
-def run(tmp_path, passes=1, schedulers=(COSINE,), kind='AdamW', lr=1e-2, scaling=None, **options):
+def run(
+    tmp_path,
+    passes=1,
+    schedulers=(COSINE,),
+    kind='AdamW',
+    lr=1e-2,
+    scaling=None,
+    train_cfg=None,
+    **options,
+):
     """Peak rate of the last group, the hook above, and the log."""
     watch = Logged()
     low = dict(custom_keys={'low': dict(lr_mult=0.1)})
@@ -59,7 +68,7 @@ def run(tmp_path, passes=1, schedulers=(COSINE,), kind='AdamW', lr=1e-2, scaling
         train_dataloader=dict(
             dataset=Numbers(), batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False)
         ),
-        train_cfg=dict(by_epoch=True, max_epochs=5),
+        train_cfg=train_cfg or dict(by_epoch=True, max_epochs=5),
         optim_wrapper=dict(
             optimizer=dict(type=kind, lr=lr), accumulative_counts=passes, paramwise_cfg=low
         ),
@@ -118,6 +127,16 @@ def test_says_what_cannot_learn(tmp_path, options, message):
         assert 'hardly' not in log and 'schedule of' not in log and 'not scaled' not in log
     else:
         assert message in log
+
+
+def test_epochs_in_a_loop_of_iterations(tmp_path):
+    """What MMEngine does with them: nothing."""
+    schedulers = [dict(WARMUP, by_epoch=True, end=5), dict(STEPS, milestones=[1, 2])]
+    train_cfg = dict(type='IterBasedTrainLoop', max_iters=20)
+    _, watch, log = run(tmp_path, schedulers=schedulers, train_cfg=train_cfg)
+    assert {used[-1] for used in watch.used} == {1e-2 * 0.1}
+    assert 'schedule of lr counts epochs' in log and '20 iterations: 0 of warm-up' in log
+    assert 'are warm-up' not in log and 'the run has' not in log
 
 
 def test_refuses_a_negative_floor():

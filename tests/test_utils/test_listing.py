@@ -1,12 +1,12 @@
-"""Files that do not exist, against asking after each of them."""
+"""Files that do not exist, against asking after each of them; the first of many."""
 
 import os
 import random
 
 import pytest
 
-from mmvidssl.data_checks import files
-from mmvidssl.data_checks.files import compare_with_disk
+from mmvidssl.utils import listing
+from mmvidssl.utils.listing import compare_with_disk, find_missing, some
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def asked(monkeypatch):
     """Paths that were asked for one by one."""
     asked = []
     exists = os.path.exists
-    monkeypatch.setattr(files.os.path, 'exists', lambda path: asked.append(path) or exists(path))
+    monkeypatch.setattr(listing.os.path, 'exists', lambda path: asked.append(path) or exists(path))
     return asked
 
 
@@ -51,6 +51,9 @@ def test_links_and_folders(tmp_path, asked):
         f'{tmp_path}/file/below',
     ]
     assert f'{tmp_path}/file' not in asked
+    asked.clear()
+    assert find_missing(map(str, [*paths, tmp_path / 'no'])) == [f'{tmp_path}/no']
+    assert asked == [f'{tmp_path}/no']
 
 
 def test_names_that_a_listing_does_not_give(tmp_path, monkeypatch):
@@ -65,5 +68,17 @@ def test_a_folder_that_fails_to_list(tmp_path, monkeypatch):
         raise PermissionError(folder)
 
     (tmp_path / 'a').touch()
-    monkeypatch.setattr(files.os, 'scandir', fail)
+    monkeypatch.setattr(listing.os, 'scandir', fail)
     assert missing([tmp_path / 'a', tmp_path / 'b']) == [f'{tmp_path}/b']
+
+
+def test_what_lies_beside(tmp_path):
+    (tmp_path / 'a').touch()
+    (tmp_path / 'b').touch()
+    assert compare_with_disk({str(tmp_path): {'b', 'c'}}) == ([f'{tmp_path}/c'], [f'{tmp_path}/a'])
+
+
+def test_first_of_many():
+    assert some(range(3)) == '0, 1, 2'
+    assert some(iter(range(9)), 2, '; ') == '0; 1 and 7 more'
+    assert some([]) == ''
