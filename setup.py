@@ -49,15 +49,15 @@ INSTALL_REQUIRES = [
     'scikit-learn>=1.5',
     'pyyaml',
     'setuptools<82',
-    'torch>=2.8',
-    'torchvision>=0.23',
+    'torch>=2.9',
+    'torchvision>=0.24',
     'tqdm>=4.60',
 ]
 EXTRAS = {
     'detection': ['mmdet>=3.3.0,<3.4', 'pycocotools'],
     'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
     'docs': ['myst-parser', 'sphinx'],
-    'torchcodec': ['torchcodec>=0.7'],
+    'torchcodec': ['torchcodec>=0.8'],
     'tests': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'timm>=1.0'],
     'dev': ['codespell', 'mypy', 'pre-commit', 'ruff'],
 }
