@@ -50,8 +50,8 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
         found, fork = _find_version(name), f'onedl-{name}'
         if _find_version(fork):  # tried: onedl-mmcv 2.3.6, -mmengine 0.10.12 and their siblings
             raise ImportError(
-                f'{fork}, a fork of {name}, is installed: mmaction2, which has no fork, refuses its '
-                f'mmcv 2.3. Mend it: pip uninstall -y {fork} && pip install --force-reinstall '
+                f'{fork}, a fork of {name}, is installed: mmaction2, which has no fork, refuses '
+                f'its mmcv 2.3. Mend it: pip uninstall -y {fork} && pip install --force-reinstall '
                 f"'{name}{specifier}'"
             )
         if found is None and optional:
