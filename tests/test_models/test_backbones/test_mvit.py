@@ -131,9 +131,7 @@ def test_bfloat16_gradients_point_the_same_way():
     for name, gradient in full.items():
         if gradient.norm() > 1e-3:  # a bias of all keys has none but rounding
             cosine = torch.cosine_similarity(gradient.flatten(), half[name].flatten(), dim=0)
-            assert cosine > 0.85, (name, cosine.item())
-    whole = [torch.cat([g.flatten() for g in grads.values()]) for grads in results]
-    assert torch.cosine_similarity(*whole, dim=0) > 0.999
+            assert cosine > 0.9, (name, cosine.item())
 
 
 def test_gradients_twice():
