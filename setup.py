@@ -49,8 +49,8 @@ INSTALL_REQUIRES = [
     'scikit-learn>=1.5',
     'pyyaml',
     'setuptools<82',
-    'torch>=2.8',
-    'torchvision>=0.23',
+    'torch>=2.9',
+    'torchvision>=0.24',
     'tqdm>=4.60',
 ]
 EXTRAS = {
@@ -58,7 +58,7 @@ EXTRAS = {
     'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
     'docs': ['myst-parser', 'sphinx'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'onnxscript>=0.5'],
-    'torchcodec': ['torchcodec>=0.7'],
+    'torchcodec': ['torchcodec>=0.8'],
     'tests': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'timm>=1.0'],
     'dev': ['codespell', 'mypy', 'pre-commit', 'ruff'],
 }
@@ -155,7 +155,7 @@ if __name__ == '__main__':
             'Topic :: Scientific/Engineering :: Artificial Intelligence',
         ],
         packages=find_packages(include=['mmvidssl', 'mmvidssl.*']),
-        python_requires='>=3.11',
+        python_requires='>=3.11,<3.14',
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS,
         cmdclass={'build_py': BuildPyWithMim},

@@ -25,11 +25,10 @@ imports() { "$python" -c "import $1"; }
 
 # step DESCRIPTION COMMAND...: run it and say how long it took.
 step() {
-  local description="$1" started=$SECONDS
-  shift
-  echo "==> $description"
-  "$@" || fail "'$description' failed, for the reason above. Mend it and go on: bash" \
-    "tools/install.sh; if that does not help, first: rm -rf $own_venv"
+  local started=$SECONDS
+  echo "==> $1"
+  "${@:2}" || fail "'$1' failed, for the reason above. Mend it and go on: bash tools/install.sh; if" \
+    "that does not help, first: rm -rf $own_venv"
   echo "    took $((SECONDS - started)) s"
 }
 
@@ -50,12 +49,6 @@ install_venv_module() {
   [ "$(id -u)" != 0 ] || sudo=''
   { $sudo apt-get -qq update && $sudo apt-get -qq install -y "$package"; } >/dev/null 2>&1 ||
     fail "$1 lacks the modules venv and ensurepip. On Debian type: sudo apt-get install $package"
-}
-
-check_environment() {
-  is_supported "$python" || fail "Python 3.11 to 3.13 is needed, and $venv has" \
-    "$("$python" --version 2>/dev/null || echo 'no bin/python'). Activate another environment, or none"
-  has_pip || fail "$venv has no pip. Type: $python -m ensurepip"
 }
 
 install_pinned() {
@@ -101,13 +94,12 @@ fingerprint() {
 }
 
 main() {
-  if [ -x "$python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
-    echo "==> up to date: $venv"
-    return
-  fi
+  ! cmp -s "$stamp" <(fingerprint 2>/dev/null) || { echo "==> up to date: $venv"; return; }
   # Not there yet, or a first run was interrupted.
   [ "$venv" != "$own_venv" ] || has_pip || step "making the environment $own_venv" make_environment
-  check_environment
+  is_supported "$python" || fail "Python 3.11 to 3.13 is needed, and $venv has" \
+    "$("$python" --version 2>/dev/null || echo 'no bin/python'). Activate another environment, or none"
+  has_pip || fail "$venv has no pip. Type: $python -m ensurepip"
   rm -f "$stamp"
   step 'pinned requirements' install_pinned
   step 'OpenMMLab packages' install_openmmlab

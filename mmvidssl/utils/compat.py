@@ -29,7 +29,7 @@ class Requirement(NamedTuple):
 
 REQUIREMENTS = (
     Requirement('av', '>=17'),  # the first whose streams have `index_entries`
-    Requirement('torch', '>=2.8'),  # the oldest on which the tests of models and engine ran
+    Requirement('torch', '>=2.9'),  # the oldest on which the tests of models and engine pass
     Requirement('mmengine', '>=0.10.3,<1.0'),
     Requirement('mmcv', '>=2.0.0,<2.2.0', optional=True),  # or
     Requirement('mmcv-lite', '>=2.0.0,<2.2.0', optional=True),
@@ -48,10 +48,11 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
     """
     for name, specifier, optional in requirements:
         found, fork = _find_version(name), f'onedl-{name}'
-        if _find_version(fork):
+        if _find_version(fork):  # tried: onedl-mmcv 2.3.6, -mmengine 0.10.12 and their siblings
             raise ImportError(
-                f'{fork}, a fork of {name}, is installed; mmvidssl is not tested with it. Mend it: '
-                f"pip uninstall -y {fork} && pip install --force-reinstall '{name}{specifier}'"
+                f'{fork}, a fork of {name}, is installed: mmaction2, which has no fork, refuses '
+                f'its mmcv 2.3. Mend it: pip uninstall -y {fork} && pip install --force-reinstall '
+                f"'{name}{specifier}'"
             )
         if found is None and optional:
             continue

@@ -107,6 +107,6 @@ class MaskFeatMViT(MViT):
             masked = resize_mask(mask, grid).flatten(1).unsqueeze(-1)
             tokens = torch.where(masked, self.mask_token.to(tokens.dtype), tokens)
         tokens = self._add_class_token(tokens, grid)
-        for block in self.blocks[:-1]:
+        for block in list(self.blocks)[:-1]:  # a slice would be a new module for every clip
             tokens, grid = block(tokens, grid)
         return tokens, grid
