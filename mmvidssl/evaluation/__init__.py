@@ -2,16 +2,26 @@
 
 from .functional import (
     LinearProbe,
+    attention_box,
+    attention_jaccard,
+    corloc,
     fit_linear_probe,
     knn_accuracy,
     knn_classify,
+    lost_box,
     select_linear_probe,
+    tokencut_box,
 )
 
 __all__ = [
     'LinearProbe',
+    'attention_box',
+    'attention_jaccard',
+    'corloc',
     'fit_linear_probe',
     'knn_accuracy',
     'knn_classify',
+    'lost_box',
     'select_linear_probe',
+    'tokencut_box',
 ]
