@@ -7,9 +7,12 @@ from .functional import (
     knn_classify,
     select_linear_probe,
 )
+from .metrics import KNNMetric, LinearProbeMetric
 
 __all__ = [
+    'KNNMetric',
     'LinearProbe',
+    'LinearProbeMetric',
     'fit_linear_probe',
     'knn_accuracy',
     'knn_classify',
