@@ -12,9 +12,13 @@ from .functional import (
     select_linear_probe,
     tokencut_box,
 )
+from .metrics import DiscoveryMetric, KNNMetric, LinearProbeMetric
 
 __all__ = [
+    'DiscoveryMetric',
+    'KNNMetric',
     'LinearProbe',
+    'LinearProbeMetric',
     'attention_box',
     'attention_jaccard',
     'corloc',

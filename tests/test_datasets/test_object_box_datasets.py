@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvidssl.datasets.object_box_datasets import (
-    COCOBoxDataset,
-    DAVISBoxDataset,
-    VOCBoxDataset,
-)
+from mmvidssl.datasets import COCOBoxDataset, DAVISBoxDataset, VOCBoxDataset
 
 OBJECT = (
     '<object><name>cat</name><difficult>{}</difficult><bndbox><xmin>{}</xmin><ymin>{}</ymin>'

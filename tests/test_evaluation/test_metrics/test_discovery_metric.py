@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 
-from mmvidssl.evaluation.metrics import DiscoveryMetric
+from mmvidssl.evaluation import DiscoveryMetric
 from mmvidssl.structures import VidSSLDataSample
 
 SIZE = (70, 90)  # of 5 x 6 patches of 16 pixels, the last cut
