@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -26,7 +26,7 @@ class ObjectBoxDataset(BaseDataset):
 
     Args:
         data_root: Folder of the set.
-        ann_file: List in it, a picture a line.
+        ann_file: List in it, a name a line.
         **kwargs: As in MMEngine's ``BaseDataset``.
 
     Raises:
@@ -34,108 +34,84 @@ class ObjectBoxDataset(BaseDataset):
         ValueError: if nothing is listed, or an annotation cannot be read; names it.
     """
 
+    IMAGE: str
+    """File of a name, in ``data_root``."""
+    ANNOTATION: str
+    """Likewise."""
+
     def load_data_list(self) -> list[dict]:
         """See MMEngine."""
         names = [line.split()[0] for line in read_lines(self.ann_file)]
         if not names:
             raise ValueError(f'{self.ann_file} lists no picture')
-        data = [
-            dict(img_path=os.path.join(self.data_root, path), boxes=boxes)
-            for path, boxes in self.read_boxes(names)
-        ]
-        if missing := find_missing([sample['img_path'] for sample in data]):
+        images = [os.path.join(self.data_root, self.IMAGE.format(name)) for name in names]
+        if missing := find_missing(images):
             raise FileNotFoundError(f'{self.ann_file} lists what is not there: {some(missing)}')
+        data = []
+        for name, image in zip(names, images, strict=True):
+            path = Path(self.data_root, self.ANNOTATION.format(name))
+            try:
+                boxes = self.read_boxes(path, name)
+            except FileNotFoundError:
+                raise
+            except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
+                raise ValueError(f'{path} cannot be read ({error!r}); get it again') from error
+            data.append(dict(img_path=image, boxes=boxes))
         return data
 
-    def read_boxes(self, names: list[str]) -> Iterator[tuple[str, Boxes]]:
-        """Path, relative to ``data_root``, and boxes of each picture that is listed."""
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """Those of the picture of a name, from its annotation."""
         raise NotImplementedError
 
 
 @DATASETS.register_module()
 class VOCBoxDataset(ObjectBoxDataset):
-    """Pascal VOC: ``JPEGImages/NAME.jpg`` and ``Annotations/NAME.xml`` of each NAME in a list.
+    """Pascal VOC: all objects, difficult and truncated ones too (LOST without ``--no_hard``)."""
 
-    All objects count, difficult and truncated ones too (LOST without ``--no_hard``).
-    """
+    IMAGE, ANNOTATION = 'JPEGImages/{}.jpg', 'Annotations/{}.xml'
 
-    def read_boxes(self, names: list[str]) -> Iterator[tuple[str, Boxes]]:
-        """In the files pixels count from 1, and the last is inside."""
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """In the file pixels count from 1, and the last is inside."""
         corners = dict(xmin=-1, ymin=-1, xmax=0, ymax=0)
-        for name in names:
-            path = Path(self.data_root, 'Annotations', f'{name}.xml')
-            try:
-                found = [*ElementTree.parse(path).iterfind('object/bndbox')]
-                boxes = [
-                    [int(float(b.findtext(k, ''))) + d for k, d in corners.items()] for b in found
-                ]
-            except (ElementTree.ParseError, ValueError) as error:
-                raise ValueError(
-                    f'{path} is no annotation of VOC: {error}; get it again'
-                ) from error
-            yield f'JPEGImages/{name}.jpg', boxes
+        boxes = ElementTree.parse(path).iterfind('object/bndbox')
+        return [[int(float(b.findtext(k, ''))) + d for k, d in corners.items()] for b in boxes]
 
 
 @DATASETS.register_module()
 class COCOBoxDataset(ObjectBoxDataset):
-    """Pictures of COCO that a list names by file, ``train2014/COCO_train2014_000000560992.jpg``.
+    """Pictures of COCO's training set of 2014, listed as ``train2014/COCO_train2014_X.jpg``.
 
-    COCO20k, on which LOST was evaluated, is a list of 19,817 that comes with its code. Crowds do
-    not count, and corners are rounded, as there.
-
-    Args:
-        instances: COCO's annotations in ``data_root``.
-        **kwargs: See :class:`ObjectBoxDataset`.
+    COCO20k, on which LOST was evaluated, is a list of 19,817 that comes with its code. As there,
+    crowds do not count, and corners are rounded.
     """
 
-    def __init__(self, instances: str, data_root: str = '', **kwargs) -> None:
-        self.instances = os.path.join(data_root, instances)
-        super().__init__(data_root=data_root, **kwargs)
+    IMAGE, ANNOTATION = '{}', 'annotations/instances_train2014.json'
 
-    def read_boxes(self, names: list[str]) -> Iterator[tuple[str, Boxes]]:
+    def read_boxes(self, path: Path, name: str) -> Boxes:
         """See the base class."""
+        return self._boxes[os.path.basename(name)]
+
+    @cached_property
+    def _boxes(self) -> dict[str, Boxes]:
+        content = json.loads(Path(self.data_root, self.ANNOTATION).read_text())
         boxes: dict[int, Boxes] = defaultdict(list)
-        try:
-            content = json.loads(Path(self.instances).read_text())
-            ids = {picture['file_name']: picture['id'] for picture in content['images']}
-            for instance in content['annotations']:
-                if not instance['iscrowd']:
-                    x, y, width, height = instance['bbox']
-                    corners = x, y, x + width, y + height
-                    boxes[instance['image_id']].append([round(corner) for corner in corners])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{self.instances} is no annotation of COCO: {error!r}') from error
-        if unknown := [name for name in names if os.path.basename(name) not in ids]:
-            raise ValueError(f'{self.instances} has no picture {some(unknown)} of {self.ann_file}')
-        for name in names:
-            yield name, boxes[ids[os.path.basename(name)]]
+        for instance in content['annotations']:
+            if not instance['iscrowd']:
+                x, y, width, height = instance['bbox']
+                corners = x, y, x + width, y + height
+                boxes[instance['image_id']].append([round(corner) for corner in corners])
+        return {picture['file_name']: boxes[picture['id']] for picture in content['images']}
 
 
 @DATASETS.register_module()
 class DAVISBoxDataset(ObjectBoxDataset):
-    """The first frame of each sequence of DAVIS in a list, with a box around each object's mask.
+    """The first frame of each sequence of DAVIS, with a box around each object's mask."""
 
-    Args:
-        resolution: Folder of frames and of masks.
-        **kwargs: See :class:`ObjectBoxDataset`.
-    """
+    IMAGE, ANNOTATION = 'JPEGImages/480p/{}/00000.jpg', 'Annotations/480p/{}/00000.png'
 
-    def __init__(self, resolution: str = '480p', **kwargs) -> None:
-        self.resolution = resolution
-        super().__init__(**kwargs)
-
-    def read_boxes(self, names: list[str]) -> Iterator[tuple[str, Boxes]]:
+    def read_boxes(self, path: Path, name: str) -> Boxes:
         """Of each id in the mask; 255, the only one of DAVIS-2016, is one too."""
-        for name in names:
-            frame = f'{self.resolution}/{name}/00000'
-            path = Path(self.data_root, 'Annotations', f'{frame}.png')
-            try:
-                with Image.open(path) as image:
-                    mask = np.array(image if image.mode == 'P' else image.convert('L'))
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise ValueError(f'{path} is no mask: {error}; get it again') from error
-            found = filter(None, ndimage.find_objects(mask))
-            boxes = [[x.start, y.start, x.stop, y.stop] for y, x in found]
-            yield f'JPEGImages/{frame}.jpg', boxes
+        with Image.open(path) as image:
+            mask = np.array(image if image.mode == 'P' else image.convert('L'))
+        found = filter(None, ndimage.find_objects(mask))
+        return [[x.start, y.start, x.stop, y.stop] for y, x in found]

@@ -52,14 +52,13 @@ def coco(tmp_path):
     ]
     images = [dict(id=int(name[15:27]), file_name=name) for name in names]
     content = json.dumps(dict(images=images, annotations=annotations))
-    write(tmp_path / 'annotations/instances.json', content)
+    write(tmp_path / 'annotations/instances_train2014.json', content)
     for name in names[:2]:
         write(tmp_path / 'train2014' / name, picture())
     write(tmp_path / 'list.txt', f'train2014/{names[1]}\ntrain2014/{names[0]}\n')
     return COCOBoxDataset(
         data_root=str(tmp_path),
         ann_file='list.txt',
-        instances='annotations/instances.json',
         lazy_init=True,
     )
 
@@ -97,7 +96,7 @@ def test_pictures_come_with_the_boxes_of_their_objects(kind, request):
         ('voc', 'ImageSets/Main/trainval.txt'),
         ('voc', 'JPEGImages/000007.jpg'),
         ('voc', 'Annotations/000007.xml'),
-        ('coco', 'annotations/instances.json'),
+        ('coco', 'annotations/instances_train2014.json'),
         ('coco', 'train2014/COCO_train2014_000000000025.jpg'),
         ('davis', 'JPEGImages/480p/cow/00000.jpg'),
         ('davis', 'Annotations/480p/cow/00000.png'),
@@ -116,9 +115,9 @@ def test_a_missing_file_is_named(kind, name, request, tmp_path):
         ('voc', 'ImageSets/Main/trainval.txt', '\n'),
         ('voc', 'Annotations/000007.xml', '<annotation>'),
         ('voc', 'Annotations/000007.xml', OBJECT.format(0, 1, 2, '', 4).join(['<a>', '</a>'])),
-        ('coco', 'annotations/instances.json', '{"images": ['),
-        ('coco', 'annotations/instances.json', '{"images": []}'),
-        ('coco', 'list.txt', 'train2014/other.jpg'),
+        ('coco', 'annotations/instances_train2014.json', '{"images": ['),
+        ('coco', 'annotations/instances_train2014.json', '{"images": []}'),
+        ('coco', 'annotations/instances_train2014.json', '{"images": [], "annotations": []}'),
         ('davis', 'Annotations/480p/cow/00000.png', 'no picture'),
     ],
 )

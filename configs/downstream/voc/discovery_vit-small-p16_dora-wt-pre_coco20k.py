@@ -12,6 +12,5 @@ test_dataloader = dict(
         type='COCOBoxDataset',
         data_root='data/coco',
         ann_file='coco_20k_filenames.txt',  # of LOST's code: train2014/COCO_train2014_X.jpg a line
-        instances='annotations/instances_train2014.json',
     )
 )

@@ -13,6 +13,5 @@ test_dataloader = dict(
         type='DAVISBoxDataset',
         data_root='data/DAVIS',
         ann_file='ImageSets/480p/val_sequences.txt',
-        resolution='480p',
     )
 )

@@ -30,7 +30,6 @@ test_evaluator = [
     dict(
         type='DiscoveryMetric',
         patch_size=16,
-        methods=['lost', 'tokencut', 'attention'],
         k=100,
         tau=0.2,
         threshold=0.6,

@@ -66,7 +66,8 @@ class PackClipInputs(BaseTransform):
         if 'mask' in results:
             sample.mask = torch.from_numpy(np.ascontiguousarray(results['mask']))
         if self.as_frames:
-            return dict(inputs=inputs['clip'].transpose(0, 1), data_samples=sample)
+            frames = torch.as_tensor(inputs['clip']).transpose(0, 1)
+            return dict(inputs=frames, data_samples=sample)
         return dict(inputs=inputs, data_samples=sample)
 
 

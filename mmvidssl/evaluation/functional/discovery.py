@@ -1,7 +1,8 @@
-"""Single-object discovery: a box of one object from the features or the attention of a picture.
+"""Single-object discovery: the box of one object from the features or the attention of a picture.
 
-Arrays in, NumPy out; a tensor on the CPU is taken as an array. Boxes are x0, y0, x1, y1 in pixels,
-those of patches from edge to edge: in a padded picture they may reach beyond its own size.
+Arrays (or tensors on the CPU) in; boxes are NumPy integers x0, y0, x1, y1 in pixels, from edge to
+edge of patches: where a picture was padded, they may end outside it. What does not fit, is not
+finite or cannot be cut raises a ``ValueError``.
 """
 
 from collections.abc import Sequence
@@ -18,22 +19,15 @@ MIN_OVERLAP = 0.5
 def lost_box(features: ArrayLike, k: int, patch_size: int) -> np.ndarray:
     """The box of LOST (Siméoni et al., 2021): the patch least like the others, and those like it.
 
-    The seed is the patch of the lowest degree, that is with the fewest positive products with
-    others; of the ``k`` of the lowest degrees, those with a positive product with the seed join it;
-    the object is the connected component around the seed of the patches whose products with all of
-    these have a positive sum.
+    The seed is the patch of the lowest degree, which has the fewest positive products with others.
+    Of the ``k`` patches of the lowest degrees, those with a positive product with the seed join it.
+    The object is the connected component, around the seed, of the patches whose products with all
+    of these have a positive sum.
 
     Args:
-        features: ``(h, w, D)``, published with the last block's keys, all heads side by side, not
-            normalised.
+        features: ``(h, w, D)``; published with the last block's keys, all heads side by side.
         k: Number of patches that may join the seed, itself among them; published with 100.
         patch_size: Pixels of a patch's side.
-
-    Returns:
-        ``(4,)`` integers.
-
-    Raises:
-        ValueError: If shapes or ``k`` do not fit, or features are not finite or the seed's are 0.
 
     Differs from the reference: of equal degrees the first patch comes first, there any.
     """
@@ -56,22 +50,13 @@ def tokencut_box(
 
     Edges weigh 1 where the cosine exceeds ``tau``, else ``eps``. The eigenvector of the second
     smallest generalised eigenvalue is split at its mean; the object is the connected component, on
-    its own side, of the patch of the largest absolute value.
+    its own side, of the patch of the largest absolute value. As in the reference.
 
     Args:
-        features: ``(h, w, D)``, published with the last block's keys, all heads side by side;
-            L2-normalised here.
+        features: ``(h, w, D)``; published with the same as :func:`lost_box`.
         patch_size: Pixels of a patch's side.
         tau: Least cosine of neighbours.
         eps: Weight of the other edges.
-
-    Returns:
-        ``(4,)`` integers.
-
-    Raises:
-        ValueError: If shapes do not fit, features are not finite, or there is one patch only.
-
-    Differs from the reference: nothing.
     """
     patches, grid = _patches(features)
     if len(patches) < 2:
@@ -79,8 +64,7 @@ def tokencut_box(
     patches = patches / np.linalg.norm(patches, axis=1, keepdims=True).clip(1e-12)
     weights = np.where(patches @ patches.T > tau, 1.0, eps)
     degree = np.diag(weights.sum(axis=1))
-    _, vectors = linalg.eigh(degree - weights, degree, subset_by_index=[1, 1])
-    vector = vectors[:, 0]
+    vector = linalg.eigh(degree - weights, degree, subset_by_index=[1, 1])[1][:, 0]
     seed = np.abs(vector).argmax()
     above = vector > vector.mean()
     return _component_box((above == above[seed]).reshape(grid), seed, patch_size)
@@ -92,19 +76,12 @@ def attention_box(
     """The box of the largest connected part of what a class token attends to ("DINO-seg").
 
     Args:
-        attention: ``(h, w)`` of one head, or a mean of heads, from the class token to the patches.
+        attention: ``(h, w)`` from the class token to the patches, of one head or a mean.
         patch_size: Pixels of a patch's side.
         threshold: Share of the attention's sum that is kept, see :func:`attention_jaccard`.
         as_published: Published numbers (LOST, table 1) come of code that never takes the last
-            component in reading order, and of a single component takes the background instead.
-            False: really the largest.
-
-    Returns:
-        ``(4,)`` integers.
-
-    Raises:
-        ValueError: If the shape or the threshold does not fit, or the attention has no positive
-            finite sum.
+            component in reading order, and of a single one takes the background instead. False:
+            really the largest.
     """
     attention = np.asarray(attention)
     if attention.ndim != 2:
@@ -122,9 +99,6 @@ def corloc(boxes: ArrayLike, gt: Sequence[ArrayLike]) -> float:
     Args:
         boxes: ``(N, 4)`` as x0, y0, x1, y1, one a picture.
         gt: For each picture its true boxes, ``(M, 4)``. A picture without any counts as missed.
-
-    Raises:
-        ValueError: If there is no picture, or numbers or shapes do not fit.
     """
     boxes = np.asarray(boxes, dtype=float)
     if not len(boxes) or boxes.shape != (len(gt), 4):
@@ -137,24 +111,18 @@ def corloc(boxes: ArrayLike, gt: Sequence[ArrayLike]) -> float:
 
 
 def attention_jaccard(attention: ArrayLike, gt_masks: ArrayLike, threshold: float = 0.6) -> float:
-    """Jaccard similarity of a picture's classes and the best head for each (DINO, section 5).
+    """Jaccard similarity of a picture's classes, each with its best head (DINO, section 5).
 
-    Of each head's attention the largest values are kept that together reach ``threshold`` of its
-    sum; the maps are enlarged by nearest neighbour. Of each class the head with the highest
-    Jaccard similarity counts, of the picture the mean of its classes; of a data set take the mean
-    of the pictures.
+    Of each head the largest values are kept that together reach ``threshold`` of its sum, enlarged
+    by nearest neighbour. The mean of the classes is the picture's, whose mean is the data set's.
 
     Args:
         attention: ``(heads, h, w)`` from the class token to the patches.
         gt_masks: ``(C, H, W)`` bool, one a class (or object); empty ones are left out.
-        threshold: In ``(0, 1)``: 0.6 in DINO, 0.9 in the published code of the measure.
+        threshold: In ``(0, 1)``: 0.6 in DINO, 0.9 in the published code of the measure (IPViT's).
 
-    Raises:
-        ValueError: If shapes or the threshold do not fit, no mask has a pixel, or attention has no
-            positive finite sum.
-
-    Void: the published code (IPViT's) means to leave out the void border of VOC's masks, but does
-    not: attention there counts as wrong for every class. So it does here: void is in no mask.
+    Void: that code means to leave out the void border of VOC's masks, but does not: attention there
+    counts as wrong for every class. So it does here, where void is in no mask.
     """
     attention, masks = np.asarray(attention), np.asarray(gt_masks, dtype=bool)
     if attention.ndim != 3 or masks.ndim != 3:
@@ -179,10 +147,8 @@ def attention_jaccard(attention: ArrayLike, gt_masks: ArrayLike, threshold: floa
 def _patches(features: ArrayLike) -> tuple[np.ndarray, tuple[int, int]]:
     """``(h, w, D)`` -> ``(h * w, D)`` and ``(h, w)``."""
     features = np.asarray(features)
-    if features.ndim != 3 or not features.size:
-        raise ValueError(f'features must be (h, w, D), got {features.shape}')
-    if not np.isfinite(features).all():
-        raise ValueError('features must be finite')
+    if features.ndim != 3 or not features.size or not np.isfinite(features).all():
+        raise ValueError(f'features must be finite (h, w, D), got {features.shape}')
     return features.reshape(-1, features.shape[-1]), features.shape[:2]
 
 
@@ -196,8 +162,7 @@ def _component_box(mask: np.ndarray, seed: int, patch_size: int) -> np.ndarray:
 
 def _box(mask: np.ndarray, patch_size: int) -> np.ndarray:
     rows, columns = np.nonzero(mask)
-    corners = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return patch_size * np.array(corners)
+    return patch_size * np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
 
 
 def _kept_mass(attention: np.ndarray, threshold: float) -> np.ndarray:

@@ -23,16 +23,12 @@ class AttentivePooling(BaseModule):
         init_cfg: As in MMEngine.
 
     Differs from the reference: its attention leaves out the last projection of the heads, though it
-    has the weights; here it is PyTorch's, with it. There queries also look at all clips of a video
-    at once; here at all frames of ``Recognizer2D``, and at one clip of ``Recognizer3D``.
+    has the weights. There the query sees all clips of a video at once; here all frames of
+    ``Recognizer2D``, and one clip of ``Recognizer3D``.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        num_heads: int,
-        mlp_ratio: float = 4.0,
-        init_cfg: dict | None = None,
+        self, in_channels: int, num_heads: int, mlp_ratio: float = 4.0, init_cfg: dict | None = None
     ) -> None:
         super().__init__(init_cfg)
         hidden = int(in_channels * mlp_ratio)
