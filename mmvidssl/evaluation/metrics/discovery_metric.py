@@ -30,7 +30,7 @@ class DiscoveryMetric(BaseMetric):
         **kwargs: As in MMEngine's ``BaseMetric``.
 
     Raises:
-        ValueError: if the model has patches of another size.
+        ValueError: if the model has patches of another size, or fewer heads.
     """
 
     default_prefix = 'corloc'
@@ -69,6 +69,11 @@ class DiscoveryMetric(BaseMetric):
 
     def _find(self, key: Tensor, attention: Tensor) -> dict[str, np.ndarray]:
         """Boxes by method."""
+        if self.head is not None and self.head >= len(attention):
+            raise ValueError(
+                f'test_evaluator has head={self.head}, but the model {len(attention)} heads, '
+                'counted from 0; None takes the mean of all'
+            )
         row = attention.mean(dim=0) if self.head is None else attention[self.head]
         return dict(
             lost=lost_box(key, self.k, self.patch_size),

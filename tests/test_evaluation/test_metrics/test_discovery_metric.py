@@ -62,6 +62,8 @@ def test_attention_is_that_of_the_head_that_is_asked_for(options, hit):
     assert evaluate(metric, [sample('a', [CUT])])['corloc/attention'] == 100 * hit
 
 
-def test_other_patches_are_refused():
-    with pytest.raises(ValueError, match='patch_size=8'):
-        evaluate(DiscoveryMetric(patch_size=8), [sample('a', [])])
+@pytest.mark.parametrize('options', [dict(patch_size=8), dict(patch_size=16, head=6)])
+def test_another_model_is_refused(options):
+    name, value = [*options.items()][-1]
+    with pytest.raises(ValueError, match=f'{name}={value}'):
+        evaluate(DiscoveryMetric(**options), [sample('a', [])])
