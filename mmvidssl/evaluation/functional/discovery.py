@@ -64,7 +64,9 @@ def tokencut_box(
     patches = patches / np.linalg.norm(patches, axis=1, keepdims=True).clip(1e-12)
     weights = np.where(patches @ patches.T > tau, 1.0, eps)
     degree = np.diag(weights.sum(axis=1))
-    vector = linalg.eigh(degree - weights, degree, subset_by_index=[1, 1])[1][:, 0]
+    # The third is asked for as there: of equal values, which vector comes first depends on it.
+    subset = [1, min(2, len(patches) - 1)]
+    vector = linalg.eigh(degree - weights, degree, subset_by_index=subset)[1][:, 0]
     seed = np.abs(vector).argmax()
     above = vector > vector.mean()
     return _component_box((above == above[seed]).reshape(grid), seed, patch_size)
