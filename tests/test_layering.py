@@ -88,6 +88,6 @@ def test_configs_import_nothing():
     for path in (ROOT / 'configs').rglob('*.py'):
         found = imports_of(path)
         if 'own-data' in path.stem:
-            assert {name.rpartition('.')[0] for name in found} == {'', 'mmvidssl.data_checks'}
+            assert {name.rpartition('.')[0] for name in found} <= {'', 'mmvidssl.data_checks'}
         else:
             assert not found, path

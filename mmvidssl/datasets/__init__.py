@@ -4,6 +4,7 @@ from .clips import ClipIndex
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
 from .media_list_dataset import ImageListDataset, VideoListDataset
+from .object_box_datasets import COCOBoxDataset, DAVISBoxDataset, VOCBoxDataset
 from .readers import DecordReader, ProxyReader, PyAVReader, ReaderCache, VideoError, VideoReader
 from .samplers import ClipSampler
 from .transforms import (
@@ -24,10 +25,12 @@ from .walking_tours_dataset import WalkingToursDataset
 
 __all__ = [
     'BlockMask',
+    'COCOBoxDataset',
     'ClipIndex',
     'ClipMultiCrop',
     'ClipSampler',
     'CubeMask',
+    'DAVISBoxDataset',
     'DecodeClip',
     'DecordReader',
     'FrameMask',
@@ -42,6 +45,7 @@ __all__ = [
     'RepeatAugment',
     'SampleClip',
     'TubeMask',
+    'VOCBoxDataset',
     'VideoError',
     'VideoListDataset',
     'VideoReader',

@@ -12,6 +12,7 @@ from mmengine.registry import TRANSFORMS, init_default_scope
 from mmvidssl.registry import MODELS
 from tests.test_downstream import utils
 from tests.test_downstream.utils_action import (
+    AS_MVIT,
     build_full,
     check_common,
     check_name,
@@ -38,6 +39,7 @@ LARGE = 'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400'
 LONG = 'mvit-large_maskfeat-k400-pre_32xb2-amp-40x3x1-312px-30e_k400'
 VIT = 'vit-small-p16_dora-wt-pre_8xb32-amp-1x1x8-50e_k400'
 NUM_CLASSES = dict(k400=400, k600=600, k700=700)
+PROBES = [name for name in PATHS if name.startswith(('linear', 'attentive'))]
 COPIES = [name for name in PATHS if re.search('k[67]00', name)]
 ORIGINALS = [name for name in PATHS if name not in COPIES and 'own-data' not in name]
 
@@ -46,16 +48,18 @@ ORIGINALS = [name for name in PATHS if name not in COPIES and 'own-data' not in 
 def test_configs_say_what_they_are(name):
     check_header(PATHS[name])
     cfg = read_config(PATHS[name])
-    fresh = ['norm3.*'] if 'maskfeat' in name else []
+    fresh = ['norm3.*'] if 'maskfeat' in name and name not in PROBES else []
     check_common(cfg, allow_new=None if 'scratch' in name else fresh)
     check_metafile(PATHS[name], build_full(cfg))
     num_classes = NUM_CLASSES.get(name.split('_')[-1], 2)
     assert cfg.model.cls_head.num_classes == num_classes
-    augments = cfg.model.data_preprocessor.blending.augments
-    assert [(a.type, a.num_classes) for a in augments] == [
-        ('MixupBlending', num_classes),
-        ('CutmixBlending', num_classes),
-    ]
+    blending = cfg.model.data_preprocessor.blending
+    assert (blending is None) is (name in PROBES)
+    if blending:
+        assert [(a.type, a.num_classes) for a in blending.augments] == [
+            ('MixupBlending', num_classes),
+            ('CutmixBlending', num_classes),
+        ]
     for part in ('train', 'val', 'test'):
         ann_file = cfg[f'{part}_dataloader'].dataset.ann_file
         assert f'kinetics{num_classes}' in ann_file or 'own-data' in name
@@ -214,6 +218,42 @@ def test_trains_and_tests(name, published, folder, pretrained, monkeypatch, tmp_
     assert runner.model.cls_head.fc_cls.out_features == 400
     depths = {group['depth'] for group in runner.optim_wrapper.optimizer.param_groups}
     assert depths == set(range(8 if name.startswith('mvit') else 14))
+
+
+@pytest.fixture(scope='module')
+def own_videos(tmp_path_factory):
+    """Of two classes, in the lists that tools/datasets/list_videos.py writes."""
+    folder = tmp_path_factory.mktemp('own')
+    for part, number in (('train', 4), ('val', 2)):
+        write_videos(folder, folder / f'{part}.txt', number)
+    (folder / 'classes.txt').write_text('one\ntwo\n')
+    return folder
+
+
+@pytest.mark.parametrize('name', PROBES)
+def test_probes_train_what_is_behind_a_frozen_backbone(
+    name, own_videos, pretrained, monkeypatch, tmp_path
+):
+    """For two steps, from the file of pretraining, and a validation."""
+    is_mvit = 'mvit' in name
+    monkeypatch.setenv('DATA_ROOT', str(own_videos))
+    cfg = Config.fromfile(PATHS[name])
+    cfg = shrink_recognizer(cfg, pretrained.maskfeat if is_mvit else pretrained.dora, tmp_path)
+    if is_mvit:
+        cfg.model.backbone.update(arch=utils.PRETRAINING_ARCH, frozen_stages=6)
+    if 'neck' in cfg.model:
+        cfg.model.neck.update(in_channels=cfg.model.cls_head.in_channels, num_heads=2)
+    runner, start = utils.train(cfg)
+    assert runner.iter == 2
+    prefix, checkpoint = cfg.model.backbone.init_cfg.prefix, cfg.model.backbone.init_cfg.checkpoint
+    trained = runner.model.state_dict()
+    for state in (start, trained):
+        rules = dict(interpolated=AS_MVIT['interpolated']) if is_mvit else {}
+        utils.assert_backbone_loaded(state, checkpoint, prefix, left_over=(), **rules)
+    moved = {key for key, value in start.items() if not torch.equal(value, trained[key])}
+    learns = {'cls_head.fc_cls.weight', *(['neck.query'] if 'neck' in cfg.model else [])}
+    assert learns <= moved and all(key.startswith(('cls_head.', 'neck.')) for key in moved)
+    assert ('neck' in cfg.model) is name.startswith('attentive')
 
 
 def test_class_scores_are_those_of_the_mean_frame(folder, pretrained):

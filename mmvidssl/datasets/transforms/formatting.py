@@ -31,6 +31,8 @@ class PackClipInputs(BaseTransform):
     Args:
         meta_keys: What to keep as meta information; a key that is not there is left out.
             ``decode_failures``, which a data set adds when a video cannot be read, is always kept.
+        as_frames: Whether inputs are the frames of ``clip`` alone, ``(T, C, H, W)``, as
+            ``FrozenEncoder`` takes them.
     """
 
     INPUT_KEYS = ('clip', 'global_clip', 'local_clips', 'extra_global_clips')
@@ -45,8 +47,10 @@ class PackClipInputs(BaseTransform):
             'img_path',
             'label',
         ),
+        as_frames: bool = False,
     ) -> None:
         self.meta_keys = (*meta_keys, 'decode_failures')
+        self.as_frames = as_frames
 
     def transform(self, results: dict) -> dict:
         """Pack one sample."""
@@ -61,7 +65,29 @@ class PackClipInputs(BaseTransform):
         sample = VidSSLDataSample(metainfo=meta)
         if 'mask' in results:
             sample.mask = torch.from_numpy(np.ascontiguousarray(results['mask']))
+        if self.as_frames:
+            frames = torch.as_tensor(inputs['clip']).transpose(0, 1)
+            return dict(inputs=frames, data_samples=sample)
         return dict(inputs=inputs, data_samples=sample)
+
+
+@TRANSFORMS.register_module()
+class SetKeys(BaseTransform):
+    """Mark the samples of a data set, ``dict(type='SetKeys', split='train')``.
+
+    **Added Keys:** those of ``values``
+
+    Args:
+        **values: By key; a transform that packs samples must name the keys among its
+            ``meta_keys``.
+    """
+
+    def __init__(self, **values) -> None:
+        self.values = values
+
+    def transform(self, results: dict) -> dict:
+        """Mark one sample."""
+        return {**results, **self.values}
 
 
 def _to_tensors(clips: np.ndarray | list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:

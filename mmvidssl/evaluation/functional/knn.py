@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from .labels import check_labels
+
 
 def knn_classify(
     train_features: torch.Tensor,
@@ -22,7 +24,7 @@ def knn_classify(
         train_labels: ``(M,)`` integers in ``[0, num_classes)``.
         test_features: ``(N, D)``; L2-normalised here.
         num_classes: Number of classes.
-        k: Number of neighbours; at most ``M`` are used.
+        k: Number of neighbours, at most ``M``.
         temperature: Softness of the vote.
         chunk_size: Test samples compared at a time. Bounds the memory to the bank, normalised, and
             ``chunk_size`` rows of similarities, whatever ``num_classes`` is; not the result.
@@ -35,7 +37,7 @@ def knn_classify(
     """
     _check(train_features, train_labels, test_features, num_classes, k, temperature)
     bank = F.normalize(train_features, dim=1)
-    labels, k = train_labels.long(), min(k, len(bank))
+    labels = train_labels.long()
     scores = [
         _vote(F.normalize(chunk, dim=1) @ bank.T, labels, num_classes, k, temperature)
         for chunk in test_features.split(chunk_size)
@@ -66,18 +68,13 @@ def _check(train_features, train_labels, test_features, num_classes, k, temperat
         )
     if not len(train_features) or not len(test_features):
         raise ValueError('k-NN needs at least one training and one test sample')
-    if train_labels.shape != train_features.shape[:1]:
+    check_labels(train_labels, train_features, num_classes)
+    if not 1 <= k <= len(train_features):
         raise ValueError(
-            f'{len(train_features)} training features need as many labels, got shape '
-            f'{tuple(train_labels.shape)}'
+            f'k must lie between 1 and the {len(train_features)} training samples, got {k}'
         )
-    if train_labels.min() < 0 or train_labels.max() >= num_classes:
-        raise ValueError(
-            f'labels must lie in [0, {num_classes}), got '
-            f'[{int(train_labels.min())}, {int(train_labels.max())}]'
-        )
-    if k < 1 or temperature <= 0:
-        raise ValueError(f'k and temperature must be positive, got {k} and {temperature}')
+    if temperature <= 0:
+        raise ValueError(f'temperature must be positive, got {temperature}')
 
 
 def knn_accuracy(
@@ -89,10 +86,11 @@ def knn_accuracy(
     k: int = 20,
     temperature: float = 0.07,
 ) -> float:
-    """Share in ``[0, 1]`` of test samples for which :func:`knn_classify` puts their label first."""
+    """Share in ``[0, 1]`` of test samples for which :func:`knn_classify` puts their label first.
+
+    Raises:
+        ValueError: As there; test labels must be of known classes as well.
+    """
+    check_labels(test_labels, test_features, num_classes)
     scores = knn_classify(train_features, train_labels, test_features, num_classes, k, temperature)
-    if test_labels.shape != scores.shape[:1]:
-        raise ValueError(
-            f'{len(scores)} test features need as many labels, got shape {tuple(test_labels.shape)}'
-        )
     return (scores.argmax(dim=1) == test_labels).double().mean().item()

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .labels import check_labels
+
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 MAX_ITERS = 1000
 MAX_SAMPLES = 100_000
@@ -34,6 +36,7 @@ class LinearProbe(NamedTuple):
 
     def accuracy(self, features: torch.Tensor, labels: torch.Tensor) -> float:
         """Share in ``[0, 1]`` of features ``(N, D)`` that are given their label ``(N,)``."""
+        check_labels(labels, features, len(self.bias))
         return (self.predict(features).argmax(dim=1) == labels).double().mean().item()
 
 
@@ -98,11 +101,9 @@ def select_linear_probe(
 
 
 def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalty: float) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f'a linear probe needs features (M, D) and labels (M,), got {tuple(features.shape)} '
-            f'and {tuple(labels.shape)}'
-        )
+    if features.ndim != 2:
+        raise ValueError(f'a linear probe needs features (M, D), got {tuple(features.shape)}')
+    check_labels(labels, features, num_classes)
     if len(features) > MAX_SAMPLES:
         raise ValueError(
             f'a linear probe is fitted on {MAX_SAMPLES} samples at most, got {len(features)}; '
@@ -111,9 +112,5 @@ def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int, penal
     classes = labels.unique().tolist()
     if len(classes) < 2:
         raise ValueError(f'a linear probe needs samples of two classes at least, got {classes}')
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f'labels must lie in [0, {num_classes}), got [{int(labels.min())}, {int(labels.max())}]'
-        )
     if penalty <= 0:
         raise ValueError(f'penalty must be positive, got {penalty}')

@@ -1,6 +1,7 @@
-"""Projections between a backbone and a head."""
+"""What stands between a backbone and a head."""
 
+from .attentive_pooling import AttentivePooling
 from .dino_neck import DINONeck
 from .vit_feature2pyramid import ViTFeature2Pyramid
 
-__all__ = ['DINONeck', 'ViTFeature2Pyramid']
+__all__ = ['AttentivePooling', 'DINONeck', 'ViTFeature2Pyramid']

@@ -68,18 +68,29 @@ def test_of_equals_the_largest_penalty_is_taken():
     assert select_linear_probe(train, val, 3, (1e-2, 1e-4, 1e-3)).penalty == 1e-2
 
 
+NONE = torch.zeros(100_001, dtype=torch.long)  # all of one class
+
+
 @pytest.mark.parametrize(
     ('features', 'labels', 'penalty', 'message'),
     [
-        (torch.ones(3), torch.zeros(3), 1.0, 'features'),
-        (torch.ones(3, 2), torch.zeros(4), 1.0, 'features'),
-        (torch.ones(0, 2), torch.zeros(0), 1.0, 'two classes'),
-        (torch.ones(3, 2), torch.zeros(3), 1.0, 'two classes'),
-        (torch.ones(1, 2).expand(100_001, 2), torch.zeros(100_001), 1.0, '100001.* SGD'),
-        (torch.ones(3, 2), torch.tensor([0, 1, 2]), 1.0, 'labels must lie in'),
+        (torch.ones(3), NONE[:3], 1.0, 'features'),
+        (torch.ones(3, 2), NONE[:4], 1.0, '3 samples'),
+        (torch.ones(0, 2), NONE[:0], 1.0, 'two classes'),
+        (torch.ones(3, 2), NONE[:3], 1.0, 'two classes'),
+        (torch.ones(1, 2).expand(100_001, 2), NONE, 1.0, '100001.* SGD'),
+        (torch.ones(3, 2), torch.tensor([0, 1, 2]), 1.0, 'got 2 for sample 2'),
         (torch.ones(3, 2), torch.tensor([0, 1, 1]), 0.0, 'penalty'),
     ],
 )
 def test_refuses(features, labels, penalty, message):
     with pytest.raises(ValueError, match=message):
         fit_linear_probe(features, labels, 2, penalty)
+
+
+def test_accuracy_refuses_unlabelled_samples():
+    features, labels = blobs(30)
+    probe = fit_linear_probe(features, labels, 3, 1e-2)
+    labels[4] = -1
+    with pytest.raises(ValueError, match='got -1 for sample 4'):
+        probe.accuracy(features, labels)

@@ -1,0 +1,10 @@
+# Object discovery on Pascal VOC 2012 by a frozen ViT-S/16 of DoRA or DINO: LOST, TokenCut, its attention.
+#
+# Paper:    none: DoRA's number was not found. The protocol is that of LOST, which evaluated DINO.
+# Cost:     not measured by us.
+# Measured: not measured by us.
+# Run:      python tools/test.py \
+#           configs/downstream/voc/discovery_vit-small-p16_dora-wt-pre_voc12.py CHECKPOINT
+_base_ = './discovery_vit-small-p16_dora-wt-pre_voc07.py'
+
+test_dataloader = dict(dataset=dict(data_root='data/VOCdevkit/VOC2012'))

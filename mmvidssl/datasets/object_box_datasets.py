@@ -1,0 +1,117 @@
+"""Pictures, and the boxes of the objects in them, of the sets on which discovery is measured."""
+
+import json
+import os
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from PIL import Image
+from scipy import ndimage
+
+from mmvidssl.registry import DATASETS
+from mmvidssl.utils.text_file import read_lines
+
+from .list_files import find_missing, some
+
+Boxes = list[list[int]]
+"""x0, y0, x1, y1 of each object, in pixels, from edge to edge."""
+
+
+class ObjectBoxDataset(BaseDataset):
+    """Pictures with ``img_path`` and ``boxes``, one x0, y0, x1, y1 for each object.
+
+    Args:
+        data_root: Folder of the set.
+        ann_file: List in it, a name a line.
+        **kwargs: As in MMEngine's ``BaseDataset``.
+
+    Raises:
+        FileNotFoundError: if the list, a picture or an annotation is missing; names it.
+        ValueError: if nothing is listed, or an annotation cannot be read; names it.
+    """
+
+    IMAGE: str
+    """File of a name, in ``data_root``."""
+    ANNOTATION: str
+    """Likewise."""
+
+    def load_data_list(self) -> list[dict]:
+        """See MMEngine."""
+        names = [line.split()[0] for line in read_lines(self.ann_file)]
+        if not names:
+            raise ValueError(f'{self.ann_file} lists no picture')
+        images = [os.path.join(self.data_root, self.IMAGE.format(name)) for name in names]
+        if missing := find_missing(images):
+            raise FileNotFoundError(f'{self.ann_file} lists what is not there: {some(missing)}')
+        data = []
+        for name, image in zip(names, images, strict=True):
+            path = Path(self.data_root, self.ANNOTATION.format(name))
+            try:
+                boxes = self.read_boxes(path, name)
+            except FileNotFoundError:
+                raise
+            except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
+                raise ValueError(f'{path} cannot be read ({error!r}); get it again') from error
+            data.append(dict(img_path=image, boxes=boxes))
+        return data
+
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """Those of the picture of a name, from its annotation."""
+        raise NotImplementedError
+
+
+@DATASETS.register_module()
+class VOCBoxDataset(ObjectBoxDataset):
+    """Pascal VOC: all objects, difficult and truncated ones too (LOST without ``--no_hard``)."""
+
+    IMAGE, ANNOTATION = 'JPEGImages/{}.jpg', 'Annotations/{}.xml'
+
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """In the file pixels count from 1, and the last is inside."""
+        corners = dict(xmin=-1, ymin=-1, xmax=0, ymax=0)
+        boxes = ElementTree.parse(path).iterfind('object/bndbox')
+        return [[int(float(b.findtext(k, ''))) + d for k, d in corners.items()] for b in boxes]
+
+
+@DATASETS.register_module()
+class COCOBoxDataset(ObjectBoxDataset):
+    """Pictures of COCO's training set of 2014, listed as ``train2014/COCO_train2014_X.jpg``.
+
+    COCO20k, on which LOST was evaluated, is a list of 19,817 that comes with its code. As there,
+    crowds do not count, and corners are rounded.
+    """
+
+    IMAGE, ANNOTATION = '{}', 'annotations/instances_train2014.json'
+
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """See the base class."""
+        return self._boxes[os.path.basename(name)]
+
+    @cached_property
+    def _boxes(self) -> dict[str, Boxes]:
+        content = json.loads(Path(self.data_root, self.ANNOTATION).read_text())
+        boxes: dict[int, Boxes] = defaultdict(list)
+        for instance in content['annotations']:
+            if not instance['iscrowd']:
+                x, y, width, height = instance['bbox']
+                corners = x, y, x + width, y + height
+                boxes[instance['image_id']].append([round(corner) for corner in corners])
+        return {picture['file_name']: boxes[picture['id']] for picture in content['images']}
+
+
+@DATASETS.register_module()
+class DAVISBoxDataset(ObjectBoxDataset):
+    """The first frame of each sequence of DAVIS, with a box around each object's mask."""
+
+    IMAGE, ANNOTATION = 'JPEGImages/480p/{}/00000.jpg', 'Annotations/480p/{}/00000.png'
+
+    def read_boxes(self, path: Path, name: str) -> Boxes:
+        """Of each id in the mask; 255, the only one of DAVIS-2016, is one too."""
+        with Image.open(path) as image:
+            mask = np.array(image if image.mode == 'P' else image.convert('L'))
+        found = filter(None, ndimage.find_objects(mask))
+        return [[x.start, y.start, x.stop, y.stop] for y, x in found]
