@@ -10,7 +10,8 @@ import sys
 from mmengine.config import Config
 
 from mmvidssl.apis import Sampling, init_model, write_features
-from mmvidssl.apis.features import POOLS, ROLES, check_npz
+from mmvidssl.apis.features import ROLES, check_npz
+from mmvidssl.models.algorithms.frozen_encoder import POOLS
 
 EXAMPLE = """example:
   python tools/extract_features.py CONFIG CHECKPOINT holiday/ --out features.npz

@@ -16,7 +16,11 @@ from mmvidssl.utils.terse_runner import TerseRunner
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', type=Path, help='the config file')
-    parser.add_argument('checkpoint', type=Path, help='the checkpoint file')
+    parser.add_argument(
+        'checkpoint',
+        type=Path,
+        help='the checkpoint file; none: random weights of a FrozenEncoder (docs/en/evaluation.md)',
+    )
     add_test_options(parser)
     add_run_arguments(parser)
     return parser
@@ -27,7 +31,8 @@ def main() -> None:
     args = parser.parse_args()
     try:
         cfg = load_run_config(args)
-        cfg.load_from = existing_file(args.checkpoint, 'checkpoint')
+        is_random = str(args.checkpoint) == 'none' and 'FrozenEncoder' in str(cfg.model.get('type'))
+        cfg.load_from = None if is_random else existing_file(args.checkpoint, 'checkpoint')
         if cfg.get('test_dataloader') is None or cfg.get('test_evaluator') is None:
             raise ValueError(
                 f'{args.config} has no test_dataloader and test_evaluator: a pretraining config '

@@ -1,4 +1,7 @@
 """Numbers: pure functions and the metrics that wrap them."""
 
+from . import functional, metrics
 from .functional import *  # noqa: F403
-from .functional import __all__ as __all__
+from .metrics import *  # noqa: F403
+
+__all__ = [*functional.__all__, *metrics.__all__]

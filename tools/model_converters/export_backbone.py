@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from mmvidssl.apis import export_backbone, init_model
-from mmvidssl.apis.features import POOLS, ROLES
+from mmvidssl.apis.features import ROLES
+from mmvidssl.models.algorithms.frozen_encoder import POOLS
 
 
 def parse_args() -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip, VideoDecode, VideoInit
-from .formatting import PackClipInputs
+from .formatting import PackClipInputs, SetKeys
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
 from .rand_augment import ClipRandAugment
@@ -29,6 +29,7 @@ __all__ = [
     'RandomMask',
     'RepeatAugment',
     'SampleClip',
+    'SetKeys',
     'TubeMask',
     'VideoDecode',
     'VideoInit',

@@ -64,6 +64,25 @@ class PackClipInputs(BaseTransform):
         return dict(inputs=inputs, data_samples=sample)
 
 
+@TRANSFORMS.register_module()
+class SetKeys(BaseTransform):
+    """Mark the samples of a data set, ``dict(type='SetKeys', split='train')``.
+
+    **Added Keys:** those of ``values``
+
+    Args:
+        **values: By key; a transform that packs samples must name the keys among its
+            ``meta_keys``.
+    """
+
+    def __init__(self, **values) -> None:
+        self.values = values
+
+    def transform(self, results: dict) -> dict:
+        """Mark one sample."""
+        return {**results, **self.values}
+
+
 def _to_tensors(clips: np.ndarray | list[np.ndarray]) -> torch.Tensor | list[torch.Tensor]:
     if isinstance(clips, list):
         return [clip_to_tensor(clip) for clip in clips]

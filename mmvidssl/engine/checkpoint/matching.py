@@ -259,6 +259,8 @@ def examine_start(
     if role not in (None, *PREFIXES):
         raise ValueError(f'role must be one of {tuple(PREFIXES)}, got {role!r}')
     weights = _without_wrapper(state_dict)
+    # Of a model that is a backbone and nothing else (FrozenEncoder), a test needs no more.
+    is_whole = is_whole and any(not name.startswith(BACKBONE) for name in model.state_dict())
     source, choice = Source('', model, checkpoint), ''
     has_one = hasattr(model, 'backbone') and not hasattr(model, 'teacher')
     if has_one and _has_teacher(weights) and not is_whole:

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, find_latest_checkpoint
 
 from mmvidssl.registry import HOOKS
+from mmvidssl.utils.roles import check_role
 
 from ..checkpoint import (
     Coverage,
@@ -15,7 +16,7 @@ from ..checkpoint import (
     drop_sources,
     examine_all,
     examine_start,
-    read_weights,
+    read_plain,
     report,
 )
 from ..utils import unwrap_model
@@ -41,14 +42,16 @@ class PretrainedReportHook(Hook):
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
             missing from the file or of another shape, and keep their initialisation, where the
             model is trained. Those that only pretraining uses (the mask token) always may.
+        role: Whose backbone a model with one takes from such a checkpoint; ``'student'`` for the
+            student's.
     """
 
     priority = 'LOWEST'  # a checkpoint hook has found what to resume from; all is initialised
 
-    def __init__(self, allow_new: Sequence[str] = ()) -> None:
+    def __init__(self, allow_new: Sequence[str] = (), role: str | None = None) -> None:
         if isinstance(allow_new, str):
             raise TypeError(f'allow_new must be a list of patterns; write [{allow_new!r}]')
-        self.allow_new = tuple(allow_new)
+        self.allow_new, self.role = tuple(allow_new), role
         self._start: Start | None = None
         self._expected: list[tuple[Source, Coverage]] = []
         self._is_done = False
@@ -64,11 +67,13 @@ class PretrainedReportHook(Hook):
         if runner._resume:
             load_from = load_from or find_latest_checkpoint(runner.work_dir)
         elif load_from is not None:
-            is_tested = is_only_tested(runner)
+            content, is_tested = read_plain(load_from), is_only_tested(runner)
+            check_role(content['meta'], load_from, self.role)
             self._start = examine_start(
                 model,
-                read_weights(load_from),
+                content['state_dict'],
                 load_from,
+                self.role,
                 allow_new=() if is_tested else self.allow_new,
                 is_whole=is_tested,
             )
@@ -106,6 +111,10 @@ class PretrainedReportHook(Hook):
             if source.option:  # else it is told when it was loaded
                 runner.logger.info(report(source, coverage))
         self._expected = []
+
+    def before_test(self, runner) -> None:
+        """As before training."""
+        self.before_train(runner)
 
 
 def is_only_tested(runner) -> bool:

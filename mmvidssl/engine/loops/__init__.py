@@ -1,6 +1,7 @@
-"""Training loops that can be stopped anywhere."""
+"""Loops that can be stopped anywhere."""
 
 from .resumable_epoch_train_loop import ResumableEpochTrainLoop
 from .resumable_iter_train_loop import ResumableIterTrainLoop
+from .resumable_test_loop import ResumableTestLoop
 
-__all__ = ['ResumableEpochTrainLoop', 'ResumableIterTrainLoop']
+__all__ = ['ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'ResumableTestLoop']

@@ -2,7 +2,8 @@
 
 from .dino import DINO
 from .dora import DoRA
+from .frozen_encoder import FrozenEncoder
 from .maskfeat import MaskFeat
 from .self_distillation import SelfDistillation
 
-__all__ = ['DINO', 'DoRA', 'MaskFeat', 'SelfDistillation']
+__all__ = ['DINO', 'DoRA', 'FrozenEncoder', 'MaskFeat', 'SelfDistillation']

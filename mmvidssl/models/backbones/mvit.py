@@ -178,6 +178,9 @@ class ImageMViT(MViT):
     pretrains on images; putting MaskFeat's video model there is ours.
     """
 
+    # For FrozenEncoder: not clips, in spite of its patch embedding.
+    takes_images = True
+
     def __init__(
         self, arch: str | dict = 'small', out_scales: Sequence[int] = (0, 1, 2, 3), **kwargs
     ) -> None:
@@ -207,7 +210,7 @@ class PooledMViT(MViT):
     Source: PySlowFast's ``MVIT.USE_MEAN_POOLING``, with which MaskFeat is fine-tuned.
     """
 
-    # For mmvidssl.apis.FeatureExtractor: which of the two its mean is.
+    # For FrozenEncoder: which of the two its mean is.
     norms_mean = True
 
     def __init__(self, arch: str | dict = 'small', fresh_norm: bool = False, **kwargs) -> None:
