@@ -1,6 +1,6 @@
 """Metrics of MMEngine's evaluator, around the pure functions."""
 
-from .label_propagation_metrics import DAVISMetric
+from .label_propagation_metrics import DAVISMetric, TrackingMetric
 from .probe_metrics import KNNMetric, LinearProbeMetric
 
-__all__ = ['DAVISMetric', 'KNNMetric', 'LinearProbeMetric']
+__all__ = ['DAVISMetric', 'KNNMetric', 'LinearProbeMetric', 'TrackingMetric']

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor
 from mmvidssl.registry import METRICS
 from mmvidssl.utils.atomic_file import atomic_path
 
-from ..functional import davis_scores, propagate_labels
+from ..functional import box_overlap, davis_scores, propagate_labels, success_statistics
 
 _IDS = np.arange(256)
 # Red, green and blue of an id by its bits from the lowest, as in PASCAL VOC and DAVIS.
@@ -125,3 +126,72 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     image.putpalette(PALETTE.T.astype(np.uint8).tobytes())
     with atomic_path(path) as temporary:
         image.save(temporary)
+
+
+@METRICS.register_module()
+class TrackingMetric(LabelPropagationMetric):
+    """Overlap of boxes that follow from propagated labels, by GOT-10k's rules.
+
+    No published protocol tracks with frozen features; this is ours. A patch of the first frame has
+    the label that is the share of it in the box. Of a later frame's labels, enlarged bilinearly,
+    the box is that of the largest region above half their maximum; without a label it stays.
+    Data samples have ``boxes`` and ``visible`` as well (see ``TrackingDataset``). Boxes are written
+    as GOT-10k's toolkit does, ``<out_dir>/<sequence>/<sequence>_001.txt``, without times.
+
+    Args:
+        **kwargs: As in :class:`LabelPropagationMetric`.
+    """
+
+    default_prefix = 'tracking'
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Track the object of each sequence and score it."""
+        for sample in data_samples:
+            name, boxes = sample['name'], self.track(sample)
+            if self.out_dir is not None:
+                with atomic_path(self.out_dir / name / f'{name}_001.txt') as path:
+                    np.savetxt(path, boxes, fmt='%.3f', delimiter=',')
+            result: dict[str, Any] = dict(name=name, values={}, overlaps=[], visible=[])
+            if len(sample['boxes']) == len(boxes):  # GOT-10k keeps those of its test set
+                result['overlaps'] = box_overlap(boxes, sample['boxes'], sample['ori_shape'][::-1])
+                visible = np.ones(len(boxes)) if sample['visible'] is None else sample['visible']
+                result['visible'] = [0, *visible[1:]]
+                result['values'] = self.compute_metrics([result])
+            self.results.append(result)
+
+    def track(self, sample: dict) -> np.ndarray:
+        """Boxes ``(T, 4)`` of all frames, the first as given."""
+        (height, width), boxes = sample['ori_shape'], [np.array(sample['boxes'][0])]
+        x, y, w, h = boxes[0]
+        rows, columns = (
+            _covered(start, stop, length, count)
+            for start, stop, length, count in zip(
+                (y, x), (y + h, x + w), (height, width), sample['features'].shape[1:3], strict=True
+            )
+        )
+        share = rows[:, None] * columns
+        scale = np.tile(np.divide((width, height), sample['img_shape'][::-1]), 2)
+        for _, labels in self.propagate(sample, torch.stack([1 - share, share])):
+            near = (labels > labels.max() / 2).byte().cpu().numpy()
+            regions = cv2.connectedComponentsWithStats(near)[2][1:]  # x, y, w, h, pixels
+            found = regions[regions[:, 4].argmax(), :4] * scale if len(regions) else boxes[-1]
+            boxes.append(found)
+        return np.stack(boxes)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Over the frames of all sequences together; nothing of sequences without boxes."""
+        found = {result['name']: result for result in results}
+        overlaps, visible = (
+            np.concatenate([[0], *(found[name][key] for name in sorted(found))])
+            for key in ('overlaps', 'visible')
+        )
+        if not (visible > 0).any():
+            return {}
+        success = success_statistics(overlaps, visible)
+        return {name: float(success[name]) for name in ('AO', 'SR50', 'SR75')}
+
+
+def _covered(start: float, stop: float, length: int, count: int) -> Tensor:
+    """Shares ``(count,)`` of equal parts of a length that lie between two points."""
+    edges = torch.linspace(0, length, count + 1)
+    return edges.clamp(start, stop).diff() * count / length

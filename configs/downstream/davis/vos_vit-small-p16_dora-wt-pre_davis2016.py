@@ -1,0 +1,13 @@
+# Video object segmentation on DAVIS-2016 (validation, one object) with frozen features.
+#
+# Paper:    DoRA: no numbers ("DAVIS: (todo)" in its code). The protocol is DINO's for DAVIS-2017.
+# Cost:     not measured by us; docs/en/evaluation.md has seconds a sequence.
+# Measured: not measured by us.
+# Run:      python tools/test.py \
+#           configs/downstream/davis/vos_vit-small-p16_dora-wt-pre_davis2016.py CHECKPOINT
+#
+# Inherited: all but the list of sequences and the folder of what is written.
+_base_ = 'vos_vit-small-p16_dora-wt-pre_davis2017.py'
+
+test_dataloader = dict(dataset=dict(ann_file='ImageSets/480p/val.txt'))
+test_evaluator = dict(out_dir='work_dirs/vos_vit-small-p16_dora-wt-pre_davis2016/masks')
