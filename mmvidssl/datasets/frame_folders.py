@@ -51,19 +51,14 @@ class DAVISDataset(BaseDataset):
 
     def _find(self, name: str) -> dict:
         frames, masks = (
-            list_frames(Path(self.data_prefix[kind], name)) for kind in ('img_path', 'seg_map_path')
+            {path.stem: path for path in list_frames(Path(self.data_prefix[kind], name))}
+            for kind in ('img_path', 'seg_map_path')
         )
-        there = {mask.stem for mask in masks}
-        lost = [frame.stem for frame in frames if frame.stem not in there]
-        if lost or len(masks) > len(frames):
-            raise FileNotFoundError(
-                f'{masks[0].with_stem(lost[0])} is missing'
-                if lost
-                else f'{masks[0].parent} has {len(masks)} masks of {len(frames)} frames'
-            )
-        return dict(
-            name=name, img_paths=[str(path) for path in frames], seg_paths=[str(m) for m in masks]
-        )
+        for stem in sorted(frames.keys() ^ masks.keys()):
+            there, kind = (masks[stem], 'frame') if stem in masks else (frames[stem], 'mask')
+            raise FileNotFoundError(f'{there} has no {kind}; get it again')
+        paths = [[str(part[stem]) for stem in frames] for part in (frames, masks)]
+        return dict(name=name, img_paths=paths[0], seg_paths=paths[1])
 
 
 @DATASETS.register_module()
@@ -126,11 +121,11 @@ def read_boxes(path: Path) -> np.ndarray:
         ValueError: If it has other lines, or the first box no area; names it.
     """
     rows = _read_numbers(path)
-    if rows.shape[1] == 8:
+    if rows.ndim == 2 and rows.shape[1] == 8:
         corners = rows.reshape(-1, 4, 2)
         least = corners.min(axis=1)
         rows = np.concatenate([least, corners.max(axis=1) - least], axis=1)
-    if rows.shape[1] != 4 or not (rows[0, 2:] > 0).all():
+    if rows.shape[1:] != (4,) or not (rows[0, 2:] > 0).all():
         raise ValueError(f'{path} must have x, y, w, h or 8 coordinates a line, w and h positive')
     return rows
 

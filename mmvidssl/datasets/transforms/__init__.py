@@ -3,7 +3,7 @@
 from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip, VideoDecode, VideoInit
 from .formatting import PackClipInputs, SetKeys
-from .frame_folders import LoadFrames, LoadObjectMasks, PackFrames
+from .frame_folders import LoadFrames, LoadObjectMasks
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
 from .rand_augment import ClipRandAugment
@@ -29,7 +29,6 @@ __all__ = [
     'LoadImageClip',
     'LoadObjectMasks',
     'PackClipInputs',
-    'PackFrames',
     'RandomMask',
     'RepeatAugment',
     'SampleClip',

@@ -1,7 +1,5 @@
 """Reading the frames and masks of a sequence."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import torch
@@ -9,11 +7,8 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, UnidentifiedImageError
 
 from mmvidssl.registry import TRANSFORMS
-from mmvidssl.structures import VidSSLDataSample
 
 from ..readers.image import ImageError, read_image
-
-VOID = 255
 
 
 @TRANSFORMS.register_module()
@@ -22,11 +17,13 @@ class LoadFrames(BaseTransform):
 
     **Required Keys:** img_paths (list of str)
 
-    **Added Keys:** frames (uint8 RGB tensor ``(T, 3, H, W)``), ori_shape (H, W of the files)
+    **Added Keys:** frames (uint8 RGB tensor ``(T, 3, H, W)``), img_shape (H, W), ori_shape (of the
+    files)
 
     Args:
         short_side: Pixels.
-        divisor: The long side, in proportion, is rounded down to a multiple of it.
+        divisor: The long side, in proportion, is rounded down to a multiple of it, but not below
+            the short one.
     """
 
     def __init__(self, short_side: int = 480, divisor: int = 64) -> None:
@@ -39,25 +36,25 @@ class LoadFrames(BaseTransform):
             ImageError: If a frame cannot be read; names it.
             ValueError: If a frame has another size than the first; names it.
         """
-        frames: list[torch.Tensor] = []
-        shape = (0, 0)
+        images: list[np.ndarray] = []
         for path in results['img_paths']:
             image = read_image(path)
-            if not frames:
-                shape = image.shape[:2]
-                long_side = self.short_side * max(shape) / min(shape) // self.divisor * self.divisor
-                long_side = max(int(long_side), self.short_side)
-                size = (
-                    (self.short_side, long_side)
-                    if shape[0] > shape[1]
-                    else (long_side, self.short_side)
-                )
+            shape = image.shape[:2] if not images else results['ori_shape']
             if image.shape[:2] != shape:
                 raise ValueError(
-                    f'{path} is of {image.shape[:2]}, but the first frame of {shape} (H, W)'
+                    f'{path} is of {image.shape[:2]} (H, W), the first frame of {shape}'
                 )
-            frames.append(torch.from_numpy(cv2.resize(image, size)).permute(2, 0, 1))
-        return {**results, 'frames': torch.stack(frames), 'ori_shape': shape}
+            results['ori_shape'] = shape
+            results['img_shape'] = self._resized(*shape)
+            images.append(cv2.resize(image, results['img_shape'][::-1]))
+        results['frames'] = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+        return results
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        short, long = sorted((height, width))
+        long = self.short_side * long // short // self.divisor * self.divisor
+        long = max(long, self.short_side)
+        return (long, self.short_side) if height > width else (self.short_side, long)
 
 
 @TRANSFORMS.register_module()
@@ -83,15 +80,16 @@ class LoadObjectMasks(BaseTransform):
             mask = read_object_mask(path)
             if mask.shape != results['ori_shape']:
                 raise ValueError(f'{path} is of {mask.shape}, its frame of {results["ori_shape"]}')
-            ids = set(np.unique(mask).tolist()) - {0, VOID}
+            ids = set(np.unique(mask).tolist()) - {0, 255}
             known = known or ids
             if not known or ids - known:
                 raise ValueError(
-                    f'{path} has the ids {sorted(ids)}; the first frame must have an object, and '
-                    f'others no more than its {sorted(known)}'
+                    f'{path} has the ids {sorted(ids)}; the first mask must have an object, and '
+                    f'the others no more than its {sorted(known)}'
                 )
             masks.append(mask)
-        return {**results, 'masks': torch.from_numpy(np.stack(masks))}
+        results['masks'] = torch.from_numpy(np.stack(masks))
+        return results
 
 
 def read_object_mask(path: str) -> np.ndarray:
@@ -104,48 +102,14 @@ def read_object_mask(path: str) -> np.ndarray:
     try:
         with Image.open(path) as image:
             values = np.array(image)
-            if image.mode == 'P':
-                return values
     except (UnidentifiedImageError, SyntaxError) as error:
         raise ImageError(f'not an image, get it again: {path}') from error
+    if image.mode == 'P':
+        return values
     grey = values[..., 0] if image.mode == 'LA' else values
     if grey.ndim != 2 or not np.isin(grey, (0, 1, 255)).all():
         raise ValueError(
             f'{path} (mode {image.mode}) has lost its palette, whose numbers are the ids of '
-            'objects; get it again, and save it as an indexed PNG'
+            'objects; get it again, or save it as an indexed PNG'
         )
     return (grey > 0).astype(np.uint8)
-
-
-@TRANSFORMS.register_module()
-class PackFrames(BaseTransform):
-    """Turn a sequence into inputs and a data sample.
-
-    **Required Keys:** frames, name, and of ``keys`` and ``meta_keys`` those that are there
-
-    **Added Keys:** inputs (the frames), data_samples (:class:`VidSSLDataSample`)
-
-    **Deleted Keys:** all others
-
-    Args:
-        keys: Of tensors to keep as data.
-        meta_keys: What to keep as meta information, besides ``name`` and ``img_shape`` (of the
-            frames as they are put in).
-    """
-
-    def __init__(
-        self,
-        keys: Sequence[str] = ('masks',),
-        meta_keys: Sequence[str] = ('img_paths', 'ori_shape', 'boxes', 'visible'),
-    ) -> None:
-        self.keys, self.meta_keys = tuple(keys), ('name', *meta_keys)
-
-    def transform(self, results: dict) -> dict:
-        """Pack one sequence."""
-        frames = results['frames']
-        meta = {key: results[key] for key in self.meta_keys if key in results}
-        sample = VidSSLDataSample(metainfo=dict(meta, img_shape=tuple(frames.shape[2:])))
-        for key in self.keys:
-            if key in results:
-                sample.set_data({key: results[key]})
-        return dict(inputs=frames, data_samples=sample)

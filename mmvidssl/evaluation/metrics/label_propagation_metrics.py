@@ -52,6 +52,10 @@ class LabelPropagationMetric(BaseMetric):
         self.options = num_context, radius, topk, temperature
         self.out_dir = None if out_dir is None else Path(out_dir)
 
+    def name_of(self, sample: dict) -> str:
+        """The sequence below the folder that has it."""
+        return str(Path(sample['img_paths'][0]).parents[1] / sample['name'])
+
     def propagate(self, sample: dict, first: Tensor) -> Iterator[Tensor]:
         """Labels ``(C, *img_shape)`` of frames after the first, from its ``(C, h, w)``."""
         features = sample['features'].flatten(1, 2)
@@ -85,7 +89,7 @@ class DAVISMetric(LabelPropagationMetric):
             objects = {name: np.array(scores[name]) for name in scores if '-' in name}
             self.results.append(
                 dict(
-                    name=sample['name'],
+                    name=self.name_of(sample),
                     values={'J&F': scores['J&F'], **{k: v.mean() for k, v in objects.items()}},
                     objects={key: values.tolist() for key, values in objects.items()},
                 )
@@ -151,7 +155,9 @@ class TrackingMetric(LabelPropagationMetric):
             if self.out_dir is not None:
                 with atomic_path(self.out_dir / name / f'{name}_001.txt') as path:
                     np.savetxt(path, boxes, fmt='%.3f', delimiter=',')
-            result: dict[str, Any] = dict(name=name, values={}, overlaps=[], visible=[])
+            result: dict[str, Any] = dict(
+                name=self.name_of(sample), values={}, overlaps=[], visible=[]
+            )
             if len(sample['boxes']) == len(boxes):  # GOT-10k keeps those of its test set
                 result['overlaps'] = box_overlap(boxes, sample['boxes'], sample['ori_shape'][::-1])
                 visible = np.ones(len(boxes)) if sample['visible'] is None else sample['visible']
