@@ -17,11 +17,10 @@ from mmvidssl.utils.atomic_file import atomic_path
 
 from ..functional import box_overlap, davis_scores, propagate_labels, success_statistics
 
-_IDS = np.arange(256)
-# Red, green and blue of an id by its bits from the lowest, as in PASCAL VOC and DAVIS.
-PALETTE = np.stack(
-    [sum(((_IDS >> (3 * j + c)) & 1) << (7 - j) for j in range(3)) for c in range(3)]
-)
+# Red, green and blue of each id by its bits from the lowest, as in PASCAL VOC and DAVIS.
+PALETTE = [
+    sum((i >> (3 * j + c) & 1) << (7 - j) for j in range(3)) for i in range(256) for c in range(3)
+]
 
 
 class LabelPropagationMetric(BaseMetric):
@@ -127,7 +126,7 @@ def _to_full_range(labels: Tensor) -> Tensor:
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """Ids ``(H, W)`` as an indexed PNG with the palette of DAVIS."""
     image = Image.fromarray(mask.astype(np.uint8))
-    image.putpalette(PALETTE.T.astype(np.uint8).tobytes())
+    image.putpalette(PALETTE)
     with atomic_path(path) as temporary:
         image.save(temporary)
 
@@ -167,17 +166,14 @@ class TrackingMetric(LabelPropagationMetric):
 
     def track(self, sample: dict) -> np.ndarray:
         """Boxes ``(T, 4)`` of all frames, the first as given."""
-        (height, width), boxes = sample['ori_shape'], [np.array(sample['boxes'][0])]
+        boxes = [np.array(sample['boxes'][0])]
         x, y, w, h = boxes[0]
-        rows, columns = (
-            _covered(start, stop, length, count)
-            for start, stop, length, count in zip(
-                (y, x), (y + h, x + w), (height, width), sample['features'].shape[1:3], strict=True
-            )
-        )
-        share = rows[:, None] * columns
-        scale = np.tile(np.divide((width, height), sample['img_shape'][::-1]), 2)
-        for _, labels in self.propagate(sample, torch.stack([1 - share, share])):
+        left, top, right, bottom = (max(round(place), 0) for place in (x, y, x + w, y + h))
+        inside = torch.zeros(1, *sample['ori_shape'])
+        inside[:, top:bottom, left:right] = 1
+        share = F.adaptive_avg_pool2d(inside, sample['features'].shape[1:3])
+        scale = np.tile(np.divide(sample['ori_shape'], sample['img_shape'])[::-1], 2)
+        for _, labels in self.propagate(sample, torch.cat([1 - share, share])):
             near = (labels > labels.max() / 2).byte().cpu().numpy()
             regions = cv2.connectedComponentsWithStats(near)[2][1:]  # x, y, w, h, pixels
             found = regions[regions[:, 4].argmax(), :4] * scale if len(regions) else boxes[-1]
@@ -195,9 +191,3 @@ class TrackingMetric(LabelPropagationMetric):
             return {}
         success = success_statistics(overlaps, visible)
         return {name: float(success[name]) for name in ('AO', 'SR50', 'SR75')}
-
-
-def _covered(start: float, stop: float, length: int, count: int) -> Tensor:
-    """Shares ``(count,)`` of equal parts of a length that lie between two points."""
-    edges = torch.linspace(0, length, count + 1)
-    return edges.clamp(start, stop).diff() * count / length
