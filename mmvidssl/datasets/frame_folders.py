@@ -41,6 +41,7 @@ class DAVISDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: If the list, a frame or a mask is missing; names it.
+        ValueError: If a sequence has fewer than three frames, of which one counts; names it.
     """
 
     def load_data_list(self) -> list[dict]:
@@ -57,6 +58,8 @@ class DAVISDataset(BaseDataset):
         for stem in sorted(frames.keys() ^ masks.keys()):
             there, kind = (masks[stem], 'frame') if stem in masks else (frames[stem], 'mask')
             raise FileNotFoundError(f'{there} has no {kind}; get it again')
+        if len(frames) < 3:
+            raise ValueError(f'{frames[min(frames)].parent} has {len(frames)} frames; 3 are needed')
         paths = [[str(part[stem]) for stem in frames] for part in (frames, masks)]
         return dict(name=name, img_paths=paths[0], seg_paths=paths[1])
 
@@ -105,11 +108,11 @@ class TrackingDataset(BaseDataset):
         frames = list_frames(folder / 'img' if (folder / 'img').is_dir() else folder)
         if folder.name.lower() in OTB_STARTS and len(frames) > len(boxes):
             frames = frames[OTB_STARTS[folder.name.lower()] - 1 :][: len(boxes)]
-        cover, visible = folder / 'cover.label', None
-        if cover.exists():
-            visible = _read_numbers(cover)[:, 0].tolist()
-        for found, source in ((boxes, file), (visible or boxes, cover)):
-            if len(found) not in (1, len(frames)):
+        cover = folder / 'cover.label'
+        visible = _read_numbers(cover).ravel().tolist() if cover.exists() else None
+        for found, source in ((boxes, file), (visible, cover)):
+            is_secret = found is boxes and len(boxes) == 1
+            if found is not None and len(found) != len(frames) and not is_secret:
                 raise ValueError(f'{source} has {len(found)} lines for {len(frames)} frames')
         return dict(img_paths=[str(path) for path in frames], boxes=boxes.tolist(), visible=visible)
 

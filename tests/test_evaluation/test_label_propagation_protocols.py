@@ -174,6 +174,12 @@ def new_id(path):
     image.save(path)
 
 
+def keep_two(path):
+    for kind in ('JPEGImages/480p', 'Annotations/480p'):
+        for file in sorted((path.parent / kind / 'two').iterdir())[2:]:
+            file.unlink()
+
+
 @pytest.mark.parametrize(
     ('file', 'damage', 'error'),
     [
@@ -189,6 +195,7 @@ def new_id(path):
         ('Annotations/480p/two/00002.png', crop, ValueError),
         ('Annotations/480p/two/00002.png', new_id, ValueError),
         ('ImageSets/2017/val.txt', Path.unlink, FileNotFoundError),
+        ('two', keep_two, ValueError),
     ],
 )
 def test_davis_names_the_broken_file(file, damage, error, tmp_path):
@@ -284,6 +291,8 @@ def test_boxes_of_polygons(tmp_path):
         ('groundtruth.txt', '1,2,0,4\n' * 5, ValueError, 'groundtruth'),
         ('groundtruth.txt', '1,2,3,4\n' * 4, ValueError, 'groundtruth'),
         ('cover.label', '8\n8\n', ValueError, 'cover'),
+        ('cover.label', '8', ValueError, 'cover'),
+        ('cover.label', '', ValueError, 'cover'),
         ('00000003.jpg', None, FileNotFoundError, '00000003'),
     ],
 )
