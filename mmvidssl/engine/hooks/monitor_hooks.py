@@ -1,7 +1,7 @@
 """Evaluations of the frozen backbone while it trains."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -44,7 +44,7 @@ class MonitorHook(Hook):
 
     priority = 55  # after TeacherMomentumHook (50, NORMAL), before LoggerHook (60, BELOW_NORMAL)
     CONFIG = ''
-    METRICS: Sequence[dict] = ()
+    METRIC: dict = {}
 
     def __init__(
         self,
@@ -78,11 +78,9 @@ class MonitorHook(Hook):
             collate_fn=pseudo_collate,
             generator=torch.Generator(),  # else the workers' seed is drawn from the run's
         )
-        metrics = list(self.METRICS or self.cfg.test_evaluator)
-        self.metrics = [
-            METRICS.build({**metrics[0], **self.metric}),
-            *map(METRICS.build, metrics[1:]),
-        ]
+        first, *others = self.cfg.test_evaluator
+        first = {**({} if 'type' in self.METRIC else first), **self.METRIC, **self.metric}
+        self.metrics = [METRICS.build(part) for part in (first, *others)]
         for part in self.metrics:
             part.dataset_meta = self.loader.dataset.metainfo
         options = {**self.cfg.model, 'backbone': getattr(model, 'teacher', model).backbone}
@@ -136,7 +134,7 @@ class KNNMonitorHook(MonitorHook):
     """:class:`MonitorHook` of k-NN on folders of images, ``<data_root>/{train,val}/<class>/``."""
 
     CONFIG = IMAGES
-    METRICS = (dict(type='mmvidssl.KNNMetric', k=[20]),)
+    METRIC = dict(k=[20])
 
 
 @HOOKS.register_module()
@@ -144,7 +142,7 @@ class LinearProbeHook(MonitorHook):
     """:class:`MonitorHook` of a linear probe on folders of images, as for k-NN."""
 
     CONFIG = IMAGES
-    METRICS = (dict(type='mmvidssl.LinearProbeMetric'),)
+    METRIC = dict(type='mmvidssl.LinearProbeMetric')
 
 
 @HOOKS.register_module()
@@ -152,3 +150,4 @@ class VOSMonitorHook(MonitorHook):
     """:class:`MonitorHook` of video object segmentation on a folder laid out as DAVIS-2017."""
 
     CONFIG = 'mmvidssl::downstream/davis/vos_vit-small-p16_dora-wt-pre_davis2017.py'
+    METRIC = dict(out_dir=None)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from PIL import Image
 
 from mmvidssl.apis import extract_features, init_model
 from mmvidssl.datasets.readers import read_image
@@ -15,7 +16,9 @@ from mmvidssl.engine import KNNMonitorHook
 from mmvidssl.evaluation import knn_accuracy
 from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
+from tests.utils_tool import ROOT
 
+DAVIS = ROOT / 'configs/downstream/davis'
 COUNTS = dict(train=11, val=4)  # of each class
 NAMES = ('train/knn/top1_k20', 'train/linear/top1')
 
@@ -67,7 +70,8 @@ class Draws(Hook):
 
 def cfg_of(video, work_dir, *hooks, **options):
     """Eight iterations of a student that drops paths."""
-    cfg = tiny_cfg(video, work_dir, model__backbone__drop_path_rate=0.3, **options)
+    sizes = dict(model__backbone__patch_size=16)
+    cfg = tiny_cfg(video, work_dir, model__backbone__drop_path_rate=0.3, **sizes, **options)
     cfg.default_hooks.checkpoint.update(interval=3, by_epoch=False, max_keep_ckpts=-1)
     cfg.custom_hooks += hooks
     return cfg
@@ -125,6 +129,26 @@ def test_a_resumed_run_goes_on_as_it_would_have(video, images, tmp_path):
     rows = [json.loads(line) for line in scalars.read_text().splitlines()]
     assert [row['knn/top1_k1'] for row in rows if row['step'] == 6] == history(whole, name)[-1:]
     assert all('loss' in row for row in rows)
+
+
+@pytest.mark.skipif(not DAVIS.is_dir(), reason='there is no protocol to run')
+def test_objects_are_followed(video, tmp_path):
+    """By no mask that it writes; a sequence of still frames keeps the mask of its first."""
+    frame, mask = np.zeros((2, 96, 96), np.uint8)
+    frame[24:72, 24:72], mask[32:64, 32:64] = 255, 1
+    image = Image.fromarray(mask)
+    image.putpalette([0, 0, 0, 128, 0, 0])
+    for kind in ('JPEGImages/480p/still', 'Annotations/480p/still', 'ImageSets/2017'):
+        (tmp_path / kind).mkdir(parents=True)
+    (tmp_path / 'ImageSets/2017/val.txt').write_text('still\n')
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'JPEGImages/480p/still/{number:05}.jpg'), frame)
+        image.save(tmp_path / f'Annotations/480p/still/{number:05}.png')
+    hook = dict(type='VOSMonitorHook', interval=8, data_root=str(tmp_path))
+    runner = train(cfg_of(video, tmp_path / 'run', hook))
+    score = runner.message_hub.get_scalar('train/davis/J&F').current()
+    assert 0.9 < score <= 1
+    assert not list((tmp_path / 'run').rglob('masks'))
 
 
 def test_what_a_backbone_does_not_take_is_refused_before_training(video, images, tmp_path):
