@@ -4,9 +4,9 @@ import pytest
 from mmengine.optim import build_optim_wrapper
 
 from tests.test_downstream.utils_action import build_full
-from tests.test_downstream.utils_dense import CONFIGS, read_config
+from tests.test_downstream.utils_dense import configs_of, read_config
 
-CFGS = {path.stem: read_config(path) for path in sorted(CONFIGS.glob('*/*.py'))}
+CFGS = {name: read_config(path) for name, path in configs_of('*').items()}
 DECAYED = [
     name
     for name, cfg in CFGS.items()

@@ -40,9 +40,15 @@ def bicubic(source: Size, target: Size) -> Callable[[Tensor, Sequence[int]], Ten
     return resize
 
 
+def is_frozen(path: Path) -> bool:
+    """Whether a config only tests, and has tests in ``test_frozen.py``."""
+    return 'python tools/test.py' in path.read_text()
+
+
 def configs_of(folder: str) -> dict[str, Path]:
-    """Config files by their names."""
-    return {path.stem: path for path in sorted((CONFIGS / folder).glob('*.py'))}
+    """Config files by their names, of those that are trained."""
+    paths = sorted(CONFIGS.glob(f'{folder}/*.py'))
+    return {path.stem: path for path in paths if not is_frozen(path)}
 
 
 def read_config(path: Path) -> Config:
@@ -225,7 +231,7 @@ def check_name(path: Path, cfg: Config) -> None:
 def check_metafile(path: Path, model: nn.Module) -> None:
     """The folder's metafile lists the config, and has no results, as nothing was measured."""
     entries = yaml.safe_load((path.parent / 'metafile.yml').read_text())['Models']
-    assert [entry['Name'] for entry in entries] == list(configs_of(path.parent.name))
+    assert [entry['Name'] for entry in entries] == sorted(p.stem for p in path.parent.glob('*.py'))
     (entry,) = (entry for entry in entries if entry['Name'] == path.stem)
     assert entry['Config'] == str(path.relative_to(CONFIGS.parents[1]))
     assert entry['Results'] is None

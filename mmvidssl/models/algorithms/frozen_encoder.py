@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
+from mmvidssl.structures import VidSSLDataSample
 
 POOLS = ('class', 'mean', 'none')
 
@@ -142,9 +143,10 @@ class FrozenEncoder(BaseModel):
             data_samples: As many.
 
         Returns:
-            The data samples, with ``features`` ``(D,)`` of a frame or clip and ``(T, D)`` or
-            ``(M, D)`` of several. With ``pool='none'`` the token grid stands before ``D``,
-            ``(T, h, w, D)``; so does it in ``keys``. ``attention`` is ``(T, heads, h, w)``.
+            :class:`VidSSLDataSample` of what is in each, with ``features`` ``(D,)`` of a frame or
+            clip and ``(T, D)`` or ``(M, D)`` of several. With ``pool='none'`` the token grid stands
+            before ``D``, ``(T, h, w, D)``; so does it in ``keys``. ``attention`` is
+            ``(T, heads, h, w)``.
 
         Raises:
             ValueError: if an input has another form.
@@ -157,11 +159,13 @@ class FrozenEncoder(BaseModel):
             found = [{name: parts[name][i] for name in parts} for i in range(len(sizes))]
         else:
             found = [self._encode_all(batch) for batch in batches]
+        samples = []
         for pixels, sample, values in zip(inputs, data_samples, found, strict=True):
-            for name, value in values.items():
-                is_one = pixels.ndim == (3 if self.clip_len is None else 4)
-                sample.set_field(value[0] if is_one else value, name)
-        return data_samples
+            if pixels.ndim == (3 if self.clip_len is None else 4):
+                values = {name: value[0] for name, value in values.items()}
+            data = {**dict(sample.items()), **values}  # mmaction2's has other features
+            samples.append(VidSSLDataSample(metainfo=sample.metainfo, **data))
+        return samples
 
     def _to_batch(self, pixels: Tensor) -> Tensor:
         """Frames ``(T, 3, H, W)`` or clips ``(M, 3, T, H, W)``."""
