@@ -31,7 +31,7 @@ def region_similarity(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: If the shapes differ or are others.
     """
-    pred, gt = _as_masks(pred, gt)
+    pred, gt = _as_arrays(pred, gt, bool)
     union = (pred | gt).sum(axis=(1, 2))
     return np.where(union, (pred & gt).sum(axis=(1, 2)) / np.maximum(union, 1), 1.0)
 
@@ -53,7 +53,7 @@ def contour_accuracy(pred: np.ndarray, gt: np.ndarray, tolerance: float = 0.008)
     Raises:
         ValueError: If the shapes differ or are others, or the tolerance is negative.
     """
-    pred, gt = _as_masks(pred, gt)
+    pred, gt = _as_arrays(pred, gt, bool)
     if tolerance < 0:
         raise ValueError(f'tolerance must not be negative, got {tolerance}')
     pixels = tolerance if tolerance >= 1 else np.ceil(tolerance * np.hypot(*gt.shape[1:]))
@@ -120,8 +120,7 @@ def davis_scores(pred: np.ndarray, gt: np.ndarray) -> dict[str, np.ndarray | flo
         ValueError: If the shapes differ, there are fewer than three frames, no object in the first,
             or a predicted id that is none of theirs.
     """
-    pred, gt = np.asarray(pred), np.asarray(gt)
-    _check_shapes(pred, gt)
+    pred, gt = _as_arrays(pred, gt)
     if len(gt) < 3:
         raise ValueError(f'the first and the last frame do not count: 3 are needed, got {len(gt)}')
     gt = np.where(gt == VOID, 0, gt)
@@ -140,14 +139,10 @@ def davis_scores(pred: np.ndarray, gt: np.ndarray) -> dict[str, np.ndarray | flo
     return scores
 
 
-def _as_masks(pred: np.ndarray, gt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pred, gt = np.asarray(pred, dtype=bool), np.asarray(gt, dtype=bool)
-    _check_shapes(pred, gt)
-    return pred, gt
-
-
-def _check_shapes(pred: np.ndarray, gt: np.ndarray) -> None:
+def _as_arrays(pred: np.ndarray, gt: np.ndarray, dtype=None) -> tuple[np.ndarray, np.ndarray]:
+    pred, gt = np.asarray(pred, dtype), np.asarray(gt, dtype)
     if pred.ndim != 3 or pred.shape != gt.shape:
         raise ValueError(
             f'masks of both must be of one shape (T, H, W), got {pred.shape} and {gt.shape}'
         )
+    return pred, gt

@@ -51,7 +51,16 @@ def propagate_labels(
     Raises:
         ValueError: If shapes or numbers do not fit.
     """
-    _check(features, first_labels, num_context, radius, topk, temperature)
+    shapes = tuple(features.shape), tuple(first_labels.shape)
+    if [*map(len, shapes)] != [3, 3] or features.shape[1] != first_labels[0].numel():
+        raise ValueError(
+            f'features must be (T, h*w, D) and labels (C, h, w), got {shapes[0]} and {shapes[1]}'
+        )
+    if num_context < 0 or radius < 1 or topk < 1 or temperature <= 0:
+        raise ValueError(
+            'num_context must be at least 0, radius and topk at least 1, temperature positive; '
+            f'got {num_context}, {radius}, {topk} and {temperature}'
+        )
     _, h, w = first_labels.shape
     grid = features.unflatten(1, (h, w))
     slots = min(1 + num_context, len(grid))
@@ -120,21 +129,3 @@ def _vote(likeness: Tensor, labels: Tensor, topk: int, temperature: float) -> Te
         weights *= rows >= best[tied, topk - 1 : topk]
         votes[tied] = weights @ labels / weights.sum(dim=1, keepdim=True)
     return votes
-
-
-def _check(features, first_labels, num_context, radius, topk, temperature) -> None:
-    if features.ndim != 3 or first_labels.ndim != 3:
-        raise ValueError(
-            f'features must be (T, h*w, D) and labels (C, h, w), got {tuple(features.shape)} and '
-            f'{tuple(first_labels.shape)}'
-        )
-    if features.shape[1] != first_labels[0].numel():
-        raise ValueError(
-            f'labels of {tuple(first_labels.shape[1:])} tokens need features of as many, got '
-            f'{features.shape[1]}'
-        )
-    if num_context < 0 or radius < 1 or topk < 1 or temperature <= 0:
-        raise ValueError(
-            'num_context must be at least 0, radius and topk at least 1, temperature positive; '
-            f'got {num_context}, {radius}, {topk} and {temperature}'
-        )

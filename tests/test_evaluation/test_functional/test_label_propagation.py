@@ -94,7 +94,7 @@ def test_bad_input():
     options = (2, 2, 5, 0.1)
     with pytest.raises(ValueError, match=r'\(20, 8\)'):
         propagate_labels(features[0], labels, *options)
-    with pytest.raises(ValueError, match=r'\(4, 4\)'):
+    with pytest.raises(ValueError, match=r'\(3, 4, 4\)'):
         propagate_labels(features, labels[..., 1:], *options)
     for i, bad in enumerate((-1, 0, 0, 0.0)):
         with pytest.raises(ValueError, match=f'{bad}'):
