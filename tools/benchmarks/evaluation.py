@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from measuring import call_again, make_parser, median_ratio, peak_mib, reset_peak
 
@@ -22,6 +23,7 @@ from mmvidssl.registry import MODELS
 from tests.references import dense_propagation
 
 KINDS = ('ours', 'dense', 'products', 'forward')
+CLOCKS = ('wall', 'cpu')
 RADIUS, CONTEXT, TOPK, TEMPERATURE = 12, 7, 5, 0.1
 
 
@@ -52,22 +54,27 @@ def measure(args: argparse.Namespace) -> dict:
     options = (CONTEXT, RADIUS, TOPK, TEMPERATURE)
     torch.bmm(features[:1, :64], features[:1, :64].transpose(1, 2))
     reset_peak()
-    before, started = peak_mib(), time.perf_counter()
+    before, started = peak_mib(), now()
     if args.kind == 'products':
-        return dict(seconds=multiply(features, h, w), mib=0)
+        return dict(zip(CLOCKS, multiply(features, h, w), strict=True), mib=0)
     if args.kind == 'forward':
-        return dict(seconds=forward(args), mib=0)
+        return dict(zip(CLOCKS, forward(args), strict=True), mib=0)
     kinds = dict(ours=propagate_labels, dense=dense_propagation.propagate_labels)
     out = kinds[args.kind](features, labels, *options)
-    seconds = time.perf_counter() - started
+    took = now() - started
     extra = peak_mib() - before
     torch.save(out, args.save)
-    return dict(seconds=seconds, mib=extra)
+    return dict(zip(CLOCKS, took.tolist(), strict=True), mib=extra)
 
 
-def multiply(features: torch.Tensor, h: int, w: int) -> float:
-    """Seconds of the matrix products of our tiles, of as many numbers, and nothing else."""
-    seconds = 0.0
+def now() -> np.ndarray:
+    """Seconds that passed, and that processors worked for this process."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def multiply(features: torch.Tensor, h: int, w: int) -> list[float]:
+    """Both seconds of the matrix products of our tiles, of as many numbers, and nothing else."""
+    seconds = np.zeros(2)
     for columns in label_propagation._cut(w):
         for rows in label_propagation._cut(h):
             tile = label_propagation._make_tile(rows, columns, (h, w), RADIUS, features.device)
@@ -76,23 +83,23 @@ def multiply(features: torch.Tensor, h: int, w: int) -> float:
             queries = torch.randn(num_queries, features.shape[2])
             for num_frames in range(1, len(features)):
                 some = keys[: min(num_frames, len(keys))]
-                started = time.perf_counter()
+                started = now()
                 torch.bmm(queries.expand(len(some), -1, -1), some.transpose(1, 2))
-                seconds += time.perf_counter() - started
-    return seconds
+                seconds += now() - started
+    return seconds.tolist()
 
 
-def forward(args: argparse.Namespace) -> float:
-    """Seconds of a sequence through a ViT-S of random weights, from a few frames."""
+def forward(args: argparse.Namespace) -> list[float]:
+    """Both seconds of a sequence through a ViT-S of random weights, from a few frames."""
     vit = MODELS.build(
         dict(type='DINOViT', arch='deit-small', img_size=224, patch_size=args.patch_sizes[-1])
     )
     with torch.no_grad():
         vit.eval()(torch.randn(1, 3, *args.size))
-        started = time.perf_counter()
+        started = now()
         for _ in range(args.forward):
             vit(torch.randn(1, 3, *args.size))
-    return (time.perf_counter() - started) * args.frames / args.forward
+    return ((now() - started) * args.frames / args.forward).tolist()
 
 
 def compare(args: argparse.Namespace, patch_size: int) -> None:
@@ -108,23 +115,24 @@ def compare(args: argparse.Namespace, patch_size: int) -> None:
     grid = [side // patch_size for side in args.size]
     print(f'patches of {patch_size}: {args.frames} frames of {grid} tokens, {args.threads} threads')
     median = {
-        kind: {key: statistics.median(run[key] for run in runs[kind]) for key in ('seconds', 'mib')}
+        kind: {key: statistics.median(run[key] for run in runs[kind]) for key in runs[kind][0]}
         for kind in KINDS
     }
-    for kind in KINDS[:2]:
-        values = median[kind]
-        print(f'  {kind:6} {values["seconds"]:7.2f} s, {values["mib"]:7.1f} MiB more')
-    seconds = {kind: [run['seconds'] for run in runs[kind]] for kind in KINDS}
-    print(f'  times as fast: {median_ratio(seconds["dense"], seconds["ours"]):.1f}')
+    for kind, values in median.items():
+        extra = f', {values["mib"]:7.1f} MiB more' if values['mib'] else ''
+        print(f'  {kind:8} {values["wall"]:7.2f} s, {values["cpu"]:7.2f} s of processors{extra}')
+    for clock in CLOCKS:
+        seconds = {kind: [run[clock] for run in runs[kind]] for kind in KINDS}
+        print(
+            f'  {clock}: {median_ratio(seconds["dense"], seconds["ours"]):.1f} times as fast; the '
+            f'products are {median_ratio(seconds["products"], seconds["ours"]):.2f} of it'
+        )
     print(f'  share of the memory: {median["ours"]["mib"] / median["dense"]["mib"]:.3f}')
-    print(
-        f'  share of the matrix products: {median_ratio(seconds["products"], seconds["ours"]):.2f}'
-    )
     same = (ours.argmax(dim=1) == dense.argmax(dim=1)).float().mean().item()
     largest = (ours - dense).abs().max().item()
     print(f'  same labels: {same:.6f} of the tokens, largest difference {largest:.1e}')
-    whole = median['ours']['seconds'] + median['forward']['seconds']
-    print(f'  forward passes {median["forward"]["seconds"]:.1f} s, the whole {whole:.1f} s')
+    whole = median['ours']['wall'] + median['forward']['wall']
+    print(f'  a whole sequence, with the forward passes: {whole:.1f} s')
 
 
 def main() -> None:
