@@ -1,6 +1,7 @@
 """Pillar 1: from disk to a batch."""
 
 from .clips import ClipIndex
+from .frame_folders import DAVISDataset, TrackingDataset
 from .list_files import find_files, read_file_list
 from .long_video_dataset import LongVideoDataset
 from .media_list_dataset import ImageListDataset, VideoListDataset
@@ -31,6 +32,7 @@ __all__ = [
     'ClipSampler',
     'CubeMask',
     'DAVISBoxDataset',
+    'DAVISDataset',
     'DecodeClip',
     'DecordReader',
     'FrameMask',
@@ -44,6 +46,7 @@ __all__ = [
     'ReaderCache',
     'RepeatAugment',
     'SampleClip',
+    'TrackingDataset',
     'TubeMask',
     'VOCBoxDataset',
     'VideoError',

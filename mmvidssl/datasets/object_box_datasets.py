@@ -13,9 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from mmvidssl.registry import DATASETS
-from mmvidssl.utils.text_file import read_lines
-
-from .list_files import find_missing, some
+from mmvidssl.utils.listing import find_missing, read_lines, some
 
 Boxes = list[list[int]]
 """x0, y0, x1, y1 of each object, in pixels, from edge to edge."""

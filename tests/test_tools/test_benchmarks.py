@@ -1,5 +1,6 @@
 """The benchmarks run as their help says, on next to nothing."""
 
+import argparse
 import importlib
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.registry import VIDEO_READERS
@@ -91,3 +93,16 @@ def test_compare_with_ffmpeg(tmp_path, monkeypatch, capsys):
         assert main() == (outcome == 'WRONG')
         found = re.findall(r'^(\w+) \S+/(\w+)\.', capsys.readouterr().out, re.M)
         assert found == [(outcome, 'b_frames'), ('refused', 'notes'), (of_turned, 'turned')]
+
+
+def test_evaluation(tmp_path, monkeypatch):
+    """Each kind in this process; on the command line each has one of its own."""
+    monkeypatch.syspath_prepend(TOOLS)
+    measure = importlib.import_module('evaluation').measure
+    options = dict(patch_sizes=[16], size=[64, 96], frames=3, dims=8, forward=1)
+    options['threads'] = torch.get_num_threads()
+    for kind in ('ours', 'dense', 'products', 'forward'):
+        found = measure(argparse.Namespace(kind=kind, save=tmp_path / kind, **options))
+        assert found['wall'] > 0
+    ours, dense = (torch.load(tmp_path / kind, weights_only=True) for kind in ('ours', 'dense'))
+    torch.testing.assert_close(ours, dense)

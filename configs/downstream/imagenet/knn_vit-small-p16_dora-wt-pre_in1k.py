@@ -10,13 +10,19 @@ _base_ = ['../../_base_/models/frozen_vit-small-p16.py', '../../_base_/frozen_ru
 model = dict(bgr_to_rgb=True)
 
 data_root = 'data/imagenet'
-dataset = dict(type='CustomDataset', _scope_='mmpretrain', data_root=data_root)
+dataset = dict(type='mmpretrain.CustomDataset', data_root=data_root)
 loading = [
     dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
+    dict(
+        type='mmpretrain.ResizeEdge',
+        scale=256,
+        edge='short',
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='mmpretrain.CenterCrop', crop_size=224),
 ]
-packing = dict(type='PackInputs', meta_keys=('img_path', 'split'))
+packing = dict(type='mmpretrain.PackInputs', meta_keys=('img_path', 'split'))
 train_pipeline = [*loading, dict(type='mmvidssl.SetKeys', split='train'), packing]
 test_pipeline = [*loading, dict(type='mmvidssl.SetKeys', split='val'), packing]
 test_dataloader = dict(

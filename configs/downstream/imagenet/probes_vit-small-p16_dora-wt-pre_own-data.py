@@ -15,12 +15,7 @@ from mmvidssl.data_checks import find_class_folders
 data_root = os.environ.get('DATA_ROOT', 'data/my_images')
 classes = find_class_folders(f'{data_root}/train')
 
-dataset = dict(
-    type='CustomDataset',
-    _scope_='mmpretrain',
-    data_root=data_root,
-    metainfo=dict(classes=classes),
-)
+dataset = dict(type='mmpretrain.CustomDataset', data_root=data_root, metainfo=dict(classes=classes))
 test_dataloader = dict(
     num_workers=4,
     dataset=dict(

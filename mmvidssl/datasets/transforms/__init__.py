@@ -3,6 +3,7 @@
 from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip, VideoDecode, VideoInit
 from .formatting import PackClipInputs, SetKeys
+from .frame_folders import LoadFrames, LoadObjectMasks
 from .masking import BlockMask, CubeMask, FrameMask, RandomMask, TubeMask
 from .photometric import ClipColorJitter, ClipGaussianBlur, ClipRandomGrayscale, ClipSolarize
 from .rand_augment import ClipRandAugment
@@ -24,7 +25,9 @@ __all__ = [
     'CubeMask',
     'DecodeClip',
     'FrameMask',
+    'LoadFrames',
     'LoadImageClip',
+    'LoadObjectMasks',
     'PackClipInputs',
     'RandomMask',
     'RepeatAugment',

@@ -5,6 +5,7 @@ from .data_check_hook import DataCheckHook
 from .data_failure_hook import BrokenDataError, DataFailureHook
 from .freeze_last_layer_hook import FreezeLastLayerHook
 from .health_hook import HealthHook
+from .monitor_hooks import KNNMonitorHook, LinearProbeHook, MonitorHook, VOSMonitorHook
 from .nan_guard_hook import NaNGuardHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .pretrained_report_hook import PretrainedReportHook
@@ -23,6 +24,9 @@ __all__ = [
     'DataFailureHook',
     'FreezeLastLayerHook',
     'HealthHook',
+    'KNNMonitorHook',
+    'LinearProbeHook',
+    'MonitorHook',
     'NaNGuardHook',
     'PlainCheckpointHook',
     'PretrainedReportHook',
@@ -33,4 +37,5 @@ __all__ = [
     'TeacherMomentumHook',
     'TeacherTempHook',
     'TimeLimitHook',
+    'VOSMonitorHook',
 ]

@@ -1,6 +1,13 @@
 """Metrics of MMEngine's evaluator, around the pure functions."""
 
 from .discovery_metric import DiscoveryMetric
+from .label_propagation_metrics import DAVISMetric, TrackingMetric
 from .probe_metrics import KNNMetric, LinearProbeMetric
 
-__all__ = ['DiscoveryMetric', 'KNNMetric', 'LinearProbeMetric']
+__all__ = [
+    'DAVISMetric',
+    'DiscoveryMetric',
+    'KNNMetric',
+    'LinearProbeMetric',
+    'TrackingMetric',
+]

@@ -1,0 +1,161 @@
+"""Evaluations during training: what they measure, and that the run is as without them."""
+
+import json
+import random
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from PIL import Image
+
+from mmvidssl.apis import extract_features, init_model
+from mmvidssl.datasets.readers import read_image
+from mmvidssl.engine import KNNMonitorHook
+from mmvidssl.evaluation import knn_accuracy
+from tests.utils_model import maskfeat_cfg
+from tests.utils_run import tiny_cfg, train
+from tests.utils_tool import ROOT
+
+DAVIS = ROOT / 'configs/downstream/davis'
+COUNTS = dict(train=11, val=4)  # of each class
+NAMES = ('train/knn/top1_k20', 'train/linear/top1')
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    """Of 256 pixels, which the protocol does not resize, and cuts to 224."""
+    root, rng = tmp_path_factory.mktemp('images'), np.random.default_rng(0)
+    for split, count in COUNTS.items():
+        for shift, name in enumerate(('one', 'two')):
+            (root / split / name).mkdir(parents=True)
+            for index in range(count):
+                small = rng.integers(0, 200, (8, 8, 3), np.uint8) + 20 * shift
+                picture = cv2.resize(small.astype(np.uint8), (256, 256))
+                cv2.imwrite(str(root / split / name / f'{index}.png'), picture)
+    return root
+
+
+@pytest.fixture(scope='module')
+def random_protocol(tmp_path_factory):
+    """k-NN on images that are turned at random, by numpy's own generator."""
+    path = tmp_path_factory.mktemp('configs') / 'random.py'
+    path.write_text(
+        """_base_ = 'mmvidssl::downstream/imagenet/knn_vit-small-p16_dora-wt-pre_in1k.py'
+def turned(split, pipeline):
+    load, *others = pipeline
+    pipeline = [load, dict(type='RandomFlip', prob=0.5), *others]
+    return dict(**_base_.dataset, data_prefix=split, pipeline=pipeline)
+datasets = [turned('train', _base_.train_pipeline), turned('val', _base_.test_pipeline)]
+test_dataloader = dict(dataset=dict(datasets=datasets))
+"""
+    )
+    return str(path)
+
+
+class Draws(Hook):
+    """States of the generators after each iteration, and which parts are in training mode."""
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.seen = []
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        state = np.random.get_state()[1]  # noqa: NPY002
+        states = torch.get_rng_state().tolist(), random.getstate(), state.tolist()
+        self.seen.append((states, [part.training for part in runner.model.modules()]))
+
+
+def cfg_of(video, work_dir, *hooks, **options):
+    """Eight iterations of a student that drops paths."""
+    sizes = dict(model__backbone__patch_size=16)
+    cfg = tiny_cfg(video, work_dir, model__backbone__drop_path_rate=0.3, **sizes, **options)
+    cfg.default_hooks.checkpoint.update(interval=3, by_epoch=False, max_keep_ckpts=-1)
+    cfg.custom_hooks += hooks
+    return cfg
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def assert_same_weights(first, second):
+    for name, value in first['state_dict'].items():
+        assert torch.equal(value, second['state_dict'][name]), name
+
+
+def history(checkpoint, name):
+    return checkpoint['message_hub']['log_scalars'][name]['history_buffer']['values'].tolist()
+
+
+def test_a_run_is_the_same_to_the_bit(video, images, random_protocol, tmp_path):
+    """Though nothing seeds its iterations, and the protocol draws."""
+    hooks = [
+        dict(type='KNNMonitorHook', interval=2, data_root=str(images), config=random_protocol),
+        dict(type='LinearProbeHook', interval=3, data_root=str(images), num_workers=1),
+    ]
+    draws = []
+    for folder, given in (('without', ()), ('with', hooks)):
+        cfg = cfg_of(video, tmp_path / folder, *given)
+        cfg.default_hooks.pop('step_seed')
+        draws.append(Draws())
+        train(cfg, draws[-1])
+    assert len(draws[0].seen) == 8 and draws[0].seen == draws[1].seen
+    without, watched = (load(tmp_path / folder / 'iter_6.pth') for folder in ('without', 'with'))
+    assert_same_weights(without, watched)
+    assert [len(history(watched, name)) for name in NAMES] == [3, 2]
+
+
+def test_a_resumed_run_goes_on_as_it_would_have(video, images, tmp_path):
+    hook = dict(type='KNNMonitorHook', interval=2, data_root=str(images), metric=dict(k=[1]))
+    train(cfg_of(video, tmp_path / 'whole', hook))
+    start = str(tmp_path / 'whole/iter_3.pth')
+    train(cfg_of(video, tmp_path / 'parts', hook, resume=True, load_from=start))
+    whole, parts = (load(tmp_path / folder / 'iter_6.pth') for folder in ('whole', 'parts'))
+    assert_same_weights(whole, parts)
+    name = 'train/knn/top1_k1'
+    assert history(whole, name) == history(parts, name) and len(history(whole, name)) == 3
+    # What it measures is the teacher that the checkpoint of the same iteration holds.
+    model = init_model(cfg_of(video, tmp_path), tmp_path / 'whole/iter_6.pth')
+    sets = []
+    for split, count in COUNTS.items():
+        files = sorted((images / split).rglob('*.png'))
+        frames = np.stack([read_image(file)[16:240, 16:240] for file in files])
+        sets += [extract_features(model, frames), torch.arange(2).repeat_interleave(count)]
+    assert history(whole, name)[-1] == pytest.approx(100 * knn_accuracy(*sets, 2, k=1))
+    (scalars,) = (tmp_path / 'whole').rglob('vis_data/scalars.json')
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    assert [row['knn/top1_k1'] for row in rows if row['step'] == 6] == history(whole, name)[-1:]
+    assert all('loss' in row for row in rows)
+
+
+@pytest.mark.skipif(not DAVIS.is_dir(), reason='there is no protocol to run')
+def test_objects_are_followed(video, tmp_path):
+    """By no mask that it writes; a sequence of still frames keeps the mask of its first."""
+    frame, mask = np.zeros((2, 96, 96), np.uint8)
+    frame[24:72, 24:72], mask[32:64, 32:64] = 255, 1
+    image = Image.fromarray(mask)
+    image.putpalette([0, 0, 0, 128, 0, 0])
+    for kind in ('JPEGImages/480p/still', 'Annotations/480p/still', 'ImageSets/2017'):
+        (tmp_path / kind).mkdir(parents=True)
+    (tmp_path / 'ImageSets/2017/val.txt').write_text('still\n')
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f'JPEGImages/480p/still/{number:05}.jpg'), frame)
+        image.save(tmp_path / f'Annotations/480p/still/{number:05}.png')
+    hook = dict(type='VOSMonitorHook', interval=8, data_root=str(tmp_path))
+    runner = train(cfg_of(video, tmp_path / 'run', hook))
+    score = runner.message_hub.get_scalar('train/davis/J&F').current()
+    assert 0.9 < score <= 1
+    assert not list((tmp_path / 'run').rglob('masks'))
+
+
+def test_what_a_backbone_does_not_take_is_refused_before_training(video, images, tmp_path):
+    cfg = cfg_of(video, tmp_path, dict(type='KNNMonitorHook', interval=2, data_root=str(images)))
+    cfg.model = dict(maskfeat_cfg(), _scope_='mmvidssl')
+    cfg.custom_hooks = cfg.custom_hooks[-1:]
+    with pytest.raises(ValueError, match='MaskFeatMViT'):
+        train(cfg)
+    with pytest.raises(ValueError, match='0'):
+        KNNMonitorHook(interval=0)
