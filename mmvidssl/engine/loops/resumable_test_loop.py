@@ -74,8 +74,8 @@ class ResumableTestLoop(TestLoop):
         data = {**self.settings['test_dataloader']}
         for key in ('batch_size', 'num_workers', 'persistent_workers'):
             data.pop(key, None)
-        weights = digest_of(unwrap_model(self.runner.model))
-        settings = [__version__, weights, {**self.settings, 'test_dataloader': data}]
+        self.weights = digest_of(unwrap_model(self.runner.model))
+        settings = [__version__, self.weights, {**self.settings, 'test_dataloader': data}]
         mark = hashlib.sha256(json.dumps(settings, default=str).encode())
         dataset = self.dataloader.dataset
         for index in range(len(dataset)) if hasattr(dataset, 'get_data_info') else ():
@@ -180,20 +180,12 @@ class ResumableTestLoop(TestLoop):
         found.update(
             config=self.runner.cfg.filename,
             checkpoint=self.checkpoint,
-            checkpoint_sha256=_sha256(self.checkpoint),
+            weights_sha256=self.weights,
             settings=self.settings,
             versions=versions,
         )
         with atomic_path(Path(self.runner.work_dir, 'evaluation.json')) as path:
             path.write_text(json.dumps(found, indent=1, default=str, allow_nan=False))
-
-
-def _sha256(checkpoint: str | None) -> str | None:
-    """Of a file on the disk."""
-    if checkpoint is None or '://' in checkpoint:
-        return None
-    with open(checkpoint, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _read(path: Path) -> dict:
