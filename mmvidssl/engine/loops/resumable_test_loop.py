@@ -15,7 +15,6 @@ import mmengine
 import torch
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.runner import TestLoop
-from prettytable import PrettyTable
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
@@ -204,13 +203,15 @@ def _number(value: Any) -> float | str | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _table(samples: dict[str, dict], metrics: dict) -> PrettyTable:
+def _table(samples: dict[str, dict], metrics: dict) -> str:
     """A row a sample that has values, if they are few, and one of the metrics."""
     rows = {name: values for name, values in samples.items() if values}
     rows = {} if len(rows) > MAX_ROWS else rows
     columns = list(dict.fromkeys(key for row in (*rows.values(), metrics) for key in row))
-    table = PrettyTable(['', *columns])
+    lines = [['', *columns]]
     for name, row in {**rows, f'all ({len(samples)})': metrics}.items():
-        cells = [row.get(column, '') for column in columns]
-        table.add_row([name, *(f'{c:.4f}' if isinstance(c, float) else c for c in cells)])
-    return table
+        values = (row.get(column, '') for column in columns)
+        lines.append([name, *(f'{v:.4f}' if isinstance(v, float) else str(v) for v in values)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ([c.rjust(w) for c, w in zip(line, widths, strict=True)] for line in lines)
+    return '\n'.join('  '.join(line) for line in padded)
