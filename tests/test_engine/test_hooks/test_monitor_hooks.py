@@ -39,13 +39,16 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def random_protocol(tmp_path_factory):
-    """k-NN on images that are turned at random, by numpy's own generator."""
+    """k-NN on images that are turned at random, by numpy's own generator and by torch's."""
     path = tmp_path_factory.mktemp('configs') / 'random.py'
     path.write_text(
         """_base_ = 'mmvidssl::downstream/imagenet/knn_vit-small-p16_dora-wt-pre_in1k.py'
 def turned(split, pipeline):
     load, *others = pipeline
-    pipeline = [load, dict(type='RandomFlip', prob=0.5), *others]
+    turns = ['RandomFlip', 'mmpretrain.NumpyToPIL', 'mmpretrain.torchvision/RandomVerticalFlip']
+    turns = [dict(type=name) for name in (*turns, 'mmpretrain.PILToNumpy')]
+    turns[0]['prob'] = 0.5
+    pipeline = [load, *turns, *others]
     return dict(**_base_.dataset, data_prefix=split, pipeline=pipeline)
 datasets = [turned('train', _base_.train_pipeline), turned('val', _base_.test_pipeline)]
 test_dataloader = dict(dataset=dict(datasets=datasets))

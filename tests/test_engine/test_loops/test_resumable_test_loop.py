@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -135,7 +136,6 @@ def test_other_settings_begin_anew(folder, tmp_path):
         [
             (),
             ('default_hooks.pretrained_report.role=student',),
-            ('test_dataloader.dataset.datasets.0.indices=9',),
             ('test_evaluator.0.temperature=0.1',),
             ('test_cfg.fp16=True',),
         ],
@@ -144,6 +144,12 @@ def test_other_settings_begin_anew(folder, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             evaluate(folder, tmp_path, *STOP, 'custom_hooks.0.after=1', *options)
         assert len(list(tmp_path.glob('results/*'))) == number
+    more = folder / 'train/cat/more.png'
+    shutil.copy(folder / 'train/cat/0.png', more)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(folder, tmp_path, *STOP, 'custom_hooks.0.after=1')
+    more.unlink()
+    assert len(list(tmp_path.glob('results/*'))) == number + 1
 
 
 @pytest.mark.slow
