@@ -9,10 +9,12 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from PIL import Image
+from torch import nn
 
 from mmvidssl.apis import extract_features, init_model
 from mmvidssl.datasets.readers import read_image
 from mmvidssl.engine import KNNMonitorHook
+from mmvidssl.engine.hooks.monitor_hooks import untouched
 from mmvidssl.evaluation import knn_accuracy
 from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
@@ -66,8 +68,8 @@ class Draws(Hook):
         self.seen = []
 
     def after_train_iter(self, runner, *args, **kwargs):
-        state = np.random.get_state()[1]  # noqa: NPY002
-        states = torch.get_rng_state().tolist(), random.getstate(), state.tolist()
+        _, key, position, *_ = np.random.get_state()  # noqa: NPY002
+        states = torch.get_rng_state().tolist(), random.getstate(), key.tolist(), position
         self.seen.append((states, [part.training for part in runner.model.modules()]))
 
 
@@ -109,6 +111,14 @@ def test_a_run_is_the_same_to_the_bit(video, images, random_protocol, tmp_path):
     without, watched = (load(tmp_path / folder / 'iter_6.pth') for folder in ('without', 'with'))
     assert_same_weights(without, watched)
     assert [len(history(watched, name)) for name in NAMES] == [3, 2]
+
+
+def test_modes_of_a_backbone_without_teacher_are_put_back():
+    module = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2).eval())
+    with pytest.raises(KeyError), untouched(module):
+        module.eval()
+        raise KeyError
+    assert [part.training for part in module.modules()] == [True, True, False]
 
 
 def test_a_resumed_run_goes_on_as_it_would_have(video, images, tmp_path):
