@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from mmvidssl.datasets.readers import ImageError, VideoDiskError, VideoError, VideoNotFoundError
+from mmvidssl.engine.utils import digest_of
 from mmvidssl.utils.atomic_file import atomic_path
 
 from .features import FeatureExtractor, FileFeatures, check_npz, extract_features
@@ -58,7 +59,7 @@ def write_features(
             )
     states = [os.stat(file.path) for file in files]
     listed = [(*file, s.st_size, s.st_mtime_ns) for file, s in zip(files, states, strict=True)]
-    marked = [_digest(model), settings, wanted, options.get('sampling'), listed]
+    marked = [digest_of(model), settings, wanted, options.get('sampling'), listed]
     mark = hashlib.sha256(json.dumps(marked).encode()).hexdigest()
     parts = []
     with tqdm(desc='extracting features', total=len(files)) as bar:
@@ -76,14 +77,6 @@ def write_features(
     found.save(path)
     shutil.rmtree(folder)
     return found
-
-
-def _digest(model: nn.Module) -> str:
-    """Tells whether a model has the same weights."""
-    digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _chunks(files: list[MediaFile]) -> Iterator[list[MediaFile]]:

@@ -1,5 +1,7 @@
 """Helpers of hooks and optimizers: the model without wrappers, gradients, steps, epochs."""
 
+import hashlib
+
 import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
@@ -12,6 +14,14 @@ def unwrap_model(model: nn.Module) -> nn.Module:
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model
+
+
+def digest_of(model: nn.Module) -> str:
+    """Tells whether a model has the same weights."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 @torch.no_grad()

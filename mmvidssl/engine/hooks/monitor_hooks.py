@@ -76,7 +76,6 @@ class MonitorHook(Hook):
             loader.batch_size,
             num_workers=self.num_workers,
             collate_fn=pseudo_collate,
-            generator=torch.Generator(),  # else the workers' seed is drawn from the run's
         )
         first, *others = self.cfg.test_evaluator
         first = {**({} if 'type' in self.METRIC else first), **self.METRIC, **self.metric}

@@ -112,10 +112,6 @@ class PretrainedReportHook(Hook):
                 runner.logger.info(report(source, coverage))
         self._expected = []
 
-    def before_test(self, runner) -> None:
-        """As before training."""
-        self.before_train(runner)
-
 
 def is_only_tested(runner) -> bool:
     """Whether a runner validates or tests and does not train."""

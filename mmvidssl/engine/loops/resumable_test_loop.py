@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ import mmengine
 import torch
 from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.runner import TestLoop
-from prettytable import PrettyTable
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmvidssl.registry import DATASETS, LOOPS
@@ -23,7 +23,7 @@ from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.version import __version__
 
 from ..checkpoint import to_plain
-from ..utils import unwrap_model
+from ..utils import digest_of, unwrap_model
 
 MAX_ROWS = 100
 """Samples in the table; the file has all of them."""
@@ -40,7 +40,7 @@ class ResumableTestLoop(TestLoop):
     many files of which folders there were, settings, checkpoint and versions, and the folder is
     removed.
 
-    A model that no checkpoint is given for is initialised as its config says, by the run's seed.
+    Without a checkpoint, the model is initialised as its config says, by the run's seed.
 
     Args:
         runner: The runner; its processes share one ``work_dir``.
@@ -54,32 +54,43 @@ class ResumableTestLoop(TestLoop):
         ValueError: if there is no sample.
     """
 
+    dataloader: DataLoader
+
     def __init__(self, runner, dataloader: dict, evaluator: Any, fp16: bool = False) -> None:
         dataset = DATASETS.build(dataloader['dataset'])
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
         if not len(dataset):
             raise ValueError('test_dataloader.dataset has no sample')
-        self.checkpoint = runner._load_from
-        keys = ('model', 'test_dataloader', 'test_evaluator')
+        super().__init__(runner, dict(dataloader, dataset=dataset), evaluator, fp16)
+        self.cfg, self.checkpoint = dataloader, runner._load_from
+        keys = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg')
         self.settings = {key: copy.deepcopy(runner.cfg.get(key)) for key in keys}
-        self.num_samples, self.digest = len(dataset), _digest(self.checkpoint)
-        self.folder = Path(runner.work_dir, 'results', self._fingerprint(dataset))
-        done = {index for file in self._files() for index in _read(file)['indices']}
-        barrier()  # before any process writes
-        self.left = [index for index in range(len(dataset)) if index not in done]
-        rest = dict(dataloader, dataset=_Rest(dataset, self.left or [0]))
-        super().__init__(runner, rest, evaluator, fp16)
+        self.num_samples = len(dataset)
 
-    def _fingerprint(self, dataset: Dataset) -> str:
+    def _fingerprint(self) -> str:
+        """Of whatever results depend on."""
         data = {**self.settings['test_dataloader']}
         for key in ('batch_size', 'num_workers', 'persistent_workers'):
             data.pop(key, None)
-        settings = [__version__, self.digest, {**self.settings, 'test_dataloader': data}]
+        self.weights = digest_of(unwrap_model(self.runner.model))
+        settings = [__version__, self.weights, {**self.settings, 'test_dataloader': data}]
         mark = hashlib.sha256(json.dumps(settings, default=str).encode())
+        dataset = self.dataloader.dataset
         for index in range(len(dataset)) if hasattr(dataset, 'get_data_info') else ():
             mark.update(repr(dataset.get_data_info(index)).encode())
         return mark.hexdigest()[:16]
+
+    def _leave_out_done(self) -> list[int]:
+        """Let the data loader have what is left, and return its indices."""
+        self.folder = Path(self.runner.work_dir, 'results', self._fingerprint())
+        done = {index for file in self._files() for index in _read(file)['indices']}
+        barrier()  # before any process writes
+        left = [index for index in range(self.num_samples) if index not in done]
+        if done and left:
+            rest = dict(self.cfg, dataset=Subset(self.dataloader.dataset, left))
+            self.dataloader = self.runner.build_dataloader(rest, seed=self.runner.seed)
+        return left
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob('[0-9]*.pt'))
@@ -97,14 +108,15 @@ class ResumableTestLoop(TestLoop):
             torch.manual_seed(self.runner.seed)  # alike in all processes
             unwrap_model(self.runner.model).init_weights()
         self.runner.model.eval()
-        start = self.num_samples - len(self.left)
+        left = self._leave_out_done()
+        start = self.num_samples - len(left)
         with tqdm(
             desc='testing', total=self.num_samples, initial=start, disable=not is_main_process()
         ) as bar:
             batches = zip(self.dataloader.batch_sampler, self.dataloader, strict=True)
-            for number, (places, batch) in enumerate(batches if self.left else ()):
+            for number, (places, batch) in enumerate(batches if left else ()):
                 self.run_iter(number, batch)
-                self._keep([self.left[place] for place in places])
+                self._keep([left[place] for place in places])
                 bar.update(min(len(places) * get_world_size(), bar.total - bar.n))
         barrier()
         metrics = [self._evaluate() if is_main_process() else {}]
@@ -156,6 +168,8 @@ class ResumableTestLoop(TestLoop):
         samples = {name: values for name, values in samples.items() if values}
         self._write(dict(metrics=metrics, samples=samples, files=files))
         shutil.rmtree(self.folder)
+        with suppress(OSError):  # other settings have some there
+            self.folder.parent.rmdir()
         return metrics
 
     def _write(self, found: dict) -> None:
@@ -165,28 +179,12 @@ class ResumableTestLoop(TestLoop):
         found.update(
             config=self.runner.cfg.filename,
             checkpoint=self.checkpoint,
-            checkpoint_sha256=self.digest,
+            weights_sha256=self.weights,
             settings=self.settings,
             versions=versions,
         )
         with atomic_path(Path(self.runner.work_dir, 'evaluation.json')) as path:
             path.write_text(json.dumps(found, indent=1, default=str, allow_nan=False))
-
-
-class _Rest(Subset):
-    """The samples that are left."""
-
-    @property
-    def metainfo(self) -> dict:
-        return self.dataset.metainfo  # type: ignore[attr-defined]
-
-
-def _digest(checkpoint: str | None) -> str | None:
-    """SHA-256 of a file."""
-    if checkpoint is None or '://' in checkpoint:
-        return checkpoint
-    with open(checkpoint, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _read(path: Path) -> dict:
@@ -205,13 +203,15 @@ def _number(value: Any) -> float | str | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _table(samples: dict[str, dict], metrics: dict) -> PrettyTable:
+def _table(samples: dict[str, dict], metrics: dict) -> str:
     """A row a sample that has values, if they are few, and one of the metrics."""
     rows = {name: values for name, values in samples.items() if values}
     rows = {} if len(rows) > MAX_ROWS else rows
     columns = list(dict.fromkeys(key for row in (*rows.values(), metrics) for key in row))
-    table = PrettyTable(['', *columns])
+    lines = [['', *columns]]
     for name, row in {**rows, f'all ({len(samples)})': metrics}.items():
-        cells = [row.get(column, '') for column in columns]
-        table.add_row([name, *(f'{c:.4f}' if isinstance(c, float) else c for c in cells)])
-    return table
+        values = (row.get(column, '') for column in columns)
+        lines.append([name, *(f'{v:.4f}' if isinstance(v, float) else str(v) for v in values)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ([c.rjust(w) for c, w in zip(line, widths, strict=True)] for line in lines)
+    return '\n'.join('  '.join(line) for line in padded)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -130,22 +131,25 @@ def test_goes_on_where_it_was_stopped(folder, tmp_path):
 
 
 def test_other_settings_begin_anew(folder, tmp_path):
-    """Other weights, data and metrics each have a folder of their own."""
-    model = write(dora_cfg(), folder / 'other.pth')
-    torch.save(dict(state_dict=dict(model.state_dict(), new=torch.ones(1))), folder / 'other.pth')
-    stop = (*STOP, 'custom_hooks.0.after=1')
-    for number, (options, checkpoint) in enumerate(
+    """Each of what results depend on has a folder of its own."""
+    for number, options in enumerate(
         [
-            ((), 'dora.pth'),
-            ((), 'other.pth'),
-            (('test_dataloader.dataset.datasets.0.pipeline.0.to_float32=False',), 'dora.pth'),
-            (('test_evaluator.0.temperature=0.1',), 'dora.pth'),
+            (),
+            ('default_hooks.pretrained_report.role=student',),
+            ('test_evaluator.0.temperature=0.1',),
+            ('test_cfg.fp16=True',),
         ],
         start=1,
     ):
         with pytest.raises(KeyboardInterrupt):
-            evaluate(folder, tmp_path, *stop, *options, checkpoint=checkpoint)
+            evaluate(folder, tmp_path, *STOP, 'custom_hooks.0.after=1', *options)
         assert len(list(tmp_path.glob('results/*'))) == number
+    more = folder / 'train/cat/more.png'
+    shutil.copy(folder / 'train/cat/0.png', more)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(folder, tmp_path, *STOP, 'custom_hooks.0.after=1')
+    more.unlink()
+    assert len(list(tmp_path.glob('results/*'))) == number + 1
 
 
 @pytest.mark.slow
