@@ -1,7 +1,7 @@
 # Video object segmentation on DAVIS-2017 (validation) by labels propagated with frozen features.
 #
-# Paper:    DINO's protocol (Caron et al., ICCV 2021, section 4.2.2), which gives J&F 61.8 for DINO's
-#           ViT-S/16. DoRA's code has "DAVIS: (todo)".
+# Paper:    none: DoRA's code has "DAVIS: (todo)". The protocol is DINO's (Caron et al., ICCV 2021,
+#           section 4.2.2).
 # Cost:     docs/en/evaluation.md has seconds a sequence on a CPU.
 # Measured: not measured by us.
 # Run:      python tools/test.py \
