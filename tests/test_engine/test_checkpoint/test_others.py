@@ -67,7 +67,7 @@ def test_a_file_loads_wherever_a_file_is_named(vit, tmp_path):
     cfg = classifier_cfg()
     cfg['model']['backbone'] = alone
     check(init_model(Config(cfg), tmp_path / 'mae.pth').backbone, expected)  # as by load_from
-    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'))
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'), prefix='')  # of a tool
     cfg['model']['backbone'] = {**alone, 'init_cfg': init_cfg}
     check(init_model(Config(cfg)).backbone, expected)
     model = MODELS.build(alone)
