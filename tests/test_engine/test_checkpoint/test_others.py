@@ -70,6 +70,9 @@ def test_a_file_loads_wherever_a_file_is_named(vit, tmp_path):
     init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'), prefix='')  # of a tool
     cfg['model']['backbone'] = {**alone, 'init_cfg': init_cfg}
     check(init_model(Config(cfg)).backbone, expected)
+    init_cfg['prefix'] = 'teacher.backbone.'  # of configs of one's own data, by default
+    with pytest.raises(ValueError, match="init_cfg.prefix=''"):
+        init_model(Config(cfg))
     model = MODELS.build(alone)
     model.load_state_dict(load_weights(tmp_path / 'mae.pth'), strict=False)
     model.eval()
