@@ -1,6 +1,7 @@
 """A data set that is built, against the model that it is for, and its files."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,7 @@ from .detection import check_objects
 from .segmentation import check_mask, check_masks
 from .subject import Finding, Subject, error, heads_of, warning
 
-PICTURES = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+PICTURE = re.compile(r'[^.].*\.(bmp|gif|jpe?g|png|ppm|tiff?|webp)', re.IGNORECASE)  # not hidden
 TURN = (
     'turned by EXIF when read, unlike boxes or masks drawn on the stored pixels. Write pictures as '
     "seen (PIL.ImageOps.exif_transpose), or read with color_type='color_ignore_orientation'."
@@ -47,8 +48,9 @@ def check_files(subject: Subject) -> Iterator[Finding]:
     if missing:
         text = f'{len(missing)} of the {subject.num_files} files do not exist: {some(missing, 5)}'
         yield Finding(FileNotFoundError, f'{text}. Correct what paths are made of: {sources}')
-    for path in [] if named['ann_file'] else beside:
-        if os.path.dirname(path) in subject.picture_folders and path.lower().endswith(PICTURES):
+    for folder, name in map(os.path.split, [] if named['ann_file'] else beside):
+        if folder in subject.picture_folders and PICTURE.fullmatch(name):
+            path = os.path.join(folder, name)
             yield warning('left out for the suffix. Rename or convert.', path)
 
 

@@ -97,11 +97,11 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
             yield kind(f'in {ann_file}: {text}', name)
 
     hint = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
-    faults += [
+    faults += [  # boxes with NaN, which mmdetection drops, are found by both
         *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
         *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
-        *find((boxes[:, 2:] <= 1).any(1) | (area <= 0), 'boxes of a pixel or less' + hint),
-        *find((boxes[:, :2] + boxes[:, 2:] > size + 1).any(1), 'boxes reach out of it' + hint),
+        *find(~(boxes[:, 2:] > 1).all(1) | (area <= 0), 'boxes of a pixel or less' + hint),
+        *find(~(boxes[:, :2] + boxes[:, 2:] <= size + 1).all(1), 'boxes reach out of it' + hint),
     ]
     text = 'no outlines (segmentation), which mask heads need. Draw them, or use no mask head'
     absent = [*find(~is_crowd & ~has_outline, text, is_error=True)]

@@ -224,7 +224,13 @@ def _mend_checkpoint_loader(module: Any) -> None:
 
     add_safe_globals([Namespace])  # harmless, and what released checkpoints have options in
 
-    load = module.CheckpointLoader.load_checkpoint
+    load, load_part = module.CheckpointLoader.load_checkpoint, module._load_checkpoint_with_prefix
+
+    def load_under(prefix: str, *args, **kwargs):
+        if prefix:
+            return load_part(prefix, *args, **kwargs)
+        checkpoint = module._load_checkpoint(*args, **kwargs)  # mmengine looks for names with '.'
+        return checkpoint.get('state_dict', checkpoint)
 
     @wraps(load)
     def mended(*args, **kwargs):
@@ -232,6 +238,7 @@ def _mend_checkpoint_loader(module: Any) -> None:
         return prepare_checkpoint(checkpoint) if isinstance(checkpoint, dict) else checkpoint
 
     module.CheckpointLoader.load_checkpoint = staticmethod(mended)
+    module._load_checkpoint_with_prefix = load_under
 
 
 def _mend_vit(module: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .listing import some
+
 HF = 'encoder.layer.N.'
 # Ours, timm's and transformers' ('' where there is none), then what else is read as ours. N is the
 # number of a block; .weight and .bias follow where nothing of the kind is said.
@@ -103,7 +105,7 @@ def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
     if given and state_dict[prefix + patches[0][0]].ndim == 5:
         problem = f"{patches[0][0]} is of patches of clips, as VideoMAE's, and not of images"
     elif unknown and not problem:
-        problem = f'it has nothing for {unknown[0]} (and {len(unknown) - 1} more)'
+        problem = f'it has nothing for {some(unknown)}'
     if problem:
         raise OtherArchitectureError(f'the {type(vit).__name__} cannot take it: {problem}')
     for name in given.pop('mask_token', ()):  # of another pretraining

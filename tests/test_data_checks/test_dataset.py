@@ -304,7 +304,7 @@ def test_depth(tmp_path):
 
 
 def test_empty(tmp_path):
-    """Where samples are serialised MMEngine fails before, see check_data_files."""
+    """Where samples are serialised MMEngine fails before, see check_config."""
     (tmp_path / 'images').mkdir()
     dataset = make(
         'mmseg.BaseSegDataset',

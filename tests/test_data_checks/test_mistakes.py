@@ -148,6 +148,8 @@ COCO = {
     'no category that is there': (each_object(category_id=77), ERROR, 'train.json'),
     'an image that is not there': (first_object(image_id=77), WARNING, 'train.json'),
     'corners for sizes': (first_object(bbox=[10, 12, 120, 82]), WARNING, '000000.jpg'),
+    'a box of NaN': (first_object(bbox=[10, 12, float('nan'), 80]), WARNING, '000000.jpg'),
+    'boxes of NaN': (each_object(bbox=[float('nan'), 12, 9, 80]), ERROR, '000000.jpg'),
     'a box of no size': (first_object(bbox=[10, 12, 0.5, 80]), WARNING, '000000.jpg'),
     'pictures without objects': (
         lambda content: content['images'].append(dict(content['images'][0], id=9)),
@@ -283,6 +285,7 @@ def masks(tmp_path):
 
 
 def test_right_masks(masks):
+    (masks.folder / 'images/train/._0000.jpeg').touch()  # beside each file, from a Mac
     assert masks.found() == masks.found(part='val') == []
 
 

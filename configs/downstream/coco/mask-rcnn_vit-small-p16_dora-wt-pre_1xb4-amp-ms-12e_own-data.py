@@ -18,7 +18,8 @@ from mmvidssl.data_checks import read_class_file
 data_root = os.environ.get('DATA_ROOT', 'data/my_objects')
 classes = read_class_file(f'{data_root}/classes.txt')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.
+# Of the teacher in a training checkpoint; of a published or converted file, backbone.; of another
+# library's, none (PREFIX=).
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 model = dict(

@@ -19,7 +19,8 @@ from mmvidssl.data_checks import find_class_folders
 data_root = os.environ.get('DATA_ROOT', 'data/my_images')
 classes = find_class_folders(f'{data_root}/train')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.
+# Of the teacher in a training checkpoint; of a published or converted file, backbone.; of another
+# library's, none (PREFIX=).
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 num_classes = len(classes)

@@ -102,6 +102,8 @@ def examine(
     for nearest, count in list(prefixes.items())[:1]:
         if count > len(names & given.keys()):
             remedy = f'The nearest prefix is {nearest!r} ({count} of {len(names)} names). {REMEDY}'
+    if not given and is_bare(weights):
+        remedy = f"It holds a backbone alone: set {source.option}.prefix=''."
     try:
         coverage = find_coverage(source.module, given)
     except OtherArchitectureError as error:

@@ -67,9 +67,12 @@ def test_a_file_loads_wherever_a_file_is_named(vit, tmp_path):
     cfg = classifier_cfg()
     cfg['model']['backbone'] = alone
     check(init_model(Config(cfg), tmp_path / 'mae.pth').backbone, expected)  # as by load_from
-    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'))
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'), prefix='')  # of a tool
     cfg['model']['backbone'] = {**alone, 'init_cfg': init_cfg}
     check(init_model(Config(cfg)).backbone, expected)
+    init_cfg['prefix'] = 'teacher.backbone.'  # of configs of one's own data, by default
+    with pytest.raises(ValueError, match="init_cfg.prefix=''"):
+        init_model(Config(cfg))
     model = MODELS.build(alone)
     model.load_state_dict(load_weights(tmp_path / 'mae.pth'), strict=False)
     model.eval()
