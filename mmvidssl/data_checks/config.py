@@ -10,11 +10,14 @@ from mmengine.config import Config
 
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.checks import dicts_in
+from mmvidssl.utils.listing import some
 
+from .classification import find_class_folders
 from .detection import check_coco, reads_coco
 from .subject import ON_DISK, Finding, error, refuse
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
+CLASS_FOLDERS = '<class>/<picture>'
 OF_FOLDERS = ('ImageNet', 'CustomDataset')  # of mmpretrain, which do not download what they lack
 
 
@@ -29,7 +32,11 @@ def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
         backend = node.get('backend_args') or node.get('file_client_args') or {}
         if backend.get('backend') not in ON_DISK:
             continue
-        found = [f for key, path, _ in _named(node) for f in _check_path(place, key, path, node)]
+        found = [
+            fault
+            for key, path, holds in _named(node)
+            for fault in (*_check_path(place, key, path, node), *_check_classes(path, holds, node))
+        ]
         if not found and reads_coco(kind) and node.get('ann_file'):
             classes = (node.get('metainfo') or kind.METAINFO).get('classes') or range(0)
             ann_file = os.path.join(node.get('data_root') or '', node['ann_file'])
@@ -78,7 +85,7 @@ def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
             path, alone = Path(root, value), Path(value or root)
             suffix = dataset.get(key.split('.')[-1].replace('_path', '_suffix'), '')
             holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
-            holds = '' if key in FILES else '<class>/<picture>' if is_of_folders else holds
+            holds = '' if key in FILES else CLASS_FOLDERS if is_of_folders else holds
             yield key, alone if alone.exists() and not path.exists() else path, holds
 
 
@@ -101,3 +108,16 @@ def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Fin
         if not any(name.endswith(suffix) for name in found):
             text = f'{path} has no file whose name ends in img_suffix={suffix!r}'
             yield error(f'{place}.{key}: {text}')
+
+
+def _check_classes(folder: Path, holds: str, dataset: dict) -> Iterator[Finding]:
+    """Folders of another number of classes, of which mmpretrain names neither."""
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    if holds == CLASS_FOLDERS and isinstance(classes, list | tuple) and folder.is_dir():
+        folders = find_class_folders(folder)
+        if len(folders) != len(classes):
+            text = (
+                f'{folder} has folders of {len(folders)} classes, metainfo.classes {len(classes)}'
+            )
+            alone = some(sorted({*folders} ^ {*classes}), 20)
+            yield error(f'{text} (in one alone: {alone}). Make both the same.')

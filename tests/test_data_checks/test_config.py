@@ -101,6 +101,17 @@ def test_no_samples(root, dataset, message):
     assert f'train_dataloader.dataset.{message}' in str(error.value)
 
 
+def test_class_folders_of_another_number(root):
+    (root / 'data/train/cat').mkdir()
+    (root / 'data/train/dog').mkdir()
+    metainfo = dict(classes=['cat', 'dog'])
+    dataset = dict(type='CustomDataset', data_root='data', data_prefix='train', metainfo=metainfo)
+    check_config(config(dataset))
+    (root / 'data/train/owl').mkdir()
+    with pytest.raises(ValueError, match=r'data/train.*in one alone: owl'):
+        check_config(config(dataset))
+
+
 def test_places_within_wrappers(root):
     lost = dict(ann_file='no.txt')
     with pytest.raises(FileNotFoundError, match='dataset.dataset.ann_file: no'):
