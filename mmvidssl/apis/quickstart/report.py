@@ -8,10 +8,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from torch import nn
 
 from mmvidssl.apis import track_objects
 from mmvidssl.datasets.transforms import ClipResize
+from mmvidssl.models.utils import mask_overlap
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.visualization import (
     mask_grid,
@@ -28,19 +30,42 @@ VIDEO_FPS = 8.0
 MAX_TRACKED_FRAMES = 24
 GRID_COLUMNS = 6
 ENLARGEMENT = 2
+CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
 MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 
 
-def draw_loss(work_dir: Path) -> tuple[float, float]:
-    """Draw ``loss_curve.png`` from the run's scalars; return the first and the last loss."""
+def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
+    """Draw ``loss_curve.png`` from the run's scalars; return first and last values for the summary.
+
+    The loss of self-distillation is a cross-entropy, whose floor, the teacher's entropy, moves. So
+    their difference is drawn beside it, KL(teacher, student), of steps where both were logged, and
+    ``log_k``, the entropy of a teacher that tells nothing apart. The losses' weights add up to 1.
+    """
     scalars = read_scalars(next(iter(work_dir.glob('*/vis_data/scalars.json'))))
-    losses = {k: v for k, v in scalars.items() if k.startswith('loss')}
-    plot_curves(work_dir / 'loss_curve.png', losses, title='DoRA, quickstart')
-    return losses['loss'][1][0], losses['loss'][1][-1]
+    entropy = scalars['teacher_entropy']
+    loss_at, entropy_at = (dict(zip(*curve, strict=True)) for curve in (scalars['loss'], entropy))
+    steps = [step for step in loss_at if step in entropy_at]
+    kl = [loss_at[step] - entropy_at[step] for step in steps]
+    curves = {
+        'loss = KL + entropy': scalars['loss'],
+        'KL(teacher, student)': (steps, kl),
+        "teacher's entropy": entropy,
+        'ln K': (entropy[0], [log_k] * len(entropy[0])),
+    }
+    plot_curves(work_dir / 'loss_curve.png', curves, 'DoRA, quickstart', ylabel='nats')
+    ends = {'loss': scalars['loss'][1], 'kl': kl, 'teacher_entropy': entropy[1]}
+    values = {
+        f'{end}_{k}': v[i] for k, v in ends.items() for end, i in (('first', 0), ('last', -1))
+    }
+    return {**values, 'log_k': log_k}
 
 
-def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> None:
-    """Track objects through the start of ``video``: ``object_masks.png`` and ``.mp4``."""
+def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> float:
+    """Track objects through the start of ``video``: ``object_masks.png`` and ``.mp4``.
+
+    Returns:
+        The mean intersection over union of two objects in a frame.
+    """
     clip = _clip_for_tracking(video, model.teacher.backbone.patch_size)
     masks = track_objects(model, clip).masks
     shape = (clip.shape[2] * ENLARGEMENT, clip.shape[1] * ENLARGEMENT)
@@ -48,6 +73,7 @@ def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> 
     write_video(work_dir / 'object_masks.mp4', overlay_masks(frames, masks), VIDEO_FPS)
     columns = np.linspace(0, len(clip) - 1, min(GRID_COLUMNS, len(clip))).round().astype(int)
     write_image(work_dir / 'object_masks.png', mask_grid(clip[columns], masks[:, columns]))
+    return mask_overlap(torch.from_numpy(masks).unsqueeze(1)).item()
 
 
 def _clip_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) -> np.ndarray:
@@ -74,10 +100,24 @@ def describe(summary: dict[str, Any]) -> str:
     """The last words on the screen."""
     s, knn = summary, summary['knn']
     change = 100 * (knn['after'] - knn['before'])
-    verdict = 'BETTER' if change > 0 else 'WORSE' if change < 0 else 'as good'
+    verdict = (
+        'ABOUT AS GOOD' if abs(change) < CHANCE_POINTS else 'BETTER' if change > 0 else 'WORSE'
+    )
+    notes = dict(
+        loss='a cross-entropy, KL + entropy: it may rise',
+        kl='KL(teacher, student); healthy: falls towards 0 ...',
+        teacher_entropy=f'... and this stays between 0 and ln K = {s["log_k"]:.2f}',
+    )
+    rows = '\n'.join(
+        f'{name:20} {s[f"first_{name}"]:6.3f} {s[f"last_{name}"]:6.3f}   {note}'
+        for name, note in notes.items()
+    )
     return f"""
 Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {s['footage_seconds']:.1f} s of video.
-Loss {s['first_loss']:.3f} at first, {s['last_loss']:.3f} at last.
+
+                      first   last
+{rows}
+Objects overlap by {s['overlap']:.0%} on average (intersection over union; 100 %: they are one).
 
 k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
   before training (random weights) {knn['before']:6.1%}
@@ -88,7 +128,7 @@ k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
 Training saw these moments too, without labels. One short run on one video is no proof.
 
 In {s['work_dir']}:
-  loss_curve.png         the loss
+  loss_curve.png         loss, KL, entropy
   object_masks.png       objects tracked through a clip: frames, each object, all together
   object_masks.mp4       the same as a video
   {s['backbone']}  the backbone, published; use it with

@@ -11,29 +11,30 @@ from mmengine.config import Config
 from mmvidssl.apis import publish_model
 
 from .footage import ANN_FILE, prepare_footage
+from .moment_knn import make_moment_knn
 from .report import describe, draw_loss, draw_objects, write_summary
-from .segment_knn import make_segment_knn
 from .short_run import QuietRunner, measure_step_time, set_max_iters
 
-FOOTAGE_SHARE = 0.2  # seconds of video for each of the budget: half of it to prepare in 4K
+FOOTAGE_RATE = 12.0  # seconds of video a minute: half of that to prepare in 4K
 FOOTAGE_LIMITS = (10.0, 600.0)  # seconds
+USUAL_MINUTES = 5.0
 END_SECONDS = 20.0  # for measuring features and drawing
 SAFETY = 0.9  # of the time left; steps of a long run are slower than the first ones
-MIN_ITERS = 100
 
 
 def run_quickstart(
     video: str | os.PathLike,
-    minutes: float,
+    minutes: float | None,
     config: str | os.PathLike,
     work_dir: str | os.PathLike = 'work_dirs/quickstart',
     started: float | None = None,
 ) -> dict[str, Any]:
-    """Train on a video for as many iterations as fit, at least ``MIN_ITERS``, and show what came.
+    """Train on a video for as many iterations as the config says, or as fit, and show what came.
 
     Args:
         video: The footage; the beginning of a long one is used.
-        minutes: Budget for everything, of wall-clock time; ``MIN_ITERS`` may take longer.
+        minutes: Wall-clock time for everything, for more iterations than the config's; with None,
+            or where fewer would fit, it is as many as the config says.
         config: A DoRA config whose run is counted in iterations, with a ``LongVideoDataset``.
         work_dir: Where everything goes. A folder that is there is moved aside, not overwritten.
         started: ``time.monotonic()`` at which the budget began; now by default.
@@ -46,31 +47,36 @@ def run_quickstart(
         ValueError: If it is too short, or ``minutes`` is not positive.
     """
     started = time.monotonic() if started is None else started
-    if not 0 < minutes < math.inf:
+    if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f'minutes must be positive, got {minutes}')
     work_dir = _fresh_folder(Path(work_dir))
     shortest, longest = FOOTAGE_LIMITS
-    seconds = min(longest, max(shortest, FOOTAGE_SHARE * 60 * minutes))
+    seconds = min(longest, max(shortest, FOOTAGE_RATE * (minutes or USUAL_MINUTES)))
     footage = prepare_footage(video, work_dir / 'video', seconds)
     cfg = _load_config(config, footage.parent, work_dir)
-    knn = make_segment_knn(footage, _crop_size(cfg))
+    knn = make_moment_knn(footage, _crop_size(cfg))
     step_seconds = measure_step_time(cfg)
-    left = started + 60 * minutes - time.monotonic() - END_SECONDS
-    fitting = int(SAFETY * left / step_seconds)
-    max_iters = max(MIN_ITERS, fitting)
+    max_iters = cfg.train_cfg.max_iters
+    if minutes:
+        left = started + 60 * minutes - time.monotonic() - END_SECONDS
+        max_iters = max(max_iters, int(SAFETY * left / step_seconds))
     set_max_iters(cfg, max_iters)
     cfg.dump(str(work_dir / 'config.py'))
-    needed = max_iters * step_seconds / 60
-    why = '' if fitting >= MIN_ITERS else f', beyond the {minutes:g} given: fewer show nothing'
-    print(f'{max_iters} iterations of {step_seconds:.2f} s: {needed:.1f} minutes{why}', flush=True)
+    needed = (max_iters * step_seconds + END_SECONDS) / 60
+    beyond = minutes is not None and needed > minutes
+    why = f', beyond the {minutes:g} given: fewer show nothing' if beyond else ''
+    print(
+        f'{max_iters} iterations of {step_seconds:.2f} s and the end: about {needed:.1f} minutes '
+        f'on this machine as it is now{why}',
+        flush=True,
+    )
 
     runner = QuietRunner.from_cfg(cfg)
     runner.model.init_weights()  # done here, it is not done again
     before = knn.accuracy(runner.model.eval())
     runner.train()
     model = runner.model.eval()
-    first_loss, last_loss = draw_loss(work_dir)
-    draw_objects(model, footage, work_dir)
+    curves = draw_loss(work_dir, math.log(cfg.model.neck.num_prototypes))
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     summary = dict(
         video=str(video),
@@ -78,8 +84,8 @@ def run_quickstart(
         footage_seconds=knn.seconds,
         iterations=runner.iter,
         seconds_per_iteration=step_seconds,
-        first_loss=first_loss,
-        last_loss=last_loss,
+        **curves,
+        overlap=draw_objects(model, footage, work_dir),
         knn=knn.compare(before, knn.accuracy(model)),
         backbone=publish_model(checkpoint, work_dir / 'backbone.pth').name,
         seconds=time.monotonic() - started,

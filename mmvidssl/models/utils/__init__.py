@@ -1,7 +1,13 @@
 """Pure functions and plain records shared by the models."""
 
 from .ema_update import ema_update_
-from .health import distillation_health, health_figures, prediction_health, tracking_health
+from .health import (
+    distillation_health,
+    health_figures,
+    mask_overlap,
+    prediction_health,
+    tracking_health,
+)
 from .outputs import ClipTokens, FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
 from .token_ops import (

@@ -10,9 +10,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvidssl.apis.quickstart import run, run_quickstart
+from mmvidssl.apis.quickstart import run_quickstart
 from mmvidssl.apis.quickstart.short_run import measure_step_time
-from mmvidssl.visualization import write_video
+from mmvidssl.visualization import read_scalars, write_video
 
 CONFIG = Path(__file__).parents[3] / 'configs/dora/dora_vit-tiny-p16_1xb8-coslr-600i_quickstart.py'
 
@@ -44,13 +44,13 @@ def tiny_config(tmp_path):
         f'model = {model!r}\n'
         'train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)\n'
         'default_hooks = dict(logger=dict(interval=1))\n'
+        'train_cfg = dict(max_iters=12)\n'
     )
     return path
 
 
 @pytest.mark.slow
-def test_everything_promised_is_left_behind(tmp_path, video, tiny_config, monkeypatch, capfd):
-    monkeypatch.setattr(run, 'MIN_ITERS', 12)
+def test_everything_promised_is_left_behind(tmp_path, video, tiny_config, capfd):
     work_dir = tmp_path / 'work' / 'quickstart'
     (work_dir / 'old').mkdir(parents=True)
     summary = run_quickstart(video, 0.01, tiny_config, work_dir)  # no time for more
@@ -58,6 +58,14 @@ def test_everything_promised_is_left_behind(tmp_path, video, tiny_config, monkey
     assert summary['footage_seconds'] == pytest.approx(4)
     assert json.loads((work_dir / 'summary.json').read_text()) == summary
     assert cv2.imread(str(work_dir / 'loss_curve.png')).size > 0
+    assert summary['log_k'] == pytest.approx(np.log(16))
+    scalars = read_scalars(next(work_dir.glob('*/vis_data/scalars.json')))
+    entropies = np.log(16) - scalars['teacher_kl'][1]  # of each iteration; the loss is of ten
+    assert summary['last_teacher_entropy'] == pytest.approx(entropies[-10:].mean(), rel=1e-4)
+    for end in ('first', 'last'):
+        loss, kl, entropy = (summary[f'{end}_{k}'] for k in ('loss', 'kl', 'teacher_entropy'))
+        assert loss == pytest.approx(kl + entropy) and kl > 0
+    assert 0 <= summary['overlap'] <= 1
     assert cv2.imread(str(work_dir / 'object_masks.png')).size > 0
     with av.open(str(work_dir / 'object_masks.mp4')) as container:
         assert len(list(container.decode(video=0))) > 5
