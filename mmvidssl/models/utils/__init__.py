@@ -30,6 +30,7 @@ __all__ = [
     'distillation_health',
     'ema_update_',
     'health_figures',
+    'mask_overlap',
     'prediction_health',
     'resize_mask',
     'resize_pos_embed',
