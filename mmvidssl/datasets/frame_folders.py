@@ -32,12 +32,18 @@ def list_frames(folder: Path) -> list[Path]:
     return [frames[number] for number in sorted(frames)]
 
 
+def read_sequences(ann_file: str) -> list[str]:
+    """Names in a list of DAVIS, of sequences (2017) or of their frames by path (2016)."""
+    lines = [line.split()[0] for line in read_lines(ann_file)]
+    return [*dict.fromkeys(Path(line).parent.name if '/' in line else line for line in lines)]
+
+
 @DATASETS.register_module()
 class DAVISDataset(BaseDataset):
     """Sequences of DAVIS-2016 or 2017, a sample each: ``name``, ``img_paths``, ``seg_paths``.
 
-    ``ann_file`` lists sequences by name (2017), or frames by path (2016). ``data_prefix`` has
-    ``img_path`` and ``seg_map_path``, folders with one of each sequence.
+    ``ann_file`` is what :func:`read_sequences` reads. ``data_prefix`` has ``img_path`` and
+    ``seg_map_path``, folders with one of each sequence.
 
     Raises:
         FileNotFoundError: If the list, a frame or a mask is missing; names it.
@@ -46,9 +52,7 @@ class DAVISDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Sequences in the order of the list."""
-        lines = [line.split()[0] for line in read_lines(self.ann_file)]
-        names = [Path(line).parent.name if '/' in line else line for line in lines]
-        return [self._find(name) for name in dict.fromkeys(names)]
+        return [self._find(name) for name in read_sequences(self.ann_file)]
 
     def _find(self, name: str) -> dict:
         frames, masks = (

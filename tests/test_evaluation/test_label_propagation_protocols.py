@@ -168,6 +168,10 @@ def crop(path):
     Image.open(path).crop((0, 0, 30, 30)).save(path)
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
 def new_id(path):
     image = Image.open(path)
     image.putpixel((0, 0), 3)
@@ -190,6 +194,7 @@ def keep_two(path):
         ('Annotations/480p/two/00002.png', Path.unlink, FileNotFoundError),
         ('Annotations/480p/two/00004.png', Path.unlink, FileNotFoundError),
         ('Annotations/480p/two/00002.png', lambda path: path.write_text('no'), OSError),
+        ('Annotations/480p/two/00002.png', cut, OSError),
         ('Annotations/480p/two/00002.png', rgb, ValueError),
         ('Annotations/480p/two/00002.png', grey, ValueError),
         ('Annotations/480p/two/00002.png', crop, ValueError),
