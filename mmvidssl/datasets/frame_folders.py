@@ -9,6 +9,8 @@ from mmengine.dataset import BaseDataset
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.listing import read_lines
 
+from .list_files import IMAGE_SUFFIXES
+
 # Sequences of OTB with more frames than boxes: the first frame that has one, from 1.
 OTB_STARTS = dict(david=300, football1=1, freeman3=1, freeman4=1, diving=1)
 
@@ -19,8 +21,7 @@ def list_frames(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If there is none, or a number between two others is missing.
     """
-    kinds = ('.jpg', '.jpeg', '.png')
-    files = [file for file in folder.glob('[0-9]*') if file.suffix.lower() in kinds]
+    files = [file for file in folder.glob('[0-9]*') if file.suffix.lower() in IMAGE_SUFFIXES]
     frames = {int(file.stem): file for file in sorted(files) if file.stem.isdigit()}
     if not frames:
         raise FileNotFoundError(f'{folder} has no frames, such as 00000.jpg; get them again')
