@@ -75,10 +75,10 @@ class TrackingDataset(BaseDataset):
 
     A folder a sequence: frames in it (GOT-10k, VOT) or in its ``img`` (OTB), ``groundtruth.txt`` or
     ``groundtruth_rect.txt`` with x, y, w, h (or a polygon, whose bounding box is taken) on a line a
-    frame, and GOT-10k's ``cover.label``. A test sequence of GOT-10k has the first line alone. Of
-    OTB's sequences with two objects, each is a sample.
+    frame, NaN where it is not there, and GOT-10k's ``cover.label``. A test sequence of GOT-10k has
+    the first line alone. Of OTB's sequences with two objects, each is a sample.
 
-    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (a number a frame, or None).
+    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (positive or true where it is).
 
     Args:
         ann_file: File that lists the folders below ``data_root``; all of them if it is empty.
@@ -114,12 +114,13 @@ class TrackingDataset(BaseDataset):
         if folder.name.lower() in OTB_STARTS and len(frames) > len(boxes):
             frames = frames[OTB_STARTS[folder.name.lower()] - 1 :][: len(boxes)]
         cover = folder / 'cover.label'
-        visible = _read_numbers(cover).ravel().tolist() if cover.exists() else None
+        is_there = np.isfinite(boxes).all(axis=1)
+        visible = _read_numbers(cover).ravel() if cover.exists() else is_there
         for found, source in ((boxes, file), (visible, cover)):
-            is_secret = found is boxes and len(boxes) == 1
-            if found is not None and len(found) != len(frames) and not is_secret:
+            if len(found) != len(frames) and len(boxes) > 1:
                 raise ValueError(f'{source} has {len(found)} lines for {len(frames)} frames')
-        return dict(img_paths=[str(path) for path in frames], boxes=boxes.tolist(), visible=visible)
+        arrays = dict(boxes=boxes.tolist(), visible=visible.tolist())
+        return dict(img_paths=[str(path) for path in frames], **arrays)
 
 
 def read_boxes(path: Path) -> np.ndarray:

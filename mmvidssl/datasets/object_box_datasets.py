@@ -42,8 +42,6 @@ class ObjectBoxDataset(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """See MMEngine."""
         names = self.read_names(self.ann_file)
-        if not names:
-            raise ValueError(f'{self.ann_file} lists no picture')
         images = [os.path.join(self.data_root, self.IMAGE.format(name)) for name in names]
         if missing := find_missing(images):
             raise FileNotFoundError(f'{self.ann_file} lists what is not there: {some(missing)}')
