@@ -21,9 +21,8 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
         raise FileNotFoundError(f'{text}order of their labels (tools/datasets/list_videos.py does)')
     names = read_lines(path)
     twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or twice:
-        found = f'{some(twice)} twice' if twice else 'none'
-        raise ValueError(f'{path} must name each class once, a line each, but names {found}')
+    if twice:
+        raise ValueError(f'{path} must name each class once, but names {some(twice)} twice')
     return names
 
 

@@ -9,6 +9,8 @@ from mmengine.dataset import BaseDataset
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.listing import read_lines
 
+from .list_files import IMAGE_SUFFIXES
+
 # Sequences of OTB with more frames than boxes: the first frame that has one, from 1.
 OTB_STARTS = dict(david=300, football1=1, freeman3=1, freeman4=1, diving=1)
 
@@ -19,8 +21,7 @@ def list_frames(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: If there is none, or a number between two others is missing.
     """
-    kinds = ('.jpg', '.jpeg', '.png')
-    files = [file for file in folder.glob('[0-9]*') if file.suffix.lower() in kinds]
+    files = [file for file in folder.glob('[0-9]*') if file.suffix.lower() in IMAGE_SUFFIXES]
     frames = {int(file.stem): file for file in sorted(files) if file.stem.isdigit()}
     if not frames:
         raise FileNotFoundError(f'{folder} has no frames, such as 00000.jpg; get them again')
@@ -32,12 +33,18 @@ def list_frames(folder: Path) -> list[Path]:
     return [frames[number] for number in sorted(frames)]
 
 
+def read_sequences(ann_file: str) -> list[str]:
+    """Names in a list of DAVIS, of sequences (2017) or of their frames by path (2016)."""
+    lines = [line.split()[0] for line in read_lines(ann_file)]
+    return [*dict.fromkeys(Path(line).parent.name if '/' in line else line for line in lines)]
+
+
 @DATASETS.register_module()
 class DAVISDataset(BaseDataset):
     """Sequences of DAVIS-2016 or 2017, a sample each: ``name``, ``img_paths``, ``seg_paths``.
 
-    ``ann_file`` lists sequences by name (2017), or frames by path (2016). ``data_prefix`` has
-    ``img_path`` and ``seg_map_path``, folders with one of each sequence.
+    ``ann_file`` is what :func:`read_sequences` reads. ``data_prefix`` has ``img_path`` and
+    ``seg_map_path``, folders with one of each sequence.
 
     Raises:
         FileNotFoundError: If the list, a frame or a mask is missing; names it.
@@ -46,9 +53,7 @@ class DAVISDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Sequences in the order of the list."""
-        lines = [line.split()[0] for line in read_lines(self.ann_file)]
-        names = [Path(line).parent.name if '/' in line else line for line in lines]
-        return [self._find(name) for name in dict.fromkeys(names)]
+        return [self._find(name) for name in read_sequences(self.ann_file)]
 
     def _find(self, name: str) -> dict:
         frames, masks = (
@@ -70,10 +75,10 @@ class TrackingDataset(BaseDataset):
 
     A folder a sequence: frames in it (GOT-10k, VOT) or in its ``img`` (OTB), ``groundtruth.txt`` or
     ``groundtruth_rect.txt`` with x, y, w, h (or a polygon, whose bounding box is taken) on a line a
-    frame, and GOT-10k's ``cover.label``. A test sequence of GOT-10k has the first line alone. Of
-    OTB's sequences with two objects, each is a sample.
+    frame, NaN where it is not there, and GOT-10k's ``cover.label``. A test sequence of GOT-10k has
+    the first line alone. Of OTB's sequences with two objects, each is a sample.
 
-    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (a number a frame, or None).
+    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (positive or true where it is).
 
     Args:
         ann_file: File that lists the folders below ``data_root``; all of them if it is empty.
@@ -109,12 +114,13 @@ class TrackingDataset(BaseDataset):
         if folder.name.lower() in OTB_STARTS and len(frames) > len(boxes):
             frames = frames[OTB_STARTS[folder.name.lower()] - 1 :][: len(boxes)]
         cover = folder / 'cover.label'
-        visible = _read_numbers(cover).ravel().tolist() if cover.exists() else None
+        is_there = np.isfinite(boxes).all(axis=1)
+        visible = _read_numbers(cover).ravel() if cover.exists() else is_there
         for found, source in ((boxes, file), (visible, cover)):
-            is_secret = found is boxes and len(boxes) == 1
-            if found is not None and len(found) != len(frames) and not is_secret:
+            if len(found) != len(frames) and len(boxes) > 1:
                 raise ValueError(f'{source} has {len(found)} lines for {len(frames)} frames')
-        return dict(img_paths=[str(path) for path in frames], boxes=boxes.tolist(), visible=visible)
+        arrays = dict(boxes=boxes.tolist(), visible=visible.tolist())
+        return dict(img_paths=[str(path) for path in frames], **arrays)
 
 
 def read_boxes(path: Path) -> np.ndarray:

@@ -50,10 +50,7 @@ def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
         raise FileNotFoundError(
             f'no such ann_file (a path a line, with or without label): {ann_file}'
         )
-    files = [_parse_line(line) for line in read_lines(ann_file)]
-    if not files:
-        raise ValueError(f'ann_file lists no file: {ann_file}')
-    return files
+    return [_parse_line(line) for line in read_lines(ann_file)]
 
 
 def _parse_line(line: str) -> ListedFile:

@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from PIL import Image
 from scipy import ndimage
 
 from mmvidssl.registry import DATASETS
 from mmvidssl.utils.listing import find_missing, read_lines, some
+
+from .frame_folders import read_sequences
+from .transforms.frame_folders import read_object_mask
 
 Boxes = list[list[int]]
 """x0, y0, x1, y1 of each object, in pixels, from edge to edge."""
@@ -39,9 +41,7 @@ class ObjectBoxDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """See MMEngine."""
-        names = [line.split()[0] for line in read_lines(self.ann_file)]
-        if not names:
-            raise ValueError(f'{self.ann_file} lists no picture')
+        names = self.read_names(self.ann_file)
         images = [os.path.join(self.data_root, self.IMAGE.format(name)) for name in names]
         if missing := find_missing(images):
             raise FileNotFoundError(f'{self.ann_file} lists what is not there: {some(missing)}')
@@ -56,6 +56,11 @@ class ObjectBoxDataset(BaseDataset):
                 raise ValueError(f'{path} cannot be read ({error!r}); get it again') from error
             data.append(dict(img_path=image, boxes=boxes))
         return data
+
+    @staticmethod
+    def read_names(ann_file: str) -> list[str]:
+        """The first word of each line of the list."""
+        return [line.split()[0] for line in read_lines(ann_file)]
 
     def read_boxes(self, path: Path, name: str) -> Boxes:
         """Those of the picture of a name, from its annotation."""
@@ -103,13 +108,14 @@ class COCOBoxDataset(ObjectBoxDataset):
 
 @DATASETS.register_module()
 class DAVISBoxDataset(ObjectBoxDataset):
-    """The first frame of each sequence of DAVIS, with a box around each object's mask."""
+    """The first frame of each sequence of DAVIS-2016 or 2017, with a box around each object."""
 
     IMAGE, ANNOTATION = 'JPEGImages/480p/{}/00000.jpg', 'Annotations/480p/{}/00000.png'
 
+    read_names = staticmethod(read_sequences)
+
     def read_boxes(self, path: Path, name: str) -> Boxes:
-        """Of each id in the mask; 255, the only one of DAVIS-2016, is one too."""
-        with Image.open(path) as image:
-            mask = np.array(image if image.mode == 'P' else image.convert('L'))
-        found = filter(None, ndimage.find_objects(mask))
+        """Of each id in the mask, see :func:`read_object_mask`; 255 is void."""
+        mask = read_object_mask(path)
+        found = filter(None, ndimage.find_objects(np.where(mask == 255, 0, mask)))
         return [[x.start, y.start, x.stop, y.stop] for y, x in found]

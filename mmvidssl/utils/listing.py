@@ -14,14 +14,17 @@ def read_lines(path: str | os.PathLike) -> list[str]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8.
+        ValueError: it has none, or is not UTF-8.
     """
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not UTF-8 ({error}); save it so') from None
     # Not splitlines(), which parts lines at what names may hold, such as U+2028.
-    return [line.strip() for line in text.split('\n') if line.strip()]
+    lines = [line.strip() for line in text.split('\n') if line.strip()]
+    if not lines:
+        raise ValueError(f'{path} is empty; it should list something, one a line')
+    return lines
 
 
 def some(items: Iterable, number: int = 3, between: str = ', ') -> str:

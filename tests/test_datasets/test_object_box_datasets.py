@@ -67,9 +67,9 @@ def coco(tmp_path):
 def davis(tmp_path):
     """A sequence of 2017, with a palette; and one of 2016, whose mask has transparency."""
     ids = np.zeros((30, 40), np.uint8)
-    ids[:, :], ids[9:20, 4:12] = 1, 3
+    ids[:, :], ids[9:20, 4:12], ids[29, 39] = 1, 3, 255
     mask = Image.fromarray(ids)
-    mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    mask.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0] * 64)
     write(tmp_path / 'Annotations/480p/bear/00000.png', mask)
     mask = np.zeros((30, 40, 2), np.uint8)
     mask[2, 1:3, 0] = mask[3, 1, 0] = 255
@@ -77,7 +77,8 @@ def davis(tmp_path):
     write(tmp_path / 'Annotations/480p/cow/00000.png', Image.fromarray(mask, 'LA'))
     for name in ('bear', 'cow'):
         write(tmp_path / f'JPEGImages/480p/{name}/00000.jpg', picture())
-    write(tmp_path / 'val.txt', 'bear\ncow\n')
+    frames = ['/JPEGImages/480p/cow/00000.jpg /Annotations/480p/cow/00000.png'] * 2  # of 2016
+    write(tmp_path / 'val.txt', '\n'.join(['bear', *frames]))
     return DAVISBoxDataset(data_root=str(tmp_path), ann_file='val.txt', lazy_init=True)
 
 

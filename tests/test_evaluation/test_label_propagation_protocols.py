@@ -168,6 +168,10 @@ def crop(path):
     Image.open(path).crop((0, 0, 30, 30)).save(path)
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
 def new_id(path):
     image = Image.open(path)
     image.putpixel((0, 0), 3)
@@ -190,11 +194,13 @@ def keep_two(path):
         ('Annotations/480p/two/00002.png', Path.unlink, FileNotFoundError),
         ('Annotations/480p/two/00004.png', Path.unlink, FileNotFoundError),
         ('Annotations/480p/two/00002.png', lambda path: path.write_text('no'), OSError),
+        ('Annotations/480p/two/00002.png', cut, OSError),
         ('Annotations/480p/two/00002.png', rgb, ValueError),
         ('Annotations/480p/two/00002.png', grey, ValueError),
         ('Annotations/480p/two/00002.png', crop, ValueError),
         ('Annotations/480p/two/00002.png', new_id, ValueError),
         ('ImageSets/2017/val.txt', Path.unlink, FileNotFoundError),
+        ('ImageSets/2017/val.txt', lambda path: path.write_text('\n'), ValueError),
         ('two', keep_two, ValueError),
     ],
 )
@@ -248,17 +254,23 @@ def test_tracking_in_the_layout_of_got10k(tmp_path):
 
 def test_tracking_in_the_layout_of_otb(tmp_path):
     """Without a list; one sequence has two objects, and one has frames before the first box."""
-    write_tracking(tmp_path / 'Car1', BOXES, 4, 'groundtruth_rect.txt', '\t')
-    jogging = write_tracking(tmp_path / 'Jogging', BOXES, 4, 'groundtruth_rect.1.txt', ' ')
+    root, absent = tmp_path / 'otb', [*BOXES[:-1], ['NaN'] * 4]
+    write_tracking(root / 'Car1', absent, 4, 'groundtruth_rect.txt', '\t')
+    jogging = write_tracking(root / 'Jogging', BOXES, 4, 'groundtruth_rect.1.txt', ' ')
     (jogging / 'groundtruth_rect.2.txt').write_text(
         (jogging / 'groundtruth_rect.1.txt').read_text()
     )
-    write_tracking(tmp_path / 'Football1', BOXES[:3], 4, 'groundtruth_rect.txt')
-    dataset = DATASETS.build(dict(type='TrackingDataset', data_root=str(tmp_path)))
+    write_tracking(root / 'Football1', BOXES[:3], 4, 'groundtruth_rect.txt')
+    dataset = DATASETS.build(dict(type='TrackingDataset', data_root=str(root)))
     samples = list(dataset)
     assert [s['name'] for s in samples] == ['Car1', 'Football1', 'Jogging-1', 'Jogging-2']
     assert [len(s['img_paths']) for s in samples] == [5, 3, 5, 5]
-    assert all(s['boxes'][0] == list(BOXES[0]) and s['visible'] is None for s in samples)
+    assert all(s['boxes'][0] == list(BOXES[0]) for s in samples)
+    assert [sum(s['visible']) for s in samples] == [4, 3, 5, 5]
+    (root / 'list.txt').write_text('Car1\nFootball1\nJogging')
+    found = evaluate(TRACKING, root, tmp_path / 'boxes', tmp_path / 'work')
+    for values in (found['metrics'], *found['samples'].values()):
+        assert 0 < values['tracking/AO'] <= 1
 
 
 def test_tracked_box_is_that_of_the_patches_that_moved(tmp_path):
@@ -268,7 +280,7 @@ def test_tracked_box_is_that_of_the_patches_that_moved(tmp_path):
     thing = torch.randn(3, 2, 16, generator=torch.Generator().manual_seed(0))
     for time in range(5):
         features[time, 1 + time : 4 + time, 2 + time : 4 + time] = thing
-    sample = dict(features=features, boxes=[(20, 5, 20, 15)], ori_shape=(40, 90), visible=None)
+    sample = dict(features=features, boxes=[(20, 5, 20, 15)], ori_shape=(40, 90))
     sample |= dict(name='a', img_paths=['d/a/0.jpg'], img_shape=(64, 72))
     boxes = TrackingMetric(topk=1).track(sample)
     expected = [(20 + 10 * time, 5 + 5 * time, 20, 15) for time in range(5)]

@@ -12,6 +12,6 @@ test_dataloader = dict(
     dataset=dict(
         type='DAVISBoxDataset',
         data_root='data/DAVIS',
-        ann_file='ImageSets/480p/val_sequences.txt',
+        ann_file='ImageSets/480p/val.txt',
     )
 )

@@ -1,10 +1,12 @@
 """Reading the frames and masks of a sequence."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from mmvidssl.registry import TRANSFORMS
 
@@ -47,7 +49,7 @@ class LoadFrames(BaseTransform):
             results['ori_shape'] = shape
             results['img_shape'] = self._resized(*shape)
             images.append(cv2.resize(image, results['img_shape'][::-1]))
-        results['frames'] = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+        results['frames'] = torch.stack([torch.from_numpy(i).permute(2, 0, 1) for i in images])
         return results
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
@@ -92,7 +94,7 @@ class LoadObjectMasks(BaseTransform):
         return results
 
 
-def read_object_mask(path: str) -> np.ndarray:
+def read_object_mask(path: str | Path) -> np.ndarray:
     """Ids ``(H, W)`` of an indexed PNG, or 0 and 1 of a grey one with 0 and 255 (or 1).
 
     Raises:
@@ -102,7 +104,9 @@ def read_object_mask(path: str) -> np.ndarray:
     try:
         with Image.open(path) as image:
             values = np.array(image)
-    except (UnidentifiedImageError, SyntaxError) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as error:
         raise ImageError(f'not an image, get it again: {path}') from error
     if image.mode == 'P':
         return values

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,11 +47,14 @@ def propagate_labels(
         temperature: Positive.
 
     Returns:
-        ``(T - 1, C, h, w)``, of the features' type and device.
+        ``(T - 1, C, h, w)``, of the features' type and device; an array for arrays.
 
     Raises:
         ValueError: If shapes or numbers do not fit.
     """
+    if isinstance(features, np.ndarray):
+        given = torch.from_numpy(features), torch.as_tensor(first_labels)
+        return propagate_labels(*given, num_context, radius, topk, temperature).numpy()
     shapes = tuple(features.shape), tuple(first_labels.shape)
     if [*map(len, shapes)] != [3, 3] or features.shape[1] != first_labels[0].numel():
         raise ValueError(

@@ -159,8 +159,7 @@ class TrackingMetric(LabelPropagationMetric):
             )
             if len(sample['boxes']) == len(boxes):  # GOT-10k keeps those of its test set
                 result['overlaps'] = box_overlap(boxes, sample['boxes'], sample['ori_shape'][::-1])
-                visible = np.ones(len(boxes)) if sample['visible'] is None else sample['visible']
-                result['visible'] = [0, *visible[1:]]
+                result['visible'] = [0, *sample['visible'][1:]]
                 result['values'] = self.compute_metrics([result])
             self.results.append(result)
 

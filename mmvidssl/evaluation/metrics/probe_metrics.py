@@ -32,7 +32,7 @@ class FeatureMetric(BaseMetric):
             self.results.append(
                 dict(
                     name=sample.get('img_path') or sample['filename'],
-                    features=features.reshape(-1, features.shape[-1]).mean(dim=0),
+                    features=features.reshape(-1, features.shape[-1]).mean(dim=0).cpu(),
                     label=int(label[0]) if len(label) else -1,
                     is_train=sample['split'] == 'train',
                 )

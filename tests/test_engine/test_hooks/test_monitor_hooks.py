@@ -19,9 +19,7 @@ from mmvidssl.engine.hooks.monitor_hooks import untouched
 from mmvidssl.registry import METRICS
 from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
-from tests.utils_tool import ROOT
 
-DAVIS = ROOT / 'configs/downstream/davis'
 COUNTS = dict(train=11, val=4)  # of each class
 NAMES = ('train/knn/top1_k20', 'train/linear/top1')
 
@@ -166,7 +164,6 @@ def test_a_resumed_run_goes_on_as_it_would_have(video, images, tmp_path):
     assert all('loss' in row for row in rows)
 
 
-@pytest.mark.skipif(not DAVIS.is_dir(), reason='there is no protocol to run')
 def test_objects_are_followed(video, tmp_path):
     """By no mask that it writes; a sequence of still frames keeps the mask of its first."""
     frame, mask = np.zeros((2, 96, 96), np.uint8)

@@ -1,7 +1,5 @@
 """Object discovery against the released code's figures, and against loops and other formulas."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,8 @@ from mmvidssl.evaluation import (
     lost_box,
     tokencut_box,
 )
+from tests.references.reference_figures import DATA
 
-FIGURES = Path(__file__).parents[2] / 'data/evaluation_small.npz'
 EMPTY = np.zeros((0, 4))
 
 
@@ -57,7 +55,7 @@ def naive_lost(features, k):
 
 
 def test_lost_gives_the_figures_of_the_released_code():
-    figures = np.load(FIGURES)
+    figures = np.load(DATA / 'evaluation_small.npz')
     k, patch = int(figures['lost_k']), int(figures['lost_scale'])
     for features in (figures['lost_features'], torch.from_numpy(figures['lost_features'])):
         np.testing.assert_array_equal(lost_box(features, k, patch), figures['lost_box'])

@@ -21,12 +21,14 @@ def make_video(num_frames, h, w, seed=0, dims=8, classes=3):
 
 def test_labels_are_those_of_the_released_code():
     with np.load(DATA / 'evaluation_small.npz') as arrays:
-        out = propagate_labels(
-            *(torch.from_numpy(arrays[f'lp_{name}']) for name in ('features', 'first')),
-            *(int(arrays[f'lp_{name}']) for name in ('last_frames', 'neighborhood', 'topk')),
-            float(arrays['lp_temperature']),
-        )
-        np.testing.assert_allclose(out, arrays['lp_segs'], atol=1e-6)
+        for given in (torch.from_numpy, np.array):
+            out = propagate_labels(
+                *(given(arrays[f'lp_{name}']) for name in ('features', 'first')),
+                *(int(arrays[f'lp_{name}']) for name in ('last_frames', 'neighborhood', 'topk')),
+                float(arrays['lp_temperature']),
+            )
+            assert type(out) is type(given(arrays['lp_segs']))
+            np.testing.assert_allclose(out, arrays['lp_segs'], atol=1e-6)
 
 
 @pytest.mark.parametrize(
