@@ -45,7 +45,6 @@ INSTALL_REQUIRES = [
     'packaging>=21',
     'pebble>=5.0',
     'pillow>=9',
-    'prettytable>=3',
     'safetensors>=0.4',
     'scikit-learn>=1.5',
     'scipy>=1.10',
