@@ -231,7 +231,9 @@ def check_name(path: Path, cfg: Config) -> None:
 def check_metafile(path: Path, model: nn.Module) -> None:
     """The folder's metafile lists the config, and has no results, as nothing was measured."""
     entries = yaml.safe_load((path.parent / 'metafile.yml').read_text())['Models']
-    assert [entry['Name'] for entry in entries] == [p.stem for p in sorted(path.parent.glob('*.py'))]
+    assert [entry['Name'] for entry in entries] == [
+        p.stem for p in sorted(path.parent.glob('*.py'))
+    ]
     (entry,) = (entry for entry in entries if entry['Name'] == path.stem)
     assert entry['Config'] == str(path.relative_to(CONFIGS.parents[1]))
     assert entry['Results'] is None
