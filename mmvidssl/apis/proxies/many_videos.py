@@ -169,9 +169,13 @@ def _run_in_pool(
         while wait(futures, timeout=0.5).not_done:
             show([1.0 if f.done() else s for f, s in zip(futures, shares, strict=True)])
         show([1.0] * len(pairs))
-        return [_result_of(future, timeout) for future in futures]
-    finally:
+        results = [_result_of(future, timeout) for future in futures]
+        pool.close()  # a worker that is still starting would print a traceback if it were stopped
+        return results
+    except BaseException:
         pool.stop()
+        raise
+    finally:
         pool.join()
 
 
