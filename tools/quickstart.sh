@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DoRA on real footage in about five minutes on two CPU cores: training, tracked objects, features.
+# DoRA on real footage in a few minutes on one CPU core: training, tracked objects, features.
 #
 #   bash tools/quickstart.sh [--video FILE] [--minutes M]
 #
