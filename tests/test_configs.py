@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import FUNCTIONS, DefaultScope
+from mmengine.registry import FUNCTIONS
 from mmpretrain.models import VisionTransformer
 from modelindex import load_model_index as modelindex
 from torch import nn
@@ -19,7 +18,7 @@ from torch import nn
 from mmvidssl import registry
 from mmvidssl.engine.optimizers import use_mixed_precision
 from mmvidssl.utils import register_all_modules
-from mmvidssl.utils.checks import check_overrides, check_top_level
+from mmvidssl.utils.checks import check_top_level
 from tests.utils_config import changes
 
 ROOT = Path(__file__).parents[1]
@@ -62,8 +61,7 @@ EACH = each()
 
 
 @pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+def registered():
     register_all_modules()
 
 
@@ -393,85 +391,3 @@ def test_dora_presets_can_be_chosen_on_the_command_line(path, preset):
     cfg.merge_from_dict({'model.preset': preset})
     model = build_without_memory(cfg.model)
     assert model.tracker.threshold == dict(paper='map', official='batch')[preset]
-
-
-def rows_of(page):
-    """Rows of the tables of ablations: a config, and what is put after ``--cfg-options``."""
-    for line in page.read_text().splitlines():
-        cells = [cell.strip() for cell in line.split('|')]
-        link = re.search(r'\]\((.+\.py)\)', line)
-        if link and len(cells) == 7:
-            yield (page.parent / link[1]).resolve(), cells[4].strip('`').split()
-
-
-@pytest.mark.parametrize('path, options', [*rows_of(ROOT / 'docs/en/ablations.md')])
-def test_a_row_of_the_ablations_is_a_run(path, options):
-    """What ``tools/train.py`` does with the options, and the parts that they are for."""
-    cfg = load(path)
-    pairs = (option.split('=') for option in options)
-    values = {key: DictAction._parse_iterable(value) for key, value in pairs}
-    check_overrides(cfg, values)
-    before = copy.deepcopy(cfg)
-    cfg.merge_from_dict(values)
-    assert bool(options) is (cfg.to_dict() != before.to_dict())
-    has_numbers = 'classifier' in cfg.model.target_generator
-    (registry.MODELS.build if has_numbers else build_without_memory)(cfg.model)
-    for transform in cfg.train_dataloader.dataset.pipeline:
-        registry.TRANSFORMS.build(transform)
-
-
-def test_every_ablation_is_a_row():
-    rows = {path for path, _ in rows_of(ROOT / 'docs/en/ablations.md')}
-    ours = {'random-mask', 'ema-features'}  # which the papers do not have
-    assert {p for p in CONFIGS if 'ablation' in p.parts} - rows == {
-        p for p in CONFIGS if any(f'maskfeat-{name}_' in p.name for name in ours)
-    }
-
-
-def paper_result(config: Path) -> str:
-    """What the header of a config says that the paper has."""
-    lines = config.read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith('# Paper:'))
-    text = [lines[start].removeprefix('# Paper:')]
-    for line in lines[start + 1 :]:
-        if not line.startswith('#  '):
-            break
-        text.append(line.removeprefix('#'))
-    return ' '.join(' '.join(text).split())
-
-
-# Of exactly that recipe; each header names its source. PooDLe: Wang et al., ICLR 2025, ADE20K.
-NUMBERS = {
-    'mvit-small_scratch_16xb16-amp-16x4x1-200e_k400': '81.0',
-    'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice': '35.2',
-    'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-all': '38.3',
-    'maskfeat_mvit-small_8xb32-amp-coslr-300e_k400': '82.2',
-    'maskfeat_mvit-large_8xb32-amp-coslr-800e_k400': '84.3',
-    'maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k': '83.6',
-    'maskfeat_vit-base-p16_8xb256-amp-coslr-1600e_in1k': '84.0',
-    'maskfeat_vit-large-p16_8xb256-amp-coslr-1600e_in1k': '85.7',
-    'maskfeat-tube-mask_mvit-small_8xb32-amp-coslr-300e_k400': '81.9',
-    'maskfeat-frame-mask_mvit-small_8xb32-amp-coslr-300e_k400': '81.0',
-    'upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512': '35.2 38.3',
-    'vit-base-p16_maskfeat-in1k-pre_8xb256-amp-coslr-100e_in1k': '84.0',
-    'vit-large-p16_maskfeat-in1k-pre_8xb128-amp-coslr-50e_in1k': '85.7',
-    'mvit-small_maskfeat-k400-pre_16xb16-amp-16x4x1-100e_k400': '82.2',
-    'mvit-large_maskfeat-k400-pre_32xb8-amp-16x4x1-75e_k400': '84.3',
-}
-
-
-def test_headers_quote_the_numbers_of_their_recipe_alone():
-    for path in (ROOT / 'configs').rglob('*.py'):
-        if '_base_' not in path.parts:
-            quoted = re.findall(r'\d\d\.\d', paper_result(path))
-            assert ' '.join(quoted) == NUMBERS.get(path.stem, ''), path
-
-
-@pytest.mark.parametrize('metafile', sorted((ROOT / 'configs').rglob('metafile.yml')), ids=str)
-def test_metafiles_name_the_papers_numbers_and_not_ours(metafile):
-    for entry in yaml.safe_load(metafile.read_text())['Models']:
-        metadata = entry['Metadata']
-        assert metadata['Paper Result'] == paper_result(ROOT / entry['Config'])
-        assert metadata['Our Result'] == 'not measured'
-        if 'downstream' in metafile.parts:
-            assert re.match(r'\d|none', metadata['Paper Result'])

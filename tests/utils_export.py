@@ -1,12 +1,21 @@
 """Models with weights of their own, and their checkpoints with the config in them."""
 
+import os
 from pathlib import Path
 
+import pytest
 import torch
 from mmengine.config import Config
 
 from mmvidssl.apis import init_model
 from tests.utils_model import backbone_cfg, maskfeat_cfg
+
+needs_transformers = pytest.mark.skipif(
+    'MMVIDSSL_TRANSFORMERS' not in os.environ,
+    reason='mmpretrain does not import where transformers is installed; to compare with it, name a '
+    'folder made by `pip install --target FOLDER -r requirements/transformers.txt` in '
+    'MMVIDSSL_TRANSFORMERS, as .ci/run does',
+)
 
 
 def maskfeat_vit_cfg() -> dict:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ Boxes = list[list[int]]
 """x0, y0, x1, y1 of each object, in pixels, from edge to edge."""
 
 
-class ObjectBoxDataset(BaseDataset):
+class ObjectBoxDataset(BaseDataset, ABC):
     """Pictures with ``img_path`` and ``boxes``, one x0, y0, x1, y1 for each object.
 
     Args:
@@ -62,9 +63,9 @@ class ObjectBoxDataset(BaseDataset):
         """The first word of each line of the list."""
         return [line.split()[0] for line in read_lines(ann_file)]
 
+    @abstractmethod
     def read_boxes(self, path: Path, name: str) -> Boxes:
         """Those of the picture of a name, from its annotation."""
-        raise NotImplementedError
 
 
 @DATASETS.register_module()

@@ -5,19 +5,15 @@ import json
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope, init_default_scope
-from mmengine.runner import BaseLoop
+from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 from torch import nn
 
 from mmvidssl.data_checks import check_dataset, leaves, refuse
 from mmvidssl.data_checks.segmentation import count_labels
 from mmvidssl.data_checks.subject import heads_of
-from mmvidssl.engine.hooks import DataCheckHook
 from mmvidssl.registry import MODELS
 
 # isort: split
@@ -41,11 +37,6 @@ def check(dataset, *numbers, num_opened=10, name=NAME):
     subject = check_dataset(dataset, name, model_of(*numbers), num_opened)
     refuse(subject.place, subject.findings, lambda _: None)
     return subject.line
-
-
-@pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
 
 
 def image(path, values=0):
@@ -400,37 +391,3 @@ def test_finds_every_number_of_classes(tmp_path, base, expected):
     heads = heads_of(MODELS.build(model))
     found = {f'{place}.num_classes': head.num_classes for place, head in heads.items()}
     assert found == expected
-
-
-class Runner:
-    """What the hook asks of a runner."""
-
-    def __init__(self, model, **loops):
-        self.model = model
-        self.logger = MMLogger.get_instance('data check')
-        self._train_loop = self._val_loop = self._test_loop = None
-        for name, dataset in loops.items():
-            setattr(self, f'_{name}_loop', Loop(dataset))
-
-
-class Loop(BaseLoop):
-    def __init__(self, dataset):
-        self.dataloader = torch.utils.data.DataLoader(dataset)
-
-    def run(self):
-        pass
-
-
-def test_looks_at_the_loops_that_run(videos):
-    dataset = videos([0, 1, 2])
-    DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=dataset))
-    wrong = RepeatDataset(videos([0, 1, 7]), times=2)
-    with pytest.raises(ValueError, match='val_dataloader.dataset .*0 to 7'):
-        DataCheckHook().before_run(Runner(model_of(3), train=dataset, val=wrong))
-
-
-def test_number_is_positive():
-    with pytest.raises(ValueError, match='must be positive'):
-        DataCheckHook(num_opened=0)
-    with pytest.raises(TypeError, match='set num_opened'):
-        DataCheckHook(num_masks=3)

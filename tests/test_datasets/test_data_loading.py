@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmvidssl.utils import register_all_modules
@@ -14,8 +13,7 @@ CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/walking_tours_dora
 
 
 @pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+def registered():
     register_all_modules()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import FUNCTIONS, DefaultScope
+from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
 
 from mmvidssl.datasets import flat_collate
@@ -19,8 +19,7 @@ VIDEOS = ['kinetics400', 'kinetics600', 'kinetics700', 'video_folder']
 
 
 @pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+def registered():
     register_all_modules()
 
 

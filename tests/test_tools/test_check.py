@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
 from mmvidssl.data_checks import expected_tree
 from tests.test_downstream.utils_dense import configs_of, write_coco
@@ -19,11 +18,6 @@ OWN_FOLDERS = {
     folder for path in CONFIGS for folder in re.findall(r"'DATA_ROOT', '(.*?)'", path.read_text())
 }
 OWN = configs_of('coco')['mask-rcnn_vit-small-p16_dora-wt-pre_8xb4-amp-ms-12e_coco']
-
-
-@pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

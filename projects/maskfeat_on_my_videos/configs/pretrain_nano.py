@@ -1,7 +1,7 @@
 # The recipe of pretrain.py with a model small enough for one CPU core: do my videos teach it?
 #
 # Paper:    none.
-# Cost:     900 iterations in 12 to 20 minutes on one core of two that were busy.
+# Cost:     900 iterations in 15 to 19 minutes on one core of two that were busy.
 # Measured: see README.md
 # Run:      python tools/train.py projects/maskfeat_on_my_videos/configs/pretrain_nano.py
 _base_ = './pretrain.py'

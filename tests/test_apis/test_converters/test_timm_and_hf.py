@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from mmvidssl.apis import export_to_hf, export_to_timm, extract_features
-from tests.utils_export import build, maskfeat_vit_cfg
+from tests.utils_export import build, maskfeat_vit_cfg, needs_transformers
 from tests.utils_model import backbone_cfg, dora_cfg, maskfeat_cfg
 
 BLOCK_TIMM = ('norm1', 'attn.qkv', 'attn.proj', 'norm2', 'mlp.fc1', 'mlp.fc2')
@@ -123,12 +123,7 @@ for usage, pixels, found in zip(*[iter(sys.argv[1:])] * 3):
 """
 
 
-@pytest.mark.skipif(
-    'MMVIDSSL_TRANSFORMERS' not in os.environ,
-    reason='mmpretrain does not import where transformers is installed; to compare features with '
-    'it, name a folder made by `pip install --target FOLDER -r requirements/transformers.txt` in '
-    'MMVIDSSL_TRANSFORMERS, as .ci/run does',
-)
+@needs_transformers
 def test_transformers_gives_equal_features(frames, tmp_path):
     models = dict(dora=build(dora_cfg()), maskfeat=build(maskfeat_vit_cfg()))
     files = []

@@ -14,7 +14,7 @@ from mmvidssl.apis import init_backbone, init_model, load_weights
 from mmvidssl.engine.checkpoint import find_coverage
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.vit_names import OtherArchitectureError
-from tests.utils_export import classifier_cfg
+from tests.utils_export import classifier_cfg, needs_transformers
 from tests.utils_model import backbone_cfg, dora_cfg, noise
 
 VITS = ['mmvidssl.DINOViT', 'mmvidssl.MaskFeatViT', 'mmpretrain.VisionTransformer']
@@ -196,8 +196,6 @@ for name, kind in models.items():
 @pytest.fixture(scope='module')
 def hf(tmp_path_factory):
     """A folder of files of transformers, made where mmpretrain need not be imported."""
-    if 'MMVIDSSL_TRANSFORMERS' not in os.environ:
-        pytest.skip('transformers lives in a folder of its own; see .ci/run')
     folder = tmp_path_factory.mktemp('hf')
     torch.save(PIXELS, folder / 'pixels.pth')
     env = {**os.environ, 'PYTHONPATH': os.environ['MMVIDSSL_TRANSFORMERS']}
@@ -210,6 +208,7 @@ def hf(tmp_path_factory):
 SCALED = dict(layer_scale_init_value=0.1)
 
 
+@needs_transformers
 @pytest.mark.parametrize(
     ('name', 'options'),
     [
@@ -230,6 +229,7 @@ def test_files_of_transformers(name, options, hf):
     assert not coverage.missing
 
 
+@needs_transformers
 @pytest.mark.parametrize(
     ('name', 'named'),
     [
