@@ -12,11 +12,6 @@ _base_ = 'vos_vit-small-p16_dora-wt-pre_davis2017.py'
 test_dataloader = dict(dataset=dict(ann_file='ImageSets/480p/val.txt'))
 test_evaluator = [
     dict(
-        type='DAVISMetric',
-        num_context=7,
-        radius=12,
-        topk=5,
-        temperature=0.1,
-        out_dir='work_dirs/vos_vit-small-p16_dora-wt-pre_davis2016/masks',
-    ),
+        _base_.test_evaluator[0], out_dir='work_dirs/vos_vit-small-p16_dora-wt-pre_davis2016/masks'
+    )
 ]

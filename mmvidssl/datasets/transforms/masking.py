@@ -6,6 +6,7 @@ resizes the mask to its own tokens.
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,14 +19,11 @@ from .block_placer import BlockPlacer, count_masked
 
 
 class MaskTransform(BaseTransform):
-    """Base of the masks: of blocks, where a subclass does not draw others."""
+    """Base of the masks."""
 
-    placer: BlockPlacer
-    exact: bool
-
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """A new mask, np.bool_ ``(t, h, w)``."""
-        return self.placer.draw_mask(rng, self.exact)
 
     def transform(self, results: dict) -> dict:
         """Add ``results['mask']``."""
@@ -75,6 +73,10 @@ class CubeMask(MaskTransform):
         )
         self.exact = exact
 
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """A mask ``(t, h, w)``."""
+        return self.placer.draw_mask(rng, self.exact)
+
 
 @TRANSFORMS.register_module()
 class BlockMask(MaskTransform):
@@ -118,6 +120,10 @@ class BlockMask(MaskTransform):
             shrink_to_rest=True,
         )
         self.exact = exact
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """A mask ``(1, h, w)``."""
+        return self.placer.draw_mask(rng, self.exact)
 
 
 @TRANSFORMS.register_module()
