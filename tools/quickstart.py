@@ -7,7 +7,7 @@ from pathlib import Path
 
 STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/dora/dora_vit-nano-p16_1xb8-coslr-600i_quickstart.py'
+CONFIG = ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
 
 
 def parse_args() -> argparse.Namespace:

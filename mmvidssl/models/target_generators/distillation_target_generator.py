@@ -1,11 +1,16 @@
 """Centering and sharpening of the teacher's logits."""
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather, all_reduce, get_rank
 from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmvidssl.registry import MODELS
+
+from ..utils import sinkhorn_knopp
+
+CENTERINGS = ('mean', 'sinkhorn_knopp')
+NUM_SINKHORN_ITERS = 3  # as in DINOv2
 
 
 @MODELS.register_module()
@@ -20,8 +25,12 @@ class DistillationTargetGenerator(BaseModule):
         num_prototypes: Number ``K`` of prototypes.
         center_momentum: Weight of the new mean (DINO's ``m`` is one minus it).
         teacher_temp: Temperature; an engine hook may change it in the course of training.
+        centering: ``'mean'`` as above; or ``'sinkhorn_knopp'``, by which every prototype gets an
+            equal share of the frames of a pass, over all processes. Steadier where batches are
+            small and runs short. The center then plays no part in the targets.
 
-    Source: DINO, section 3.1, "Avoiding collapse". Differs from the reference: nothing.
+    Source: DINO, section 3.1, "Avoiding collapse". Differs from the reference: nothing. Sinkhorn-
+    Knopp centering: DINOv2 (Oquab et al., 2023), section 4.
     """
 
     center: Tensor
@@ -30,7 +39,11 @@ class DistillationTargetGenerator(BaseModule):
     filled_on_load = ('pass_sum', 'num_passes')  # where a file, of an earlier version, lacks them
 
     def __init__(
-        self, num_prototypes: int, center_momentum: float = 0.1, teacher_temp: float = 0.04
+        self,
+        num_prototypes: int,
+        center_momentum: float = 0.1,
+        teacher_temp: float = 0.04,
+        centering: str = 'mean',
     ) -> None:
         super().__init__()
         if not 0 <= center_momentum <= 1:
@@ -40,7 +53,10 @@ class DistillationTargetGenerator(BaseModule):
             )
         if teacher_temp <= 0:
             raise ValueError(f'teacher_temp must be positive, got {teacher_temp}')
+        if centering not in CENTERINGS:
+            raise ValueError(f'centering must be one of {CENTERINGS}, got {centering!r}')
         self.num_prototypes = num_prototypes
+        self.centering = centering
         self.center_momentum = center_momentum
         self.teacher_temp = teacher_temp
         self.register_buffer('center', torch.zeros(1, num_prototypes))
@@ -52,7 +68,12 @@ class DistillationTargetGenerator(BaseModule):
     def forward(self, logits: Tensor) -> Tensor:
         """Logits ``(..., K)`` -> probabilities ``(..., K)`` in float32, without gradient."""
         logits = logits.float()
-        target = ((logits - self.center) / self.teacher_temp).softmax(dim=-1)
+        if self.centering == 'mean':
+            target = ((logits - self.center) / self.teacher_temp).softmax(dim=-1)
+        else:
+            frames = all_gather(logits.flatten(0, -2))  # of each process
+            shares = sinkhorn_knopp(torch.cat(frames), self.teacher_temp, NUM_SINKHORN_ITERS)
+            target = shares.chunk(len(frames))[get_rank()].view_as(logits)
         if self.training:
             mean = logits.flatten(0, -2).mean(dim=0, keepdim=True)
             all_reduce(mean, op='mean')

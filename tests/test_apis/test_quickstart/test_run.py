@@ -14,7 +14,7 @@ from mmvidssl.apis.quickstart import run_quickstart
 from mmvidssl.apis.quickstart.short_run import measure_step_time
 from mmvidssl.visualization import read_scalars, write_video
 
-CONFIG = Path(__file__).parents[3] / 'configs/dora/dora_vit-nano-p16_1xb8-coslr-600i_quickstart.py'
+CONFIG = Path(__file__).parents[3] / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
 
 
 @pytest.fixture

@@ -87,3 +87,17 @@ def test_no_gradient_and_float32():
 def test_refuses(wrong, message):
     with pytest.raises(ValueError, match=message):
         build(**wrong)
+
+
+def test_sinkhorn_knopp_gives_every_prototype_an_equal_share():
+    logits = noise(3, 2, 5)
+    shares = (logits.flatten(0, 1) / 0.5).exp()
+    for _ in range(3):  # SwAV's plain form, without logarithms
+        shares = shares / shares.sum(0, keepdim=True) / 5
+        shares = shares / shares.sum(1, keepdim=True) / 6
+    generator = build(centering='sinkhorn_knopp', teacher_temp=0.5)
+    target = generator(logits)
+    torch.testing.assert_close(target, 6 * shares.view(3, 2, 5))
+    torch.testing.assert_close(target.flatten(0, 1).sum(0), torch.full((5,), 6 / 5), rtol=0.05, atol=0)
+    with pytest.raises(ValueError, match='softmax'):
+        build(centering='softmax')

@@ -1,9 +1,7 @@
 # DoRA small enough to watch on one CPU core: what tools/quickstart.sh trains.
 #
 # Paper:    none; a demonstration.
-# Measured: seeds 10 to 14 on bikes.mp4, k-NN accuracy of moments: random weights 29.1 to 31.0 %,
-#           trained 33.8 to 36.6 %, 8x8 pixels 48.5 %; docs/en/quickstart.md. 2.1 to 2.3 minutes of
-#           processor time in all.
+# Measured: docs/en/quickstart.md
 # Run:      bash tools/quickstart.sh
 _base_ = [
     '../_base_/models/dora_vit-small-p16.py',
@@ -11,33 +9,30 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# Two blocks and small steps of many small views: on one core, iterations a second count for more
-# than what each of them sees. One object less than the paper's three, and a sharper
-# teacher with few prototypes, without which so short a run ends in uniform targets.
+# Two narrow blocks and small steps of many small views: on one core, iterations a second count for
+# more than what each of them sees. What is learned from in so short a run: targets that stay the
+# same (the teacher sees nearly the whole frame in its own colours), that differ from frame to frame
+# (few prototypes, shared out equally), and objects that differ (a small epsilon).
 model = dict(
     backbone=dict(
         arch=dict(
-            _delete_=True, embed_dims=192, num_layers=2, num_heads=3, feedforward_channels=768
+            _delete_=True, embed_dims=128, num_layers=2, num_heads=4, feedforward_channels=512
         ),
-        img_size=96,
-        patch_size=16,
+        img_size=64,
+        patch_size=8,
         drop_path_rate=0.0,
     ),
     neck=dict(
-        in_channels=192,
+        in_channels=128,
         num_prototypes=128,
         hidden_channels=512,
         bottleneck_channels=64,
         norm_last_layer=True,
     ),
-    tracker=dict(num_objects=2),
-    target_generator=dict(num_prototypes=128, teacher_temp=0.02),
+    tracker=dict(num_objects=2, epsilon=0.005),
+    target_generator=dict(num_prototypes=128, teacher_temp=0.02, centering='sinkhorn_knopp'),
 )
 
-color_transforms = [
-    dict(type='ClipColorJitter', brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
-    dict(type='ClipRandomGrayscale', prob=0.2),
-]
 train_pipeline = [
     dict(type='DecodeClip', short_side=None),
     dict(
@@ -45,14 +40,21 @@ train_pipeline = [
         num_global_views=1,
         num_local_views=4,
         global_transforms=[
-            dict(type='ClipRandomResizedCrop', size=96, scale=(0.4, 1.0)),
+            dict(type='ClipRandomResizedCrop', size=64, scale=(0.8, 1.0)),
             dict(type='ClipRandomFlip', prob=0.5),
-            *color_transforms,
         ],
         local_transforms=[
-            dict(type='ClipRandomResizedCrop', size=48, scale=(0.05, 0.4), per_frame=True),
+            dict(type='ClipRandomResizedCrop', size=32, scale=(0.05, 0.4), per_frame=True),
             dict(type='ClipRandomFlip', prob=0.5, per_frame=True),
-            *color_transforms,
+            dict(
+                type='ClipColorJitter',
+                brightness=0.6,
+                contrast=0.6,
+                saturation=0.6,
+                hue=0.3,
+                prob=1.0,
+            ),
+            dict(type='ClipRandomGrayscale', prob=0.2),
         ],
     ),
     dict(type='PackClipInputs'),
@@ -82,7 +84,7 @@ auto_scale_lr = dict(enable=False)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',
-        warmup=60,
+        warmup=90,
         max_share=0.1,
         start_ratio=1e-3,
         eta_min=1e-5,
@@ -92,7 +94,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
-    dict(type='TeacherMomentumHook', momentum=0.01, end_momentum=0.0),
+    dict(type='TeacherMomentumHook', momentum=0.02, end_momentum=0.02),
     dict(
         type='TeacherTempHook',
         warmup_teacher_temp=0.02,
@@ -104,7 +106,7 @@ custom_hooks = [
     dict(type='CollapseHook', action='warn', grace=100),
     dict(type='NaNGuardHook'),
 ]
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=600)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=900)
 
 default_hooks = dict(
     logger=dict(interval=10),
