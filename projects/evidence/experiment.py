@@ -4,11 +4,12 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import set_random_seed
@@ -96,14 +97,24 @@ class Experiment:
             write_json(file, {name: statistics.median(some) for name, some in seconds.items()})
         return read_json(file)
 
-    def run(self, seed: int, budgets: Sequence[float]) -> None:
-        """All of one seed; ``budgets`` are minutes of processor time."""
-        start = self._start(seed)
-        self._evaluate(training_folder(self.out, seed, RANDOM, 0), start)
-        for budget in budgets:
-            for method in METHODS:
-                folder = training_folder(self.out, seed, method, budget)
-                self._evaluate(folder, self._train(folder, method, seed, budget, start))
+    def run(self, seeds: Sequence[int], budgets: Sequence[float]) -> str:
+        """All of some seeds; ``budgets`` are minutes of processor time. Returns the table."""
+        runs = [(seed, RANDOM, 0.0) for seed in seeds]
+        runs += [(s, method, budget) for budget in budgets for s in seeds for method in METHODS]
+        for timeout in (0, -1):  # first what no other process does, then what it has left
+            for run in runs:
+                folder = training_folder(self.out, *run)
+                folder.mkdir(parents=True, exist_ok=True)
+                with suppress(Timeout), FileLock(folder / '.lock', timeout=timeout):
+                    self._run_one(folder, *run)
+        return write_report(self.out, protocols_for(self.data))
+
+    def _run_one(self, folder: Path, seed: int, method: str, budget: float) -> None:
+        checkpoint = self._start(seed)
+        if method != RANDOM:
+            checkpoint = self._train(folder, method, seed, budget, checkpoint)
+        self._evaluate(folder, checkpoint)
+        write_report(self.out, protocols_for(self.data))
 
     def _start(self, seed: int) -> Path:
         """The file of the weights from which all of a seed start, student's and teacher's."""
@@ -149,11 +160,6 @@ class Experiment:
             value = protocol.factor * metrics[protocol.metric]
             write_json(file, dict(value=value, metrics=metrics, processor_seconds=seconds))
             print(f'{folder}: {protocol.name} {value:.1f} ({seconds:.0f} s)', flush=True)
-        self.report()
-
-    def report(self) -> str:
-        """The table of all that is there, written as well."""
-        return write_report(self.out, protocols_for(self.data))
 
 
 class _Clock(Hook):

@@ -3,8 +3,8 @@
 For each seed both start from the same weights, and train for as many iterations as fit into each
 budget. Frozen features are evaluated by label propagation on DAVIS-2016 (J&F), k-NN on pictures and
 LOST on DAVIS's first frames (CorLoc), those that data are given for. What is there already in --out
-is not done again, and a run that was stopped goes on: repeat the command. Several processes may
-share --out, with different --seeds. See docs/en/evidence.md.
+is not done again, and a run that was stopped goes on: repeat the command. Started twice at the same
+time, it shares the work. See docs/en/evidence.md.
 """
 
 import sys
@@ -51,9 +51,7 @@ def main() -> int:
         videos = args.videos or [find_sample_video()]
         data = Data(args.davis, args.davis_list, args.short_side, args.pictures)
         experiment = Experiment(videos, data, args.out, args.threads, args.cfg_options)
-        for seed in args.seeds:
-            experiment.run(seed, args.budget)
-        print(experiment.report())
+        print(experiment.run(args.seeds, sorted(args.budget)))
     except (OSError, ValueError) as error:
         print(f'tools/benchmarks/evidence.py: {error}', file=sys.stderr)
         return 2

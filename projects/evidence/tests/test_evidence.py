@@ -1,10 +1,13 @@
 """The command with next to no training, on data that are drawn here."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
@@ -44,14 +47,14 @@ def data(tmp_path_factory):
     root = tmp_path_factory.mktemp('data')
     rng = np.random.default_rng(0)
     write_video(root / 'video.mp4')
-    for time in range(4):
+    for step in range(4):
         image, mask = rng.integers(0, 120, (48, 80, 3), np.uint8), np.zeros((48, 80), np.uint8)
-        square = slice(10, 30), slice(8 + 8 * time, 28 + 8 * time)
+        square = slice(10, 30), slice(8 + 8 * step, 28 + 8 * step)
         image[square], mask[square] = 255, 255
         for kind, array in (('JPEGImages', image), ('Annotations', mask)):
             folder = root / kind / '480p/square'
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(array).save(folder / f'{time:05}.{"jpg" if kind[0] == "J" else "png"}')
+            Image.fromarray(array).save(folder / f'{step:05}.{"jpg" if kind[0] == "J" else "png"}')
     (root / 'ImageSets/480p').mkdir(parents=True)
     (root / 'ImageSets/480p/val.txt').write_text('square\n')
     for split, number in (('train', 12), ('val', 3)):
@@ -128,14 +131,17 @@ class StopAt(Hook):
 
     priority = 'LOWEST'
     iteration = None
+    done: list[int] = []
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.done.append(runner.iter)
         if runner.iter + 1 == self.iteration:
             raise KeyboardInterrupt
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(data, tmp_path, monkeypatch):
     monkeypatch.setitem(HOOKS._module_dict, 'StopAt', StopAt)
+    monkeypatch.setattr(StopAt, 'done', [])
     monkeypatch.setattr('projects.evidence.experiment.METHODS', ('dora',))
     weights = []
     for stop in (None, 2):
@@ -147,19 +153,35 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(data, tmp_path, monkeyp
         if stop is not None:
             monkeypatch.setattr(StopAt, 'iteration', stop)
             with pytest.raises(KeyboardInterrupt):
-                experiment.run(3, [0.1])
+                experiment.run([3], [0.1])
             assert (out / 'seed3/dora_0.1min/interim.pth').exists()
             monkeypatch.setattr(StopAt, 'iteration', None)
-        experiment.run(3, [0.1])
+        experiment.run([3], [0.1])
         weights.append(weights_of(out / 'seed3/dora_0.1min'))
+    assert StopAt.done == [*range(3), *range(2), 2]
     assert are_equal(*weights)
     assert not are_equal(weights[0], weights_of(out / 'seed3/random_0min'))
+
+
+def test_what_another_process_does_is_left_to_it_until_it_ends(data, tmp_path):
+    out = with_steps(tmp_path / 'out')
+    experiment = Experiment([data / 'video.mp4'], NO_DATA, out, 1, SMALL)
+    taken, free = (out / f'seed{seed}/random_0min' for seed in (0, 1))
+    taken.mkdir(parents=True)
+    with ThreadPoolExecutor() as pool:
+        with FileLock(taken / '.lock'):
+            done = pool.submit(experiment.run, [0, 1], [])
+            while not (free / 'start.pth').exists() and not done.done():
+                time.sleep(0.01)
+            assert not (taken / 'start.pth').exists()
+        done.result(timeout=60)
+    assert (taken / 'start.pth').exists()
 
 
 def test_protocols_on_davis(data, tmp_path):
     out = with_steps(tmp_path / 'out')
     davis = Data(str(data), 'ImageSets/480p/val.txt', 48, None)
-    Experiment([data / 'video.mp4'], davis, out, 1, SMALL).run(0, [])
+    Experiment([data / 'video.mp4'], davis, out, 1, SMALL).run([0], [])
     found = json.loads((out / 'seed0/random_0min/davis.json').read_text())
     assert found['value'] == 100 * found['metrics']['davis/J&F']
     assert 0 < found['value'] < 100
