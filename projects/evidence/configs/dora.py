@@ -3,7 +3,7 @@
 # Paper:    none; docs/en/evidence.md.
 # Measured: docs/en/evidence.md
 # Run:      python tools/benchmarks/evidence.py
-_base_ = '../../../configs/dora/dora_vit-nano-p16_1xb8-coslr-600i_quickstart.py'
+_base_ = '../../../configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
 
 model = dict(backbone=dict(arch=dict(num_layers=4)))
 
