@@ -55,8 +55,8 @@ class MomentKNN(NamedTuple):
     def compare(self, before: float, after: float) -> dict:
         """Accuracies beside those that need no learning, and what they are."""
         return dict(
-            measured=f'the share of {len(self.held_out)} mirrored random crops (20-80 % of a frame, '
-            f'colours changed) whose moment of the video, 1 of {NUM_MOMENTS}, a vote of the '
+            measured=f'the share of {len(self.held_out)} mirrored random crops (20-80 % of a '
+            f'frame, colours changed) whose moment of the video, 1 of {NUM_MOMENTS}, a vote of the '
             f'{NUM_NEIGHBORS} nearest of {len(self.bank)} other crops, not mirrored, names right',
             before=before,
             after=after,

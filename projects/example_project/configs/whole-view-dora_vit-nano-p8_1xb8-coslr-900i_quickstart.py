@@ -9,7 +9,5 @@ custom_imports = dict(imports=['projects.example_project.models'])
 
 model = dict(
     type='WholeViewDoRA',
-    target_generator=dict(
-        _delete_=True, type='SinkhornTargetGenerator', teacher_temp=0.04, num_iters=3
-    ),
+    target_generator=dict(type='HardTargetGenerator'),
 )

@@ -1,6 +1,6 @@
 """What the config imports; importing registers the classes."""
 
-from .sinkhorn_target_generator import SinkhornTargetGenerator
+from .hard_target_generator import HardTargetGenerator
 from .whole_view_dora import WholeViewDoRA
 
-__all__ = ['SinkhornTargetGenerator', 'WholeViewDoRA']
+__all__ = ['HardTargetGenerator', 'WholeViewDoRA']

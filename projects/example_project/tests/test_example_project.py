@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmvidssl.registry import MODELS
-from projects.example_project.models import SinkhornTargetGenerator, WholeViewDoRA
+from projects.example_project.models import HardTargetGenerator, WholeViewDoRA
 from tests.utils_model import dora_cfg, noise, views
 from tests.utils_video import write_video
 
@@ -38,17 +38,17 @@ def test_two_iterations(scope, tmp_path):
     assert isinstance(runner.model, WholeViewDoRA)
     runner.train()
     state = torch.load(tmp_path / 'iter_2.pth', weights_only=True)
-    assert not [key for key in state['state_dict'] if key.startswith('target_generator')]
     losses = state['message_hub']['log_scalars']['train/loss']['history_buffer']['values']
     assert len(losses) == 2 and losses.isfinite().all()
 
 
-def test_targets_use_every_prototype_equally():
-    generator = SinkhornTargetGenerator(teacher_temp=0.5, num_iters=100)
-    target = generator(noise(3, 4, 6).requires_grad_())
-    assert target.shape == (3, 4, 6) and not target.requires_grad
-    torch.testing.assert_close(target.sum(-1), torch.ones(3, 4))
-    torch.testing.assert_close(target.flatten(0, 1).sum(0), torch.full((6,), 2.0))
+def test_targets_are_the_most_likely_prototypes():
+    generator = HardTargetGenerator(num_prototypes=6)
+    logits = noise(3, 4, 6).requires_grad_()
+    target = generator(logits)
+    assert target.dtype == torch.float32 and not target.requires_grad
+    assert target.unique().tolist() == [0, 1] and torch.equal(target.sum(-1), torch.ones(3, 4))
+    assert torch.equal(target.argmax(-1), logits.argmax(-1))  # the center starts at zero
 
 
 def test_the_whole_view_is_the_first_object():

@@ -98,6 +98,8 @@ def test_sinkhorn_knopp_gives_every_prototype_an_equal_share():
     generator = build(centering='sinkhorn_knopp', teacher_temp=0.5)
     target = generator(logits)
     torch.testing.assert_close(target, 6 * shares.view(3, 2, 5))
-    torch.testing.assert_close(target.flatten(0, 1).sum(0), torch.full((5,), 6 / 5), rtol=0.05, atol=0)
+    torch.testing.assert_close(
+        target.flatten(0, 1).sum(0), torch.full((5,), 6 / 5), rtol=0.05, atol=0
+    )
     with pytest.raises(ValueError, match='softmax'):
         build(centering='softmax')

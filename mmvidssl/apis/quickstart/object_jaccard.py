@@ -1,0 +1,67 @@
+"""How well the best of the tracked objects fits the true one in the sequences of DAVIS."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import nn
+
+from mmvidssl.apis import track_objects
+from mmvidssl.datasets.frame_folders import list_frames
+from mmvidssl.datasets.readers.image import read_image
+from mmvidssl.datasets.transforms.frame_folders import read_object_mask
+from mmvidssl.evaluation import region_similarity
+
+NUM_FRAMES = 12  # evenly spread over the first ...
+FIRST_FRAMES = 40
+
+
+class ObjectJaccard:
+    """Mean, over sequences, of the Jaccard index of the best object in a clip of each.
+
+    Objects are found in the first frame and tracked through ``NUM_FRAMES``; their masks are
+    enlarged to the true mask's size, of which all ids count as one object. The best is the one
+    whose mean over the clip is highest.
+
+    Args:
+        davis: Folder of DAVIS, with ``JPEGImages/480p`` and ``Annotations/480p``.
+        short_side: Of the frames as the model sees them, in pixels.
+
+    Raises:
+        FileNotFoundError: If there are no masks, or a frame or a mask is missing; names it.
+    """
+
+    def __init__(self, davis: str | os.PathLike, short_side: int) -> None:
+        self.short_side = short_side
+        self.sequences: list[tuple[list[Path], list[Path]]] = []
+        annotations = Path(davis, 'Annotations', '480p')
+        for folder in sorted(path for path in annotations.glob('*') if path.is_dir()):
+            frames = list_frames(Path(davis, 'JPEGImages', '480p', folder.name))[:FIRST_FRAMES]
+            chosen = np.linspace(0, len(frames) - 1, NUM_FRAMES).round().astype(int)
+            frames = [frames[i] for i in chosen]
+            self.sequences.append((frames, [folder / f'{frame.stem}.png' for frame in frames]))
+        if not self.sequences:
+            raise FileNotFoundError(
+                f'{annotations} has no sequences; --davis names the folder that has '
+                'JPEGImages/480p and Annotations/480p'
+            )
+
+    def __call__(self, model: nn.Module) -> float:
+        """Of a DoRA model in evaluation mode, in ``[0, 1]``."""
+        return float(np.mean([self._best(model, *sequence) for sequence in self.sequences]))
+
+    def _best(self, model: nn.Module, frames: list[Path], masks: list[Path]) -> float:
+        truth = np.stack([read_object_mask(mask) > 0 for mask in masks])
+        height, width = truth.shape[1:]
+        scale = self.short_side / min(height, width)
+        patch = model.teacher.backbone.patch_size
+        size = [round(n * scale / p) * p for n, p in zip((height, width), patch, strict=True)]
+        clip = [cv2.resize(read_image(f), size[::-1], interpolation=cv2.INTER_AREA) for f in frames]
+        scores = []
+        for tracked in track_objects(model, np.stack(clip)).masks.astype(np.uint8):
+            large = [
+                cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST) for m in tracked
+            ]
+            scores.append(region_similarity(np.stack(large) > 0, truth).mean())
+        return max(scores)
