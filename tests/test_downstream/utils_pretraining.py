@@ -85,6 +85,8 @@ def _maskfeat(videos: Path) -> Config:
         adaptive_kv_stride=(1, 8, 8),
     )
     cfg.model.neck.in_channels = utils.MVIT_WIDTH
+    cfg.model.target_generator.update(cell_size=8, patch_size=16)
+    cfg.train_dataloader.dataset.clip_len = 8
     _, crop, _, mask, _ = cfg.train_dataloader.dataset.pipeline
     crop.size = 96
     mask.update(mask_window=(4, 3, 3), min_num_patches=1, max_num_patches=9)
