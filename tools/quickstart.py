@@ -9,7 +9,7 @@ STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = dict(
     dora=ROOT / 'configs/dora/dora_vit-nano-p16_1xb8-coslr-600i_quickstart.py',
-    maskfeat=ROOT / 'configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-600i_quickstart.py',
+    maskfeat=ROOT / 'configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py',
 )
 
 

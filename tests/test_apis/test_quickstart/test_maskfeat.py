@@ -14,7 +14,7 @@ from mmvidssl.models.utils import resize_mask, stack_masks
 from mmvidssl.visualization import write_video
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
-CONFIG = CONFIGS / 'maskfeat' / 'maskfeat_mvit-nano_1xb8-coslr-600i_quickstart.py'
+CONFIG = CONFIGS / 'maskfeat' / 'maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mmvidssl.visualization import read_scalars, write_video
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 DORA = CONFIGS / 'dora/dora_vit-nano-p16_1xb8-coslr-600i_quickstart.py'
-MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-600i_quickstart.py'
+MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.utils_run import train
 from tests.utils_video import write_video
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
-CONFIG = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-600i_quickstart.py'
+CONFIG = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 DATA = CONFIGS / '_base_/datasets/kinetics400_maskfeat.py'
 NUM_ITERS, STOP = 6, 3  # the second epoch of two iterations has just begun
 

@@ -17,7 +17,7 @@ model = dict(
         arch=dict(
             _delete_=True,
             embed_dims=32,
-            num_layers=6,
+            num_layers=4,
             num_heads=1,
             downscale_indices=[1],
             dim_mul_indices=[1],
@@ -70,14 +70,14 @@ train_dataloader = dict(
 )
 
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-3, betas=(0.9, 0.95)),
+    optimizer=dict(lr=5e-3, betas=(0.9, 0.95)),
     clip_grad=dict(max_norm=1.0),
 )
 auto_scale_lr = dict(enable=False)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',
-        warmup=60,
+        warmup=120,
         max_share=0.1,
         start_ratio=0.01,
         eta_min_ratio=0.01,
@@ -86,7 +86,7 @@ param_scheduler = [
 ]
 custom_hooks = _base_.custom_hooks
 custom_hooks[1].update(grace=100)
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=600)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=1200)
 
 default_hooks = dict(
     logger=dict(interval=10),
