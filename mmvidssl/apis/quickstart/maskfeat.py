@@ -69,12 +69,13 @@ class MaskFeatDemo:
             'of predicting the mean HOG': (loss[0], [self.mean_loss] * len(loss[0])),
         }
         plot_curves(work_dir / 'loss_curve.png', curves, 'MaskFeat, quickstart')
+        scale = max(self.mean_loss, 1e-12)  # of a video without an edge it is 0
         return dict(
             first_loss=self.first_loss,
             last_loss=last_loss,
             mean_loss=self.mean_loss,
-            first_explained=1 - self.first_loss / self.mean_loss,
-            last_explained=1 - last_loss / self.mean_loss,
+            first_explained=1 - self.first_loss / scale,
+            last_explained=1 - last_loss / scale,
         )
 
     def describe(self, summary: dict[str, Any]) -> str:
@@ -124,7 +125,8 @@ In {s['work_dir']}:
         )
         is_masked = resize_mask(mask, (grid[0], *true.shape[1:3])).cpu()[where].numpy()
         hog = np.where(is_masked[..., None], hog, DIMMED * true)
-        drawn = [np.repeat(draw_hog(x, CELL_SIZE)[..., None], 3, axis=-1) for x in (hog, true)]
+        signed = model.target_generator.signed
+        drawn = [draw_hog(x, CELL_SIZE, signed)[..., None].repeat(3, -1) for x in (hog, true)]
         clips = torch.stack(self.batch['inputs']['clip'])[DRAWN].permute(0, 2, 3, 4, 1)
         frames = clips[range(len(step)), step * model.target_generator.temporal_stride].numpy()
         size = drawn[0].shape[2:0:-1]

@@ -17,16 +17,17 @@ CONFIGS = Path(__file__).parents[3] / 'configs'
 CONFIG = CONFIGS / 'maskfeat' / 'maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 
 
-@pytest.fixture
-def look(tmp_path):
+@pytest.fixture(scope='module')
+def look(tmp_path_factory):
     """A demo of a video, a model with random weights, and what the demo says of it."""
+    folder = tmp_path_factory.mktemp('maskfeat')
     coarse = np.random.default_rng(0).integers(0, 256, (15, 20, 30, 1), np.uint8)
     shots = [cv2.resize(c, (240, 160), interpolation=cv2.INTER_CUBIC) for c in coarse]
     frames = np.repeat(np.stack(shots)[..., None], 3, axis=-1).repeat(2, axis=0)
-    write_video(tmp_path / 'v.mp4', frames, fps=20)  # each frame of a clip is another
+    write_video(folder / 'v.mp4', frames, fps=20)  # each frame of a clip is another
     cfg = Config.fromfile(CONFIG)
-    cfg.train_dataloader.dataset.update(videos=['v.mp4'], ann_file='', data_root=str(tmp_path))
-    demo = MaskFeatDemo(cfg, tmp_path / 'v.mp4')
+    cfg.train_dataloader.dataset.update(videos=['v.mp4'], ann_file='', data_root=str(folder))
+    demo = MaskFeatDemo(cfg, folder / 'v.mp4')
     model = init_model(cfg).eval()
     demo.before(model)
     return demo, model
