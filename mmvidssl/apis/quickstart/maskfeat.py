@@ -81,16 +81,14 @@ class MaskFeatDemo:
     def describe(self, summary: dict[str, Any]) -> str:
         """The last words on the screen."""
         s = summary
-        learnt = (
-            'IT LEARNS' if s['last_explained'] > LEAST_EXPLAINED else 'LITTLE LEARNT'
-        )
+        learnt = 'IT LEARNS' if s['last_explained'] > LEAST_EXPLAINED else 'LITTLE LEARNT'
         return f"""
 Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {s['footage_seconds']:.1f} s of video.
 
 Loss in masked places of {NUM_CLIPS} clips, crops and masks drawn anew: {learnt}
-  before training (random weights) {s['first_loss']:7.4f}   explained {s['first_explained']:6.1%}
-  after training                   {s['last_loss']:7.4f}   explained {s['last_explained']:6.1%}
-  of predicting the mean HOG       {s['mean_loss']:7.4f}   explained {0:6.1%}
+  before training (random weights) {s['first_loss']:7.4f}   explained {s['first_explained']:7.1%}
+  after training                   {s['last_loss']:7.4f}   explained {s['last_explained']:7.1%}
+  of predicting the mean HOG       {s['mean_loss']:7.4f}   explained {0:7.1%}
 Explained: 1 - loss / the mean's. Healthy: rises above 0 and goes on rising; 100 % is never reached.
 Training saw these moments too. One short run on one video is no proof.
 
