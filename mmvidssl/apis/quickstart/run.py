@@ -84,6 +84,7 @@ def run_quickstart(
     print(f'With the end, about {needed:.1f} minutes on this machine as it is now{why}', flush=True)
     summaries = {}
     for name, cfg in cfgs.items():
+        print(f'\n{name}', flush=True)
         facts = dict(video=str(video), footage_seconds=length)
         summaries[name] = _train(cfg, demos[name], facts | dict(seconds_per_iteration=steps[name]))
     print('\nNext: bash tools/quickstart.sh --video MY_VIDEO.mp4 --minutes 30')
