@@ -93,7 +93,8 @@ Explained: 1 - loss / the mean's. Healthy: rises above 0 and goes on rising; 100
 Training saw these moments too. One short run on one video is no proof.
 
 In {s['work_dir']}:
-  hog.png                frames, what is masked, HOG predicted before and after training, true HOG
+  hog.png                frames, what is masked, HOG predicted there before and after training, and
+                         the true HOG, which is dimmed where nothing is predicted
   loss_curve.png         loss in training, and that of predicting the mean"""
 
     @torch.no_grad()
