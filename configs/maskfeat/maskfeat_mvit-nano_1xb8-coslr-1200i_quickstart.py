@@ -1,7 +1,8 @@
 # MaskFeat small enough to watch on one CPU core: what tools/quickstart.sh trains.
 #
 # Paper:    none; a demonstration.
-# Measured: docs/en/quickstart.md
+# Measured: seeds 10 to 12 on bikes.mp4, explained in masked places: -118 to -106 % before training,
+#           30 to 32 % after; docs/en/quickstart.md. 2.0 to 2.1 minutes of processor time in all.
 # Run:      bash tools/quickstart.sh --method maskfeat
 _base_ = [
     '../_base_/models/maskfeat_mvit-small.py',
