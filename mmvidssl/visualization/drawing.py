@@ -1,6 +1,7 @@
 """Pictures and videos of object masks, and the files that hold them."""
 
 import os
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 import av
@@ -87,9 +88,34 @@ def mask_grid(frames: np.ndarray, masks: np.ndarray, gap: int = 4) -> np.ndarray
         colours = [PALETTE[i % len(PALETTE)] for i in range(len(masks))]
         rows += [overlay_masks(frames, masks[i : i + 1], (c,)) for i, c in enumerate(colours)]
     rows.append(overlay_masks(frames, masks))
+    return _tile(rows, gap)
+
+
+def _tile(rows: Iterable[np.ndarray], gap: int) -> np.ndarray:
+    """Rows of pictures ``(N, H, W, 3)`` as one picture."""
     margin = ((0, 0), (0, gap), (0, gap), (0, 0))
     rows = [np.concatenate(list(np.pad(r, margin, constant_values=255)), axis=1) for r in rows]
     return np.concatenate(rows)[: -gap or None, : -gap or None]
+
+
+def picture_table(columns: Mapping[str, np.ndarray], gap: int = 4) -> np.ndarray:
+    """Columns of pictures under their names, which fit if the pictures are wide enough.
+
+    Args:
+        columns: ``(N, H, W, 3)`` uint8 RGB, of one shape, by name.
+        gap: White pixels between pictures.
+
+    Returns:
+        ``(28 + N * (H + gap) - gap, columns * (W + gap) - gap, 3)`` uint8.
+    """
+    body = _tile(map(np.stack, zip(*columns.values(), strict=True)), gap)
+    header = np.full((28, body.shape[1], 3), 255, np.uint8)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.6
+    for i, (name, pictures) in enumerate(columns.items()):
+        middle = i * (pictures.shape[2] + gap) + pictures.shape[2] // 2
+        (width, _), _ = cv2.getTextSize(name, font, scale, 1)
+        cv2.putText(header, name, (middle - width // 2, 20), font, scale, 0, 1, cv2.LINE_AA)
+    return np.concatenate((header, body))
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from tests.utils_video import draw_frame, write_video
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
-MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-200i_folder.py'
+MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 MASKFEAT_VIT = CONFIGS / 'maskfeat/maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k.py'
 NUM_ITERS = 3
 
@@ -85,6 +85,8 @@ def _maskfeat(videos: Path) -> Config:
         adaptive_kv_stride=(1, 8, 8),
     )
     cfg.model.neck.in_channels = utils.MVIT_WIDTH
+    cfg.model.target_generator.update(cell_size=8, patch_size=16)
+    cfg.train_dataloader.dataset.clip_len = 8
     _, crop, _, mask, _ = cfg.train_dataloader.dataset.pipeline
     crop.size = 96
     mask.update(mask_window=(4, 3, 3), min_num_patches=1, max_num_patches=9)

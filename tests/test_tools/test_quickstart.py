@@ -8,6 +8,7 @@ import pytest
     [
         (['--speed', '9'], 'arguments: --speed'),
         (['--minutes', 'five'], "'five'"),
+        (['--config', 'mine.py'], '--method'),
         (['--video', 'none.mp4'], 'no such video: none.mp4'),
     ],
 )

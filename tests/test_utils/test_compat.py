@@ -206,7 +206,7 @@ class TestFunctionScopes:
         assert cfg.train_dataloader.sampler._scope_ == 'mmvidssl'  # classes need theirs
 
     @pytest.mark.parametrize(
-        'base', [BASE, 'mmvidssl::maskfeat/maskfeat_mvit-nano_1xb8-coslr-200i_folder.py']
+        'base', [BASE, 'mmvidssl::maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py']
     )
     def test_a_batch_is_loaded_in_python_too(self, tmp_path, base):
         """Where nobody has stripped anything: from_cfg builds data loaders so."""

@@ -5,7 +5,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvidssl.visualization import mask_grid, overlay_masks, write_image, write_video
+from mmvidssl.visualization import (
+    mask_grid,
+    overlay_masks,
+    picture_table,
+    write_image,
+    write_video,
+)
 from mmvidssl.visualization.drawing import PALETTE
 
 
@@ -91,3 +97,17 @@ def test_a_video_that_cannot_be_leaves_no_file(tmp_path, frames, fps, message):
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / 'clip.mp4', frames, fps)
     assert not list(tmp_path.iterdir())
+
+
+def test_columns_lie_under_their_names():
+    columns = {'dark': np.zeros((2, 30, 80, 3), np.uint8)}
+    columns['a grey'] = np.full((2, 30, 80, 3), 90, np.uint8)
+    table = picture_table(columns)
+    assert table.shape == (28 + 64, 164, 3)
+    body = table[28:]
+    np.testing.assert_array_equal(body[:30, :80], columns['dark'][0])
+    np.testing.assert_array_equal(body[34:, 84:], columns['a grey'][1])
+    assert (body[30:34] == 255).all() and (body[:, 80:84] == 255).all()
+    for start in (0, 84):
+        ink = np.nonzero((table[:28, start : start + 80] < 128).any(axis=(0, 2)))[0]
+        assert ink.mean() == pytest.approx(40, abs=4) and np.ptp(ink) > 30

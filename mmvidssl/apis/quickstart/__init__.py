@@ -1,4 +1,4 @@
-"""DoRA on one video in minutes: what ``tools/quickstart.sh`` runs."""
+"""DoRA and MaskFeat on one video in minutes: what ``tools/quickstart.sh`` runs."""
 
 from .footage import find_sample_video
 from .run import run_quickstart

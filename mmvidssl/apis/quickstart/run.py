@@ -1,48 +1,63 @@
-"""DoRA on one video in a few minutes: prepare it, measure, train, measure again, report."""
+"""Both methods on one video in a few minutes: prepare it, measure, train, measure again, report."""
 
+import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
+from mmvidssl.utils.atomic_file import atomic_path
 
-from .footage import ANN_FILE, prepare_footage
-from .moment_knn import make_moment_knn
-from .report import describe, draw_loss, draw_objects, write_summary
+from .dora import DoRADemo
+from .footage import ANN_FILE, open_footage, prepare_footage
+from .maskfeat import MaskFeatDemo
 from .short_run import QuietRunner, measure_step_time, set_max_iters
 
+DEMOS: dict[str, Any] = dict(dora=DoRADemo, maskfeat=MaskFeatDemo)
 FOOTAGE_RATE = 12.0  # seconds of video a minute: half of that to prepare in 4K
 FOOTAGE_LIMITS = (10.0, 600.0)  # seconds
 USUAL_MINUTES = 5.0
 END_SECONDS = 20.0  # for measuring features and drawing
 SAFETY = 0.9  # of the time left; steps of a long run are slower than the first ones
 
+FILES = """
+  {backbone}  the backbone, published; use it with
+                         init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')
+  summary.json           all numbers
+  config.py              what was run"""
+
 
 def run_quickstart(
     video: str | os.PathLike,
     minutes: float | None,
-    config: str | os.PathLike,
+    configs: Mapping[str, str | os.PathLike],
     work_dir: str | os.PathLike = 'work_dirs/quickstart',
     started: float | None = None,
-) -> dict[str, Any]:
-    """Train on a video for as many iterations as the config says, or as fit, and show what came.
+    davis: str | os.PathLike | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Train on a video for as many iterations as the configs say, or as fit, and show what came.
 
     Args:
         video: The footage; the beginning of a long one is used.
-        minutes: Wall-clock time for everything, for more iterations than the config's; with None,
-            or where fewer would fit, it is as many as the config says.
-        config: A DoRA config whose run is counted in iterations, with a ``LongVideoDataset``.
-        work_dir: Where everything goes. A folder that is there is moved aside, not overwritten.
+        minutes: Wall-clock time for everything, for more iterations than the configs'; with None,
+            or where fewer would fit, it is as many as the configs say.
+        configs: What is trained, one after the other, by method (``'dora'``, ``'maskfeat'``):
+            configs of runs counted in iterations, with a ``LongVideoDataset``.
+        work_dir: Where everything goes, into a folder a method. What is there is moved aside, not
+            overwritten.
         started: ``time.monotonic()`` at which the budget began; now by default.
+        davis: A folder of DAVIS, whose objects DoRA's are compared with, before and after.
 
     Returns:
-        The content of ``summary.json``.
+        The content of ``summary.json`` by method.
 
     Raises:
+        FileNotFoundError: If ``davis`` is not what it should be; names what is missing.
         VideoError: If the video is missing, empty or damaged.
         ValueError: If it is too short, or ``minutes`` is not positive.
     """
@@ -53,45 +68,55 @@ def run_quickstart(
     shortest, longest = FOOTAGE_LIMITS
     seconds = min(longest, max(shortest, FOOTAGE_RATE * (minutes or USUAL_MINUTES)))
     footage = prepare_footage(video, work_dir / 'video', seconds)
-    cfg = _load_config(config, footage.parent, work_dir)
-    knn = make_moment_knn(footage, _crop_size(cfg))
-    step_seconds = measure_step_time(cfg)
-    max_iters = cfg.train_cfg.max_iters
+    reader = open_footage(footage)
+    length = reader.num_frames / reader.fps
+    cfgs = {name: _load_config(c, footage.parent, work_dir / name) for name, c in configs.items()}
+    given = dict(dora=dict(davis=davis))
+    demos = {n: DEMOS[n](cfg, footage, **given.get(n, {})) for n, cfg in cfgs.items()}
+    steps = {name: measure_step_time(cfg) for name, cfg in cfgs.items()}
+    share = 0.0
     if minutes:
-        left = started + 60 * minutes - time.monotonic() - END_SECONDS
-        max_iters = max(max_iters, int(SAFETY * left / step_seconds))
-    set_max_iters(cfg, max_iters)
-    cfg.dump(str(work_dir / 'config.py'))
-    needed = (max_iters * step_seconds + END_SECONDS) / 60
+        share = (started + 60 * minutes - time.monotonic()) / len(cfgs) - END_SECONDS
+    needed = 0.0
+    for name, cfg in cfgs.items():
+        max_iters = max(cfg.train_cfg.max_iters, int(SAFETY * share / steps[name]))
+        set_max_iters(cfg, max_iters)
+        needed += (max_iters * steps[name] + END_SECONDS) / 60
+        print(f'{name}: {max_iters} iterations of {steps[name]:.2f} s')
     beyond = minutes is not None and needed > minutes
     why = f', beyond the {minutes:g} given: fewer show nothing' if beyond else ''
-    print(
-        f'{max_iters} iterations of {step_seconds:.2f} s and the end: about {needed:.1f} minutes '
-        f'on this machine as it is now{why}',
-        flush=True,
-    )
+    print(f'With the end, about {needed:.1f} minutes on this machine as it is now{why}', flush=True)
+    summaries = {}
+    for name, cfg in cfgs.items():
+        print(f'\n{name}', flush=True)
+        facts = dict(video=str(video), footage_seconds=length)
+        summaries[name] = _train(cfg, demos[name], facts | dict(seconds_per_iteration=steps[name]))
+    print('\nNext: bash tools/quickstart.sh --video MY_VIDEO.mp4 --minutes 30')
+    return summaries
 
+
+def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
+    """Train and show; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
+    started = time.monotonic()
+    work_dir = Path(cfg.work_dir)
+    work_dir.mkdir()
+    cfg.dump(str(work_dir / 'config.py'))
     runner = QuietRunner.from_cfg(cfg)
     runner.model.init_weights()  # done here, it is not done again
-    before = knn.accuracy(runner.model.eval())
+    demo.before(runner.model.eval())
     runner.train()
-    model = runner.model.eval()
-    curves = draw_loss(work_dir, math.log(cfg.model.neck.num_prototypes))
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     summary = dict(
-        video=str(video),
+        facts,
         work_dir=str(work_dir),
-        footage_seconds=knn.seconds,
         iterations=runner.iter,
-        seconds_per_iteration=step_seconds,
-        **curves,
-        overlap=draw_objects(model, footage, work_dir),
-        knn=knn.compare(before, knn.accuracy(model)),
+        **demo.after(runner.model.eval(), work_dir),
         backbone=publish_model(checkpoint, work_dir / 'backbone.pth').name,
         seconds=time.monotonic() - started,
     )
-    write_summary(work_dir, summary)
-    print(describe(summary))
+    with atomic_path(work_dir / 'summary.json') as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + '\n')
+    print(demo.describe(summary) + FILES.format(**summary))
     return summary
 
 
@@ -112,9 +137,3 @@ def _load_config(config: str | os.PathLike, footage: Path, work_dir: Path) -> Co
     cfg.work_dir = str(work_dir)
     cfg.default_hooks.progress = dict(type='ProgressBarHook', terminal_only=False)
     return cfg
-
-
-def _crop_size(cfg: Config) -> int:
-    """Size of the global view, at which the backbone is trained."""
-    size = cfg.model.backbone.img_size
-    return size if isinstance(size, int) else size[0]

@@ -101,6 +101,23 @@ class HOGGenerator(PatchTargetGenerator):
         target = patches.permute(0, 3, 5, 1, 2, 4, 6).flatten(3)
         return target.flatten(0, 2).unflatten(0, (len(frames), -1))
 
+    def as_cells(self, target: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """Targets, or predictions, of all tokens as histograms in their places.
+
+        Args:
+            target: ``(B, t * h * w, Q)``.
+            grid: ``(t, h, w)`` of the tokens.
+
+        Returns:
+            ``(B, T, C, bins, H / cell, W / cell)`` of the ``T`` target frames; see :meth:`cells`.
+        """
+        side, frames = self.patch_size // self.cell_size, self.num_target_frames
+        shape = (*grid, frames, -1, self.nbins, side, side)
+        # (B, t, h, w, frame, C, bins, row, column) -> (B, t, frame, C, bins, h, row, w, column)
+        places = target.unflatten(2, shape[3:]).unflatten(1, shape[:3])
+        cells = places.permute(0, 1, 4, 5, 6, 2, 7, 3, 8)
+        return cells.flatten(7, 8).flatten(5, 6).flatten(1, 2)
+
     @torch.no_grad()
     def cells(self, frames: Tensor) -> Tensor:
         """Normalised histograms ``(M, C, bins, H / cell, W / cell)`` of frames ``(M, 3, H, W)``."""

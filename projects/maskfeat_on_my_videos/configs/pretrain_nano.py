@@ -6,8 +6,7 @@
 # Run:      python tools/train.py projects/maskfeat_on_my_videos/configs/pretrain_nano.py
 _base_ = './pretrain.py'
 
-# The model of configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-200i_folder.py: clips of 8 frames of
-# 64 pixels, tokens of 4 x 4 x 4 where it predicts.
+# Clips of 8 frames of 64 pixels, tokens of 4 x 4 x 4 where it predicts.
 model = dict(
     backbone=dict(
         arch=dict(

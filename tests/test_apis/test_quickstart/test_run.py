@@ -14,7 +14,9 @@ from mmvidssl.apis.quickstart import run_quickstart
 from mmvidssl.apis.quickstart.short_run import measure_step_time
 from mmvidssl.visualization import read_scalars, write_video
 
-CONFIG = Path(__file__).parents[3] / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+CONFIGS = Path(__file__).parents[3] / 'configs'
+DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 
 
 @pytest.fixture
@@ -33,56 +35,74 @@ def video(tmp_path):
 
 
 @pytest.fixture
-def tiny_config(tmp_path):
-    """The quickstart's config with a model and crops that take next to no time."""
-    path = tmp_path / 'tiny.py'
+def tiny_configs(tmp_path):
+    """The quickstart's configs with models that take next to no time."""
     arch = dict(_delete_=True, embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=48)
     neck = dict(in_channels=24, num_prototypes=16, hidden_channels=16, bottleneck_channels=8)
-    model = dict(backbone=dict(arch=arch), neck=neck, target_generator=dict(num_prototypes=16))
-    path.write_text(
-        f'_base_ = {str(CONFIG)!r}\n'
-        f'model = {model!r}\n'
-        'train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)\n'
-        'default_hooks = dict(logger=dict(interval=1))\n'
-        'train_cfg = dict(max_iters=12)\n'
+    models = dict(
+        dora=dict(backbone=dict(arch=arch), neck=neck, target_generator=dict(num_prototypes=16)),
+        maskfeat=dict(backbone=dict(arch=dict(embed_dims=8)), neck=dict(in_channels=16)),
     )
-    return path
+    paths = {}
+    for name, config in dict(dora=DORA, maskfeat=MASKFEAT).items():
+        paths[name] = tmp_path / f'{name}.py'
+        paths[name].write_text(
+            f'_base_ = {str(config)!r}\n'
+            f'model = {models[name]!r}\n'
+            'train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)\n'
+            'default_hooks = dict(logger=dict(interval=1))\n'
+            'train_cfg = dict(max_iters=12)\n'
+        )
+    return paths
 
 
 @pytest.mark.slow
-def test_everything_promised_is_left_behind(tmp_path, video, tiny_config, capfd):
+def test_everything_promised_is_left_behind(tmp_path, video, tiny_configs, capfd):
     work_dir = tmp_path / 'work' / 'quickstart'
     (work_dir / 'old').mkdir(parents=True)
-    summary = run_quickstart(video, 0.01, tiny_config, work_dir)  # no time for more
-    assert summary['iterations'] == 12
-    assert summary['footage_seconds'] == pytest.approx(4)
-    assert json.loads((work_dir / 'summary.json').read_text()) == summary
-    assert cv2.imread(str(work_dir / 'loss_curve.png')).size > 0
-    assert summary['log_k'] == pytest.approx(np.log(16))
-    scalars = read_scalars(next(work_dir.glob('*/vis_data/scalars.json')))
-    entropies = np.log(16) - scalars['teacher_kl'][1]  # of each iteration; the loss is of ten
-    assert summary['last_teacher_entropy'] == pytest.approx(entropies[-10:].mean(), rel=1e-4)
+    summaries = run_quickstart(video, 0.01, tiny_configs, work_dir)  # no time for more
+    assert list(summaries) == ['dora', 'maskfeat']
+    for name, summary in summaries.items():
+        folder = work_dir / name
+        assert summary['iterations'] == 12
+        assert summary['footage_seconds'] == pytest.approx(4)
+        assert json.loads((folder / 'summary.json').read_text()) == summary
+        assert cv2.imread(str(folder / 'loss_curve.png')).size > 0
+        backbone = torch.load(folder / summary['backbone'], weights_only=True)
+        assert all(k.startswith('backbone.') for k in backbone['state_dict'])
+    check_dora(work_dir / 'dora', summaries['dora'])
+    maskfeat = summaries['maskfeat']
+    assert maskfeat['first_loss'] != maskfeat['last_loss']
     for end in ('first', 'last'):
-        loss, kl, entropy = (summary[f'{end}_{k}'] for k in ('loss', 'kl', 'teacher_entropy'))
-        assert loss == pytest.approx(kl + entropy) and kl > 0
-    assert 0 <= summary['overlap'] <= 1
-    assert cv2.imread(str(work_dir / 'object_masks.png')).size > 0
-    with av.open(str(work_dir / 'object_masks.mp4')) as container:
-        assert len(list(container.decode(video=0))) > 5
-    backbone = torch.load(work_dir / summary['backbone'], weights_only=True)
-    assert all(k.startswith('backbone.') for k in backbone['state_dict'])
-    assert all(0 <= summary['knn'][k] <= 1 for k in ('before', 'after', 'pixels'))
+        explained = 1 - maskfeat[f'{end}_loss'] / maskfeat['mean_loss']
+        assert maskfeat[f'{end}_explained'] == pytest.approx(explained)
+    assert cv2.imread(str(work_dir / 'maskfeat/hog.png')).shape == (1324, 1296, 3)
     screen = capfd.readouterr()
-    assert 'training: 100%' in screen.err
+    assert screen.err.count('training: 100%') == 2
     assert 'beyond the 0.01 given' in screen.out
     for words in ('12 iterations', 'before training', 'after training', 'Next: ', str(work_dir)):
         assert words in screen.out
     assert len(list(tmp_path.glob('work/quickstart.*/old'))) == 1
 
 
+def check_dora(folder, summary):
+    assert summary['log_k'] == pytest.approx(np.log(16))
+    scalars = read_scalars(next(folder.glob('*/vis_data/scalars.json')))
+    entropies = np.log(16) - scalars['teacher_kl'][1]  # of each iteration; the loss is of ten
+    assert summary['last_teacher_entropy'] == pytest.approx(entropies[-10:].mean(), rel=1e-4)
+    for end in ('first', 'last'):
+        loss, kl, entropy = (summary[f'{end}_{k}'] for k in ('loss', 'kl', 'teacher_entropy'))
+        assert loss == pytest.approx(kl + entropy) and kl > 0
+    assert 0 <= summary['overlap'] <= 1
+    assert cv2.imread(str(folder / 'object_masks.png')).size > 0
+    with av.open(str(folder / 'object_masks.mp4')) as container:
+        assert len(list(container.decode(video=0))) > 5
+    assert all(0 <= summary['knn'][k] <= 1 for k in ('before', 'after', 'pixels'))
+
+
 @pytest.mark.slow
-def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, video, tiny_config):
-    cfg = Config.fromfile(tiny_config)
+def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, video, tiny_configs):
+    cfg = Config.fromfile(tiny_configs['dora'])
     cfg.train_dataloader.dataset.update(ann_file='', data_root=str(tmp_path), videos=[video.name])
     cfg.work_dir = str(tmp_path / 'work')
     before = cfg.copy()
@@ -92,6 +112,6 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, video, tiny_config)
 
 
 @pytest.mark.parametrize('minutes', [0, -1.0, float('nan'), float('inf')])
-def test_impossible_minutes(tmp_path, tiny_config, minutes):
+def test_impossible_minutes(tmp_path, minutes):
     with pytest.raises(ValueError, match=f'positive, got {minutes}'):
-        run_quickstart('video.mp4', minutes, tiny_config, tmp_path / 'work')
+        run_quickstart('video.mp4', minutes, dict(dora=DORA), tmp_path / 'work')

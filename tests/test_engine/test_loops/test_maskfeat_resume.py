@@ -10,7 +10,9 @@ from mmengine.hooks import Hook
 from tests.utils_run import train
 from tests.utils_video import write_video
 
-CONFIG = Path(__file__).parents[3] / 'configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-200i_folder.py'
+CONFIGS = Path(__file__).parents[3] / 'configs'
+CONFIG = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
+DATA = CONFIGS / '_base_/datasets/kinetics400_maskfeat.py'
 NUM_ITERS, STOP = 6, 3  # the second epoch of two iterations has just begun
 
 EMA = dict(
@@ -42,9 +44,12 @@ def cfg_of(folder, work_dir, num_workers):
     cfg.train_dataloader.update(
         batch_size=2, num_workers=num_workers, persistent_workers=num_workers > 0
     )
-    cfg.train_dataloader.dataset.data_root = str(folder)
+    cfg.train_dataloader.dataset = Config.fromfile(DATA).train_dataloader.dataset
+    cfg.train_dataloader.dataset.update(
+        data_root=str(folder), ann_file='', data_prefix=dict(video='')
+    )
     pipeline = cfg.train_dataloader.dataset.pipeline
-    pipeline[0].update(clip_len=4, frame_interval=2)
+    pipeline[0].update(clip_len=4, frame_interval=2, short_side=64)
     pipeline[1].size = 32
     pipeline[3].update(mask_window=(2, 2, 2), min_num_patches=1, max_num_patches=4)
     cfg.model.backbone.update(spatial_size=32, temporal_size=4, drop_path_rate=0.3)

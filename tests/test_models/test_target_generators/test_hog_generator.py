@@ -119,6 +119,15 @@ def test_order_of_a_target():
     assert generator.pred_channels == 3 * 5 * 4
 
 
+@pytest.mark.parametrize('frames', ['center', 'all'])
+def test_targets_find_back_to_their_places(frames):
+    generator = build(cell_size=4, patch_size=8, temporal_stride=2, frames=frames)
+    clip = noise(2, 3, 4, 16, 24)
+    seen = clip[:, :, :: 2 if frames == 'center' else 1].transpose(1, 2)
+    cells = generator.cells(seen.flatten(0, 1)).unflatten(0, (2, -1))
+    assert torch.equal(generator.as_cells(generator(clip), (2, 2, 3)), cells)
+
+
 def test_only_target_frames_matter():
     clip = noise(2, 3, 5, 32, 32)
     target = build()(clip)
