@@ -72,10 +72,17 @@ def _classify(cfg: Config, data: Data, crop: int) -> None:
 
 
 def _discover(cfg: Config, data: Data, crop: int) -> None:
-    """Whole frames, as published; of attention, which is not reported, the mean of few heads."""
-    cfg.test_dataloader.dataset.update(data_root=data.davis, ann_file=data.davis_list)
-    patch = cfg.model.backbone.patch_size
-    cfg.test_evaluator[0].update(patch_size=patch, as_published=False, head=None)
+    """Of whole frames, shrunk where patches are not of 16 pixels: 30 of them are 480 lines.
+
+    Boxes are then in pixels of the frames as they are. Of attention, which is not reported, the
+    mean of few heads.
+    """
+    dataset = cfg.test_dataloader.dataset
+    dataset.update(data_root=data.davis, ann_file=data.davis_list)
+    dataset.pipeline.insert(
+        1, dict(type='ClipResize', short_side=30 * cfg.model.backbone.patch_size)
+    )
+    cfg.test_evaluator[0].update(patch_size=16, as_published=False, head=None)
 
 
 PROTOCOLS = dict(
