@@ -4,7 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
+
+from mmvidssl.datasets.transforms import ClipResize
+from mmvidssl.registry import TRANSFORMS
 
 DOWNSTREAM = Path(__file__).parents[2] / 'configs/downstream'
 
@@ -71,18 +76,35 @@ def _classify(cfg: Config, data: Data, crop: int) -> None:
     cfg.test_evaluator[0].k = [20]
 
 
-def _discover(cfg: Config, data: Data, crop: int) -> None:
-    """Of whole frames, shrunk where patches are not of 16 pixels: 30 of them are 480 lines.
+@TRANSFORMS.register_module()
+class ShrinkWithBoxes(BaseTransform):
+    """Shrink a frame, and the boxes of its objects with it.
 
-    Boxes are then in pixels of the frames as they are. Of attention, which is not reported, the
-    mean of few heads.
+    **Modified Keys:** clip, boxes
+
+    Args:
+        scale: Of both, at most 1.
     """
-    dataset = cfg.test_dataloader.dataset
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def transform(self, results: dict) -> dict:
+        """Shrink one."""
+        height, width = (round(n * self.scale) for n in results['clip'].shape[1:3])
+        results['boxes'] = self.scale * np.asarray(results['boxes'], dtype=float)
+        return ClipResize(size=(height, width))(results)
+
+
+def _discover(cfg: Config, data: Data, crop: int) -> None:
+    """Of whole frames, shrunk to as many patches as published ones have, which are of 16 pixels.
+
+    Of attention, which is not reported, the mean of few heads.
+    """
+    dataset, patch = cfg.test_dataloader.dataset, cfg.model.backbone.patch_size
     dataset.update(data_root=data.davis, ann_file=data.davis_list)
-    dataset.pipeline.insert(
-        1, dict(type='ClipResize', short_side=30 * cfg.model.backbone.patch_size)
-    )
-    cfg.test_evaluator[0].update(patch_size=16, as_published=False, head=None)
+    dataset.pipeline.insert(1, dict(type='ShrinkWithBoxes', scale=patch / 16))
+    cfg.test_evaluator[0].update(patch_size=patch, as_published=False, head=None)
 
 
 PROTOCOLS = dict(
