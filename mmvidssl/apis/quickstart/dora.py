@@ -51,7 +51,8 @@ class DoRADemo:
         size = cfg.model.backbone.img_size  # of the global view, at which the backbone is trained
         size = size if isinstance(size, int) else size[0]
         self.knn = make_moment_knn(footage, size)
-        self.jaccard = ObjectJaccard(davis, size) if davis else None
+        side = MIN_GRID * cfg.model.backbone.patch_size
+        self.jaccard = ObjectJaccard(davis, side) if davis else None
 
     def before(self, model: nn.Module) -> None:
         """Look at a model in evaluation mode that has learnt nothing."""

@@ -4,11 +4,12 @@
 # Data:     six hand-held videos of facebookresearch/sam2 (Apache-2.0), two of a static camera of
 #           intel-iot-devkit/sample-videos (CC BY 4.0), as proxies of 160 lines:
 #           tools/datasets/make_proxy.py; listed in data/footage/videos.txt.
-# Measured: docs/en/model_zoo.md
-# Run:      python tools/train.py configs/dora/dora_vit-nano-p8_1xb8-coslr-5000i_footage.py
-_base_ = 'dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+# Measured: projects/small_models/README.md
+# Run:      python tools/train.py \
+#           projects/small_models/configs/dora_vit-nano-p8_1xb8-coslr-5000i_footage.py
+_base_ = '../../../configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
 
-model = dict(backbone=dict(arch=dict(num_layers=4)))
+model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2))
 train_dataloader = dict(dataset=dict(data_root='data/footage'))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(warmup=200)
