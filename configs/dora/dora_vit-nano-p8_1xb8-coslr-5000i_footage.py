@@ -1,4 +1,4 @@
-# The small DoRA that comes with the repository: four narrow blocks, eight short videos, one CPU core.
+# The small DoRA of the repository: four narrow blocks, eight short videos, one CPU core.
 #
 # Paper:    none; ours.
 # Data:     six hand-held videos of facebookresearch/sam2 (Apache-2.0) and two of a static camera of
