@@ -29,7 +29,7 @@ from .moment_knn import make_moment_knn
 from .object_jaccard import ObjectJaccard
 
 VIDEO_FPS = 8.0
-MAX_TRACKED_FRAMES = 24
+MAX_TRACKED_FRAMES = 10  # a cut would end all tracks; bikes.mp4 has one after 1.3 seconds
 GRID_COLUMNS = 6
 ENLARGEMENT = 2
 CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
