@@ -42,17 +42,16 @@ class DoRADemo:
     Args:
         cfg: What is trained.
         footage: The video it is trained on.
-        davis: Folder of DAVIS, where given.
+        jaccard: What compares objects with true ones, where there are any.
     """
 
-    def __init__(self, cfg: Config, footage: Path, davis: str | os.PathLike | None = None) -> None:
+    def __init__(self, cfg: Config, footage: Path, jaccard: ObjectJaccard | None = None) -> None:
         self.footage = footage
         self.log_k = math.log(cfg.model.neck.num_prototypes)
         size = cfg.model.backbone.img_size  # of the global view, at which the backbone is trained
         size = size if isinstance(size, int) else size[0]
         self.knn = make_moment_knn(footage, size)
-        side = MIN_GRID * cfg.model.backbone.patch_size
-        self.jaccard = ObjectJaccard(davis, side) if davis else None
+        self.jaccard = jaccard
 
     def before(self, model: nn.Module) -> None:
         """Look at a model in evaluation mode that has learnt nothing."""
@@ -137,10 +136,12 @@ def describe(summary: dict[str, Any]) -> str:
     verdict = (
         'ABOUT AS GOOD' if abs(change) < CHANCE_POINTS else 'BETTER' if change > 0 else 'WORSE'
     )
+    if change > 0 and knn['after'] < knn['pixels']:
+        verdict += ', BUT NOT THAN PIXELS'
     notes = dict(
         loss='a cross-entropy, KL + entropy: it may rise',
         kl='KL(teacher, student); healthy: falls towards 0 ...',
-        teacher_entropy=f'... and this stays between 0 and ln K = {s["log_k"]:.2f}',
+        teacher_entropy=f'... and this stays clear of ln K = {s["log_k"]:.2f}',
     )
     rows = '\n'.join(
         f'{name:20} {s[f"first_{name}"]:6.3f} {s[f"last_{name}"]:6.3f}   {note}'

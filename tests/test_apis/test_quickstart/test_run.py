@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmvidssl.apis.quickstart import run_quickstart
+from mmvidssl.apis.quickstart.run import share_out
 from mmvidssl.apis.quickstart.short_run import measure_step_time
 from mmvidssl.visualization import read_scalars, write_video
 
@@ -109,6 +110,24 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, video, tiny_configs
     assert 0 < measure_step_time(cfg) < 20
     assert cfg.to_dict() == before.to_dict()
     assert not any((tmp_path / 'work').rglob('*'))
+
+
+def test_more_time_is_shared_out_in_equal_parts():
+    usual, steps = dict(dora=100, maskfeat=200), dict(dora=1.0, maskfeat=0.5)
+    assert share_out(-5, usual, steps) == share_out(200, usual, steps) == usual
+    assert share_out(1000, usual, steps) == dict(dora=100 + 350, maskfeat=200 + 700)  # of 900
+
+
+@pytest.mark.parametrize(
+    ('config', 'davis', 'message'),
+    [(MASKFEAT, None, 'not of --method dora'), (DORA, 'elsewhere', 'elsewhere/Annotations')],
+)
+def test_nothing_is_moved_before_all_is_there(tmp_path, video, config, davis, message):
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work/old').touch()
+    with pytest.raises((ValueError, OSError), match=message):
+        run_quickstart(video, None, dict(dora=config), tmp_path / 'work', davis=davis)
+    assert (tmp_path / 'work/old').exists()
 
 
 @pytest.mark.parametrize('minutes', [0, -1.0, float('nan'), float('inf')])
