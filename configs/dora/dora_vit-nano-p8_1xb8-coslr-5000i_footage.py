@@ -1,7 +1,8 @@
 # The small DoRA of the repository: four narrow blocks, eight short videos, one CPU core.
 #
 # Paper:    none; ours.
-# Data:     six hand-held videos of facebookresearch/sam2 (Apache-2.0) and two of a static camera of
+# Data:     01_dog, 02_cups, 03_blocks, 04_coffee, 05_default_juggle and bedroom.mp4 of
+#           facebookresearch/sam2 (Apache-2.0), car-detection and one-by-one-person-detection.mp4 of
 #           intel-iot-devkit/sample-videos (CC BY 4.0), as proxies with a short side of 160 pixels
 #           (tools/datasets/make_proxy.py), listed in data/footage/videos.txt.
 # Measured: projects/small_models/README.md
