@@ -11,7 +11,7 @@ _base_ = [
     'dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py',
 ]
 
-model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2))
+model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2, epsilon=0.005))
 train_dataloader = dict(dataset=dict(data_root='data/footage'))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(warmup=200)
