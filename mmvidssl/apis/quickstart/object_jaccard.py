@@ -60,7 +60,9 @@ class ObjectJaccard:
         patches = [round(NUM_PATCHES * side / min(height, width)) for side in (height, width)]
         patch = model.teacher.backbone.patch_size
         size = [count * side for count, side in zip(patches, patch, strict=True)]
-        clip = [cv2.resize(read_image(f), size[::-1], interpolation=cv2.INTER_AREA) for f in frames]
+        clip = [
+            cv2.resize(read_image(str(f)), size[::-1], interpolation=cv2.INTER_AREA) for f in frames
+        ]
         scores = []
         for tracked in track_objects(model, np.stack(clip)).masks.astype(np.uint8):
             large = [
