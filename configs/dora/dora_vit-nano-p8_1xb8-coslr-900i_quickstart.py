@@ -29,7 +29,7 @@ model = dict(
         bottleneck_channels=64,
         norm_last_layer=True,
     ),
-    tracker=dict(num_objects=3, epsilon=0.0005),
+    tracker=dict(num_objects=3, epsilon=0.005),
     target_generator=dict(num_prototypes=128, teacher_temp=0.02, centering='sinkhorn_knopp'),
 )
 
