@@ -70,7 +70,47 @@ class DoRADemo:
 
     def describe(self, summary: dict[str, Any]) -> str:
         """The last words on the screen."""
-        return describe(summary)
+        s, knn = summary, summary['knn']
+        change = 100 * (knn['after'] - knn['before'])
+        verdict = (
+            'ABOUT AS GOOD' if abs(change) < CHANCE_POINTS else 'BETTER' if change > 0 else 'WORSE'
+        )
+        if change > 0 and knn['after'] < knn['pixels']:
+            verdict += ', BUT NOT THAN PIXELS'
+        notes = dict(
+            loss='a cross-entropy, KL + entropy: it may rise',
+            kl='KL(teacher, student); healthy: falls towards 0 ...',
+            teacher_entropy=f'... and this stays clear of ln K = {s["log_k"]:.2f}',
+        )
+        rows = '\n'.join(
+            f'{name:20} {s[f"first_{name}"]:6.3f} {s[f"last_{name}"]:6.3f}   {note}'
+            for name, note in notes.items()
+        )
+        jaccard = ''
+        if s['last_jaccard'] is not None:
+            jaccard = (
+                'The best object fits the true one of DAVIS (mean Jaccard index over the clips) by '
+                f'{s["first_jaccard"]:.1%} before, {s["last_jaccard"]:.1%} after training.\n'
+            )
+        return f"""
+Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {s['footage_seconds']:.1f} s of video.
+
+                      first   last
+{rows}
+Objects overlap by {s['overlap']:.0%} on average (intersection over union; 100 %: they are one).
+{jaccard}
+k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
+  before training (random weights) {knn['before']:6.1%}
+  after training                   {knn['after']:6.1%}
+  8x8 pixels, nothing learned      {knn['pixels']:6.1%}
+  chance                           {knn['chance']:6.1%}
+{textwrap.fill(f'Measured: {knn["measured"]}. Features: class tokens of the teacher.', 96)}
+Training saw these moments too, without labels. One short run on one video is no proof.
+
+In {s['work_dir']}:
+  loss_curve.png         loss, KL, entropy
+  object_masks.png       objects tracked through a clip: frames, each object, all together
+  object_masks.mp4       the same as a video"""
 
 
 def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
@@ -127,48 +167,3 @@ def _clip_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) ->
     scale = max(1.0, MIN_GRID / min(grid))
     size = [round(cells * scale) * patch for cells, patch in zip(grid, patch_size, strict=True)]
     return ClipResize(size=size)(dict(clip=clip))['clip']
-
-
-def describe(summary: dict[str, Any]) -> str:
-    """The last words on the screen."""
-    s, knn = summary, summary['knn']
-    change = 100 * (knn['after'] - knn['before'])
-    verdict = (
-        'ABOUT AS GOOD' if abs(change) < CHANCE_POINTS else 'BETTER' if change > 0 else 'WORSE'
-    )
-    if change > 0 and knn['after'] < knn['pixels']:
-        verdict += ', BUT NOT THAN PIXELS'
-    notes = dict(
-        loss='a cross-entropy, KL + entropy: it may rise',
-        kl='KL(teacher, student); healthy: falls towards 0 ...',
-        teacher_entropy=f'... and this stays clear of ln K = {s["log_k"]:.2f}',
-    )
-    rows = '\n'.join(
-        f'{name:20} {s[f"first_{name}"]:6.3f} {s[f"last_{name}"]:6.3f}   {note}'
-        for name, note in notes.items()
-    )
-    jaccard = ''
-    if s['last_jaccard'] is not None:
-        jaccard = (
-            'The best object fits the true one of DAVIS (mean Jaccard index over the clips) by '
-            f'{s["first_jaccard"]:.1%} before, {s["last_jaccard"]:.1%} after training.\n'
-        )
-    return f"""
-Done in {s['seconds']:.0f} s: {s['iterations']} iterations on {s['footage_seconds']:.1f} s of video.
-
-                      first   last
-{rows}
-Objects overlap by {s['overlap']:.0%} on average (intersection over union; 100 %: they are one).
-{jaccard}
-k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
-  before training (random weights) {knn['before']:6.1%}
-  after training                   {knn['after']:6.1%}
-  8x8 pixels, nothing learned      {knn['pixels']:6.1%}
-  chance                           {knn['chance']:6.1%}
-{textwrap.fill(f'Measured: {knn["measured"]}. Features: class tokens of the teacher.', 96)}
-Training saw these moments too, without labels. One short run on one video is no proof.
-
-In {s['work_dir']}:
-  loss_curve.png         loss, KL, entropy
-  object_masks.png       objects tracked through a clip: frames, each object, all together
-  object_masks.mp4       the same as a video"""

@@ -42,7 +42,7 @@ class MaskFeatDemo:
         footage: The video, which ``cfg`` names too.
     """
 
-    def __init__(self, cfg: Config, footage: Path, _: object = None) -> None:
+    def __init__(self, cfg: Config, footage: Path) -> None:
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, seed=SEED))
         places = np.linspace(0, len(dataset) - 1, NUM_CLIPS).round().astype(int).tolist()
         self.batch = pseudo_collate([dataset[ClipIndex(place, 0)] for place in places])

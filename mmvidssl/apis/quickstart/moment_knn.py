@@ -41,9 +41,9 @@ class MomentKNN(NamedTuple):
     seconds: float
     """Length of the video."""
 
-    def accuracy(self, model: nn.Module, role: str = 'teacher') -> float:
+    def accuracy(self, model: nn.Module) -> float:
         """Of the class tokens of a model's backbone, in ``[0, 1]``."""
-        return self.vote(*(extract_features(model, c, role=role) for c in self[:2]))
+        return self.vote(*(extract_features(model, c, role='teacher') for c in self[:2]))
 
     def vote(self, bank: torch.Tensor, held_out: torch.Tensor) -> float:
         """Accuracy of features ``(N, D)`` of the two sets of crops, less the bank's mean."""

@@ -77,7 +77,8 @@ def run_quickstart(
     footage = prepare_footage(video, footage_dir, seconds)
     reader = open_footage(footage)
     length = reader.num_frames / reader.fps
-    demos = {name: DEMOS[name](cfg, footage, jaccard) for name, cfg in cfgs.items()}
+    more = dict(dora=dict(jaccard=jaccard))
+    demos = {name: DEMOS[name](cfg, footage, **more.get(name, {})) for name, cfg in cfgs.items()}
     steps = {name: measure_step_time(cfg) for name, cfg in cfgs.items()}
     usual = {name: cfg.train_cfg.max_iters for name, cfg in cfgs.items()}
     spent = time.monotonic() - started + END_SECONDS * len(cfgs)

@@ -138,7 +138,8 @@ class CollapseHook(Hook):
                 f'teacher_batch_entropy is {mean_target:.4f} of at most ln K = {most:.4f}, so all '
                 'frames get the same target',
                 'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen '
-                "last layer for longer, a lower learning rate, centering='sinkhorn_knopp'",
+                'last layer for longer, a lower learning rate, a larger batch, '
+                "centering='sinkhorn_knopp'",
             )
         if 'spread' in means:
             yield Symptom(
