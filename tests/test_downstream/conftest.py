@@ -16,13 +16,6 @@ def scope_restored():
     DefaultScope._instance_dict.update(before)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def scope():
-    """Runners set the default scope of the process; put it back."""
-    with scope_restored():
-        yield
-
-
 @pytest.fixture(scope='session')
 def pretrained(tmp_path_factory) -> Pretrained:
     """Checkpoints of short pretraining runs, made once for all of pytest's processes."""

@@ -10,7 +10,6 @@ import torch
 from filelock import FileLock
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmvidssl.registry import HOOKS, TRANSFORMS
@@ -34,8 +33,7 @@ STEPS = dict(dino=3.0, dora=2.0)  # seconds; a tenth of a minute is 2 and 3 iter
 
 
 @pytest.fixture(autouse=True)
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
+def threads():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

@@ -1,9 +1,7 @@
 from pathlib import Path
 
-import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmvidssl.registry import MODELS
@@ -14,12 +12,7 @@ from tests.utils_video import write_video
 CONFIG = next((Path(__file__).parents[1] / 'configs').glob('*.py'))
 
 
-@pytest.fixture
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
-
-
-def test_two_iterations(scope, tmp_path):
+def test_two_iterations(tmp_path):
     video = write_video(tmp_path / 'video.mp4', num_frames=60)
     cfg = Config.fromfile(CONFIG)
     cfg.work_dir = str(tmp_path)

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import DefaultScope
 
 from mmvidssl.apis import init_model
 from mmvidssl.datasets import ClipIndex
@@ -21,11 +20,6 @@ TINY = [
     'finetuning.epochs=1',
     *(f'sizes.{name}={size}' for name, size in SIZES.items()),
 ]
-
-
-@pytest.fixture
-def scope(monkeypatch):
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
 
 
 def test_clips_are_balanced_and_reproducible():
@@ -147,7 +141,7 @@ def test_options_change_the_config():
     assert run.load_config(True, {}).model.backbone.temporal_size == 1
 
 
-def test_losses_are_means_over_masked_tokens_of_test_clips(scope):
+def test_losses_are_means_over_masked_tokens_of_test_clips():
     """One clip at a time, with the masks that the data set gives."""
     cfg = run.load_config(False, {})
     splits = in_memory.split_synthetic(0, SIZES)
@@ -177,7 +171,7 @@ def target_of(model, clip):
     return model.target_generator(torch.from_numpy(clip).permute(3, 0, 1, 2)[None] / 64 - 2)[0]
 
 
-def test_pretraining_starts_from_the_weights_it_is_given(scope, tmp_path):
+def test_pretraining_starts_from_the_weights_it_is_given(tmp_path):
     """With no learning rate it gives them back; both ways of fine-tuning then do the same."""
     options = {'max_iters': 2, 'optim_wrapper.optimizer.lr': 0.0, 'finetuning.epochs': 1}
     cfg = run.load_config(False, options | {'grid.lr': (1e-3,)})
@@ -197,7 +191,7 @@ def command(*args):
 
 
 @pytest.mark.slow
-def test_command_on_synthetic_clips(tmp_path, capsys, scope):
+def test_command_on_synthetic_clips(tmp_path, capsys):
     assert command('--seeds', 0, '--work-dir', tmp_path, '--cfg-options', *TINY) == 0
     assert 'SYNTHETIC' in capsys.readouterr().out
     (numbers,) = json.loads((tmp_path / 'numbers.json').read_text())
@@ -208,7 +202,7 @@ def test_command_on_synthetic_clips(tmp_path, capsys, scope):
 
 
 @pytest.mark.slow
-def test_command_on_pictures(tmp_path, capsys, scope):
+def test_command_on_pictures(tmp_path, capsys):
     rng = np.random.default_rng(0)
     path = tmp_path / 'pictures.npz'
     images = rng.integers(0, 256, (80, 32, 32, 3), np.uint8)
@@ -221,6 +215,6 @@ def test_command_on_pictures(tmp_path, capsys, scope):
     assert capsys.readouterr().out.count(' +- ') > 8
 
 
-def test_command_says_what_is_missing(tmp_path, capsys, scope):
+def test_command_says_what_is_missing(tmp_path, capsys):
     assert command('--images', tmp_path / 'none.npz') == 2
     assert 'no such file of pictures' in capsys.readouterr().err

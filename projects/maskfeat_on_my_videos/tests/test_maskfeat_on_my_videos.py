@@ -10,7 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS, HOOKS, DefaultScope, init_default_scope
+from mmengine.registry import DATASETS, HOOKS, init_default_scope
 from mmengine.runner import BaseLoop
 from torch import nn
 
@@ -157,7 +157,6 @@ class Head(nn.Module):
 )
 def test_lists_that_do_not_fit_the_names(names, message, tmp_path, monkeypatch):
     """A ``classes.txt`` that was edited by hand."""
-    monkeypatch.setattr(DefaultScope, '_instance_dict', type(DefaultScope._instance_dict)())
     for name in ('ride/0', 'ride/1', 'walk/0', 'walk/1'):
         file = tmp_path / f'data/my_videos/{name}.mp4'
         file.parent.mkdir(parents=True, exist_ok=True)
