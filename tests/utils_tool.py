@@ -42,7 +42,7 @@ def run_tool(name: str | Path, *arguments: object) -> int:
     path = ROOT / 'tools' / f'{name}.py'
     with (
         without_visualizers(),
-        mock.patch.object(sys, 'argv', [path.name, *map(str, arguments)]),
+        mock.patch.object(sys, 'argv', [str(path), *map(str, arguments)]),
         mock.patch.object(sys, 'path', [str(path.parent), *sys.path]),
         mock.patch.dict('os.environ', LOCAL_RANK='0'),
         # MMEngine's logger may still write to what an earlier test's output was captured with.

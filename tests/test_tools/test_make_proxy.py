@@ -11,53 +11,59 @@ from pathlib import Path
 import pytest
 
 from mmvidssl.datasets.readers import ProxyReader
+from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'datasets' / 'make_proxy.py'
 
 
-@pytest.mark.slow
-def test_makes_keeps_and_verifies(shell, video, tmp_path):
-    make = ('python', SCRIPT, video, '--short-side', 32, '--fps', 5, '--out', tmp_path / 'out')
-    done = shell(*make)
-    assert done.returncode == 0, done.stderr
-    assert 'proxies: 100%' in done.stderr and 'video.proxy.mp4: 15 frames' in done.stdout
+@pytest.fixture
+def make(capfd):
+    """Calls the command here; gives its exit code, stdout and stderr."""
+    return lambda *arguments: (run_tool('datasets/make_proxy', *arguments), *capfd.readouterr())
+
+
+def test_makes_keeps_and_verifies(make, video, tmp_path):
+    arguments = (video, '--short-side', 32, '--fps', 5, '--out', tmp_path / 'out')
+    code, out, error = make(*arguments)
+    assert code == 0, error
+    assert 'proxies: 100%' in error and 'video.proxy.mp4: 15 frames' in out
     path = tmp_path / 'out' / 'video.proxy.mp4'
     assert ProxyReader(str(path)).get_frames([3]).shape == (1, 32, 48, 3)
-    done = shell(*make)
-    assert done.returncode == 0 and 'was there already' in done.stdout
-    assert shell('python', SCRIPT, '--verify', path).returncode == 0
+    code, out, _ = make(*arguments)
+    assert code == 0 and 'was there already' in out
+    assert make('--verify', path)[0] == 0
     data = bytearray(path.read_bytes())
     data[-300] ^= 1
     path.write_bytes(data)
-    done = shell('python', SCRIPT, '--verify', path)
-    assert done.returncode == 1 and f'failed: {path}: ' in done.stderr
+    code, _, error = make('--verify', path)
+    assert code == 1 and f'failed: {path}: ' in error
 
 
 @pytest.mark.slow
-def test_lists_what_failed(shell, video, tmp_path):
+def test_lists_what_failed(make, video, tmp_path):
+    """In two processes, what they print included."""
     shutil.copy(video, tmp_path / 'good.mp4')
     (tmp_path / 'bad.mp4').write_text('no video')
     files = (tmp_path / 'bad.mp4', tmp_path / 'good.mp4')
-    done = shell('python', SCRIPT, *files, '--out', tmp_path, '--workers', 2)
-    assert done.returncode == 1
+    code, _, error = make(*files, '--out', tmp_path, '--workers', 2)
+    assert code == 1
     assert (tmp_path / 'good.proxy.mp4').exists()
-    failures = [line for line in done.stderr.splitlines() if line.startswith('failed: ')]
+    failures = [line for line in error.splitlines() if line.startswith('failed: ')]
     assert len(failures) == 1 and str(tmp_path / 'bad.mp4') in failures[0]
-    assert 'Traceback' not in done.stderr
+    assert 'Traceback' not in error
+
+
+def test_says_what_is_wrong(make, video, tmp_path):
+    code, _, error = make(tmp_path / 'gone.mp4', '--out', tmp_path)
+    assert code == 2 and str(tmp_path / 'gone.mp4') in error
+    code, _, error = make(video, '--out', tmp_path, '--format', 'png')
+    assert code == 2 and '--quality 100' in error
 
 
 @pytest.mark.slow
-def test_says_what_is_wrong(shell, video, tmp_path):
-    done = shell('python', SCRIPT, tmp_path / 'gone.mp4', '--out', tmp_path)
-    assert done.returncode == 2 and str(tmp_path / 'gone.mp4') in done.stderr
-    done = shell('python', SCRIPT, video, '--out', tmp_path, '--format', 'png')
-    assert done.returncode == 2 and '--quality 100' in done.stderr
-
-
-@pytest.mark.slow
-def test_killed_and_given_again(shell, tmp_path):
-    video = write_video(tmp_path / 'long.mp4', 600, size=(320, 480))
+def test_killed_and_given_again(shell, make, tmp_path):
+    video = write_video(tmp_path / 'long.mp4', 200, size=(320, 480))
     out = tmp_path / 'out'
     process = subprocess.Popen(
         [sys.executable, SCRIPT, video, '--fps', '10', '--out', out],
@@ -76,7 +82,7 @@ def test_killed_and_given_again(shell, tmp_path):
     done = shell('bash', '-c', limit)
     assert done.returncode == 1 and str(partial) in done.stderr
     assert os.listdir(out) == ['.long.proxy.mp4.lock']
-    done = shell('python', SCRIPT, video, '--fps', 10, '--out', out)
-    assert done.returncode == 0, done.stderr
+    code, _, error = make(video, '--fps', 10, '--out', out)
+    assert code == 0, error
     names = ['.long.proxy.mp4.lock', 'long.proxy.json', 'long.proxy.mp4']
     assert sorted(os.listdir(out)) == names

@@ -49,11 +49,10 @@ def test_folders_and_files(folder, video, tmp_path, capsys):
     assert failed.keys() == {str(path), str(tmp_path / 'gone.proxy.mp4')}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('workers', [1, 2])
-def test_one_that_fails_does_not_stop_the_others(folder, tmp_path, workers):
+def test_one_that_fails_does_not_stop_the_others(folder, tmp_path):
+    """With two workers see tests/test_tools/test_make_proxy.py."""
     (folder / 'a.mp4').write_text('no video')
-    made = make_proxies([folder], tmp_path / 'out', SETTINGS, workers=workers)
+    made = make_proxies([folder], tmp_path / 'out', SETTINGS, workers=1)
     assert [Path(proxy.path).name for proxy in made.proxies] == ['b.mkv.proxy.mp4', 'c.proxy.mp4']
     assert made.failed.keys() == {str(folder / 'a.mp4')}
     assert 'not a video' in made.failed[str(folder / 'a.mp4')]
@@ -78,8 +77,8 @@ class Make:
 @pytest.mark.slow
 def test_a_process_that_dies_or_stalls_costs_one_video(folder, video, tmp_path):
     pairs = plan_proxies([folder, video], tmp_path)
-    killed, stalled, *made = run_jobs(Make(), pairs, workers=2, timeout=15)
-    assert 'exit code -9' in killed and '15 s' in stalled
+    killed, stalled, *made = run_jobs(Make(), pairs, workers=2, timeout=5)
+    assert 'exit code -9' in killed and '5 s' in stalled
     assert [proxy.num_frames for proxy in made] == [12, 12]
 
 
