@@ -68,7 +68,7 @@ def test_bad_files_are_left_out_and_a_stop_loses_nothing(tool, run_of, tmp_path,
     images.mkdir()
     for index in range(6):
         cv2.imwrite(str(images / f'{index}.png'), np.full((40, 48, 3), 40 * index, np.uint8))
-    run, sizes = run_of(dora_cfg()), ('--short-side', 32, '--crop-size', 32, '--workers', 1)
+    run, sizes = run_of(dora_cfg()), ('--short-side', 32, '--crop-size', 32)
     assert tool('extract_features', *run, images, '--out', whole, *sizes)[0] == 0
     (images / '1.png').write_bytes(b'not an image')
     (images / '4.png').write_bytes(b'')
@@ -98,7 +98,7 @@ def test_bad_files_are_left_out_and_a_stop_loses_nothing(tool, run_of, tmp_path,
     assert code == 2 and 'bad.npz.parts' in error
     Path(config).write_text(text)
     asked.clear()
-    code, printed, error = tool(*arguments)
+    code, printed, error = tool(*arguments, '--workers', 1)
     assert asked[0] == ['2.png', '3.png']
     assert code == 1 and '(4, 24)' in printed
     assert 'left out: 1.png: ' in error and 'left out: 4.png: ' in error
