@@ -1,49 +1,14 @@
-"""The shell scripts that start several processes."""
+"""The shell scripts that start several processes.
+
+For real they do so in tests/test_engine/test_loops: test_two_processes.py and
+test_resumable_test_loop.py.
+"""
 
 import os
-import socket
 
 import pytest
-import torch
-
-from tests.utils_run import TINY_CONFIG
 
 SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test']
-
-
-@pytest.mark.slow
-def test_two_processes_end_with_equal_parameters(shell, video, tmp_path):
-    """Two iterations over gloo: other clips on each, the same model on both."""
-    config = tmp_path / 'two.py'
-    config.write_text(
-        f"""_base_ = '{TINY_CONFIG}'
-custom_imports = dict(imports=['tests.utils_run'])
-train_dataloader = dict(
-    sampler=dict(num_samples_per_epoch=8), dataset=dict(videos=['{video}'])
-)
-train_cfg = dict(max_epochs=1)
-custom_hooks = [
-    dict(type='TeacherMomentumHook'),
-    dict(type='SaveStateHook', out_dir='{tmp_path}'),
-]
-"""
-    )
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
-    work_dir = tmp_path / 'run'
-    command = ['bash', 'tools/dist_train.sh', config, 2, '--work-dir', work_dir]
-    result = shell(*command, PORT=port)
-    assert result.returncode == 0, result.stderr
-    first, second = (torch.load(tmp_path / f'rank{r}.pth', weights_only=True) for r in range(2))
-    for name, value in first['state_dict'].items():
-        assert torch.equal(value, second['state_dict'][name]), name
-    assert first['state_dict']['tracker.num_draws'] == 2
-    assert len(first['seen']) == len(second['seen']) == 4
-    starts = [frame_inds[0] for state in (first, second) for frame_inds in state['seen']]
-    assert len(set(starts)) == 8
-    saved = torch.load(work_dir / 'epoch_1.pth', weights_only=True)['state_dict']
-    assert all(torch.equal(saved[name], value) for name, value in first['state_dict'].items())
 
 
 @pytest.mark.parametrize('name', SCRIPTS)

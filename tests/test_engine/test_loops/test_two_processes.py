@@ -2,6 +2,7 @@
 
 import copy
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +46,15 @@ def write_config(path, options):
 
 
 def launch(config, work_dir):
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    command += ['tools/train.py', config, '--launcher', 'pytorch', '--work-dir', work_dir]
-    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    env = dict(os.environ, PATH=path, PYTHONPATH=str(ROOT), PORT=port)
     result = subprocess.run(
-        [str(part) for part in command],
+        ['bash', 'tools/dist_train.sh', config, '2', '--work-dir', work_dir],
         cwd=ROOT,
-        env=env,
+        env=dict(env, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1'),
         capture_output=True,
         text=True,
         timeout=240,
@@ -133,7 +136,11 @@ def test_four_passes_are_one_batch_are_two_processes(video, tmp_path):
         cfg = tiny_cfg(video, tmp_path / name)
         cfg.merge_from_dict(eight_clips_a_step(video, *sizes))
         train(cfg)
-    launch(write_config(tmp_path / 'two.py', eight_clips_a_step(video, 4)), tmp_path / 'two')
+    options = eight_clips_a_step(video, 4)
+    options['custom_imports'] = dict(imports=['tests.utils_run'])
+    options['custom_hooks'].append(dict(type='SaveStateHook', out_dir=str(tmp_path)))
+    launch(write_config(tmp_path / 'two.py', options), tmp_path / 'two')
+    check_what_each_has(tmp_path)
 
     whole, *others = (load(tmp_path / name / 'epoch_2.pth') for name in ('whole', 'passes', 'two'))
     for other in others:
@@ -144,3 +151,15 @@ def test_four_passes_are_one_batch_are_two_processes(video, tmp_path):
             values, same = (h[f'train/{name}']['history_buffer']['values'] for h in histories)
             torch.testing.assert_close(same, values, atol=1e-4, rtol=1e-3, msg=name)
             assert len(values) == 6
+
+
+def check_what_each_has(folder):
+    """Other clips, and in the end the same model, which was saved."""
+    states = [load(folder / f'rank{rank}.pth') for rank in range(2)]
+    saved = load(folder / 'two' / 'epoch_2.pth')['state_dict']
+    for state in states:
+        assert state['state_dict'].keys() == saved.keys()
+        assert all(torch.equal(saved[name], value) for name, value in state['state_dict'].items())
+    for epoch in (slice(12), slice(12, 24)):
+        starts = [frame_inds[0] for state in states for frame_inds in state['seen'][epoch]]
+        assert len(set(starts)) == len(starts) == 24
