@@ -8,7 +8,7 @@ from pathlib import Path
 STARTED = time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = dict(
-    dora=ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py',
+    dora=ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py',
     maskfeat=ROOT / 'configs/maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py',
 )
 

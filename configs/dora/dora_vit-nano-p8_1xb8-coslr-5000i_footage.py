@@ -8,11 +8,14 @@
 # Measured: projects/small_models/README.md
 # Run:      python tools/train.py configs/dora/dora_vit-nano-p8_1xb8-coslr-5000i_footage.py
 _base_ = [
-    'dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py',
+    'dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py',
 ]
 
 model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2, epsilon=0.005))
-train_dataloader = dict(dataset=dict(data_root='data/footage'))
+train_pipeline = _base_.train_pipeline  # as it was trained: views of whole frames, not of pieces
+train_pipeline.pop(1)
+train_pipeline[1]['local_transforms'][0].update(scale=(0.05, 0.4))
+train_dataloader = dict(dataset=dict(data_root='data/footage', pipeline=train_pipeline))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(warmup=200)
 custom_hooks = _base_.custom_hooks

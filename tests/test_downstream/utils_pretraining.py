@@ -18,7 +18,7 @@ from tests.test_downstream import utils
 from tests.utils_video import draw_frame, write_video
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py'
 MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 MASKFEAT_VIT = CONFIGS / 'maskfeat/maskfeat_vit-base-p16_8xb256-amp-coslr-300e_in1k.py'
 NUM_ITERS = 3

@@ -94,6 +94,6 @@ def test_configs_are_read_and_not_run(text, grid):
 
 
 def test_a_shipped_config_is_understood():
-    cfg = Config.fromfile(ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py')
+    cfg = Config.fromfile(ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py')
     side = cfg.model.backbone.img_size // cfg.model.backbone.patch_size
     assert grid_of_config(cfg.pretty_text) == (side, side)

@@ -25,19 +25,20 @@ from mmvidssl.visualization import (
 )
 
 from .footage import open_footage
-from .moment_knn import make_moment_knn
 from .object_jaccard import ObjectJaccard
+from .place_knn import PlaceKNN
 
 VIDEO_FPS = 8.0
-MAX_TRACKED_FRAMES = 10  # a cut would end all tracks; bikes.mp4 has one after 1.3 seconds
-GRID_COLUMNS = 6
+NUM_CLIPS = 10  # in which objects are tracked; each within a tenth of the video
+MAX_TRACKED_FRAMES = 10  # of each; a cut would end all tracks
+CLIPS_IN_PICTURE = 3
 ENLARGEMENT = 2
 CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
 MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 
 
 class DoRADemo:
-    """Accuracy of telling moments apart before and after, the loss, tracked objects.
+    """Accuracy of telling places apart before and after, the loss, tracked objects.
 
     Args:
         cfg: What is trained.
@@ -50,12 +51,12 @@ class DoRADemo:
         self.log_k = math.log(cfg.model.neck.num_prototypes)
         size = cfg.model.backbone.img_size  # of the global view, at which the backbone is trained
         size = size if isinstance(size, int) else size[0]
-        self.knn = make_moment_knn(footage, size)
+        self.knn = PlaceKNN(footage, size)
         self.jaccard = jaccard
 
     def before(self, model: nn.Module) -> None:
         """Look at a model in evaluation mode that has learnt nothing."""
-        self.accuracy = self.knn.accuracy(model)
+        self.accuracy = self.knn.accuracy_of(model)
         self.first_jaccard = self.jaccard(model) if self.jaccard else None
 
     def after(self, model: nn.Module, work_dir: Path) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class DoRADemo:
         return dict(
             **draw_loss(work_dir, self.log_k),
             overlap=draw_objects(model, self.footage, work_dir),
-            knn=self.knn.compare(self.accuracy, self.knn.accuracy(model)),
+            knn=self.knn.compare(self.accuracy, self.knn.accuracy_of(model)),
             first_jaccard=self.first_jaccard,
             last_jaccard=self.jaccard(model) if self.jaccard else None,
         )
@@ -105,7 +106,7 @@ k-NN accuracy of the features, after training {verdict} ({change:+.1f} points):
   8x8 pixels, nothing learned      {knn['pixels']:6.1%}
   chance                           {knn['chance']:6.1%}
 {textwrap.fill(f'Measured: {knn["measured"]}. Features: class tokens of the teacher.', 96)}
-Training saw these moments too, without labels. One short run on one video is no proof.
+Training saw these places too, without labels. One short run on one video is no proof.
 
 In {s['work_dir']}:
   loss_curve.png         loss, KL, entropy
@@ -140,30 +141,44 @@ def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
 
 
 def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> float:
-    """Track objects through the start of ``video``: ``object_masks.png`` and ``.mp4``.
+    """Track objects through clips all over ``video``: ``object_masks.png`` and ``.mp4``.
+
+    They are found anew in the first frame of each clip. The picture has the first and the last
+    frames of some clips.
 
     Returns:
-        The mean intersection over union of two objects in a frame.
+        The mean intersection over union of two objects in a frame, over all frames.
     """
-    clip = _clip_for_tracking(video, model.teacher.backbone.patch_size)
-    masks = track_objects(model, clip).masks
-    shape = (clip.shape[2] * ENLARGEMENT, clip.shape[1] * ENLARGEMENT)
-    frames = np.stack([cv2.resize(f, shape, interpolation=cv2.INTER_CUBIC) for f in clip])
-    write_video(work_dir / 'object_masks.mp4', overlay_masks(frames, masks), VIDEO_FPS)
-    columns = np.linspace(0, len(clip) - 1, min(GRID_COLUMNS, len(clip))).round().astype(int)
-    write_image(work_dir / 'object_masks.png', mask_grid(clip[columns], masks[:, columns]))
-    return mask_overlap(torch.from_numpy(masks).unsqueeze(1)).item()
+    clips = _clips_for_tracking(video, model.teacher.backbone.patch_size)
+    masks = np.stack([track_objects(model, clip).masks for clip in clips])  # (C, O, T, h, w)
+    height, width = (side * ENLARGEMENT for side in clips.shape[2:4])
+    frames = [
+        cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in np.concatenate(clips)
+    ]
+    tracked = overlay_masks(np.stack(frames), np.concatenate(list(masks), axis=1))
+    write_video(work_dir / 'object_masks.mp4', tracked, VIDEO_FPS)
+    shown, ends = np.linspace(0, len(clips) - 1, CLIPS_IN_PICTURE).round().astype(int), [0, -1]
+    picture = mask_grid(
+        np.concatenate(clips[shown][:, ends]),
+        np.concatenate(list(masks[shown][:, :, ends]), axis=1),
+    )
+    write_image(work_dir / 'object_masks.png', picture)
+    return mask_overlap(torch.from_numpy(masks).transpose(0, 1)).item()
 
 
-def _clip_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) -> np.ndarray:
-    """``(T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, resized to whole patches.
+def _clips_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) -> np.ndarray:
+    """``(NUM_CLIPS, T, H, W, 3)`` frames about ``1 / VIDEO_FPS`` s apart, resized to whole patches.
 
     Small frames are enlarged to ``MIN_GRID`` patches, for masks in which a shape can be seen.
     """
     reader = open_footage(video)
+    starts = np.arange(NUM_CLIPS) * reader.num_frames // NUM_CLIPS
     step = max(1, round(reader.fps / VIDEO_FPS))
-    clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
-    grid = [side / patch for side, patch in zip(clip.shape[1:3], patch_size, strict=True)]
+    length = min(MAX_TRACKED_FRAMES, max(1, reader.num_frames // NUM_CLIPS // step))
+    indices = starts[:, None] + step * np.arange(length)
+    frames = reader.get_frames(indices.ravel())
+    grid = [side / patch for side, patch in zip(frames.shape[1:3], patch_size, strict=True)]
     scale = max(1.0, MIN_GRID / min(grid))
     size = [round(cells * scale) * patch for cells, patch in zip(grid, patch_size, strict=True)]
-    return ClipResize(size=size)(dict(clip=clip))['clip']
+    clips = ClipResize(size=size)(dict(clip=frames))['clip']
+    return clips.reshape(*indices.shape, *clips.shape[1:])

@@ -16,14 +16,16 @@ from mmvidssl.evaluation import region_similarity
 NUM_FRAMES = 12  # evenly spread over the first ...
 FIRST_FRAMES = 40
 NUM_PATCHES = 14  # along the short side of the frames as the model sees them
+AREA = 0.2  # of a frame; DAVIS' objects fill less
 
 
 class ObjectJaccard:
     """Mean, over sequences, of the Jaccard index of the best object in a clip of each.
 
-    Objects are found in the first frame and tracked through ``NUM_FRAMES``; their masks are
-    enlarged to the true mask's size, of which all ids count as one object. The best is the one
-    whose mean over the clip is highest.
+    Objects are found in the first frame and tracked through ``NUM_FRAMES``. Of each one's map the
+    patches of highest weight count, a fixed share of a frame: what is compared is where objects
+    are, not how many patches a threshold leaves. These masks are enlarged to the true mask's size,
+    of which all ids count as one object. The best is the one whose mean over the clip is highest.
 
     Args:
         davis: Folder of DAVIS, with ``JPEGImages/480p`` and ``Annotations/480p``.
@@ -64,7 +66,9 @@ class ObjectJaccard:
             cv2.resize(read_image(str(f)), size[::-1], interpolation=cv2.INTER_AREA) for f in frames
         ]
         scores = []
-        for tracked in track_objects(model, np.stack(clip)).masks.astype(np.uint8):
+        maps = track_objects(model, np.stack(clip)).maps
+        limits = np.quantile(maps, 1 - AREA, axis=(2, 3), keepdims=True)
+        for tracked in (maps >= limits).astype(np.uint8):
             large = [
                 cv2.resize(m, (width, height), interpolation=cv2.INTER_NEAREST) for m in tracked
             ]

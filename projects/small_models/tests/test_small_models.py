@@ -11,7 +11,7 @@ from skimage import data
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 
 from mmvidssl.apis import export_to_timm, extract_features, init_model
-from mmvidssl.apis.quickstart.moment_knn import make_crops
+from mmvidssl.apis.quickstart.place_knn import make_crops
 from mmvidssl.evaluation import knn_accuracy
 
 ROOT = Path(__file__).parents[3]

@@ -8,8 +8,8 @@ from mmvidssl.apis.quickstart.object_jaccard import ObjectJaccard
 from mmvidssl.models.utils import TrackResult
 
 
-class Quarters(nn.Module):
-    """Finds two objects, whatever it sees: the left half, and the upper left quarter.
+class Sides(nn.Module):
+    """Finds two objects, whatever it sees: one to the left, one to the right.
 
     Of what a real model finds, nothing could be said beforehand.
     """
@@ -26,15 +26,15 @@ class Quarters(nn.Module):
     def track(self, clip):
         self.seen = tuple(clip.shape)
         _, _, length, height, width = clip.shape
-        masks = torch.zeros(2, 1, length, height // 8, width // 8, dtype=torch.bool)
-        masks[..., : width // 16] = True
-        masks[1, :, :, height // 16 :] = False
-        return TrackResult(masks, masks.float(), *[None] * (len(TrackResult._fields) - 2))
+        rightward = torch.arange(width // 8).expand(1, length, height // 8, -1).float()
+        maps = torch.stack([-rightward, rightward])
+        return TrackResult(maps > -1, maps, *[None] * (len(TrackResult._fields) - 2))
 
 
-def test_the_best_object_counts(davis):
-    model = Quarters()
-    assert ObjectJaccard(davis)(model) == pytest.approx((1.0 + 0.5) / 2)
+def test_the_best_object_counts_by_the_fifth_of_highest_weight(davis):
+    model = Sides()
+    columns = 6 / 28  # a fifth, and the rest of the last column
+    assert ObjectJaccard(davis)(model) == pytest.approx((columns / 0.5 + columns) / 2, abs=0.01)
     assert model.seen == (1, 3, 12, 112, 224)
 
 

@@ -16,7 +16,7 @@ from mmvidssl.apis.quickstart.short_run import measure_step_time
 from mmvidssl.visualization import read_scalars, write_video
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
-DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+DORA = CONFIGS / 'dora/dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py'
 MASKFEAT = CONFIGS / 'maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py'
 
 

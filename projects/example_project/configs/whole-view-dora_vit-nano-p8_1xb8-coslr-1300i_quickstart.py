@@ -3,7 +3,7 @@
 # Paper:    none; a demonstration.
 # Measured: not measured by us.
 # Run:      see README.md
-_base_ = '../../../configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
+_base_ = '../../../configs/dora/dora_vit-nano-p8_1xb8-coslr-1300i_quickstart.py'
 
 custom_imports = dict(imports=['projects.example_project.models'])
 

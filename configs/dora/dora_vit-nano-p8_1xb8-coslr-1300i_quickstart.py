@@ -12,8 +12,10 @@ _base_ = [
 
 # Two narrow blocks and small steps of many small views: on one core, iterations a second count for
 # more than what each of them sees. What is learned from in so short a run: targets that stay the
-# same (the teacher sees nearly the whole frame in its own colours), that differ from frame to frame
-# (few prototypes, shared out equally), and objects that differ (a small epsilon).
+# same (the teacher sees nearly all that there is, in its own colours), that differ (each clip is a
+# piece of the footage, so that clips of a single scene differ as well; few prototypes, shared out
+# equally), that can be told from what the student sees (its views lie within that piece), and
+# objects that differ (a small epsilon).
 model = dict(
     backbone=dict(
         arch=dict(
@@ -36,6 +38,7 @@ model = dict(
 
 train_pipeline = [
     dict(type='DecodeClip', short_side=None),
+    dict(type='ClipRandomResizedCrop', size=112, scale=(0.1, 0.6)),
     dict(
         type='ClipMultiCrop',
         num_global_views=1,
@@ -45,7 +48,7 @@ train_pipeline = [
             dict(type='ClipRandomFlip', prob=0.5),
         ],
         local_transforms=[
-            dict(type='ClipRandomResizedCrop', size=32, scale=(0.05, 0.4), per_frame=True),
+            dict(type='ClipRandomResizedCrop', size=32, scale=(0.1, 0.5), per_frame=True),
             dict(type='ClipRandomFlip', prob=0.5, per_frame=True),
             dict(
                 type='ClipColorJitter',
@@ -70,7 +73,7 @@ auto_scale_lr = dict(enable=False)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',
-        warmup=90,
+        warmup=130,
         max_share=0.1,
         start_ratio=1e-3,
         eta_min=1e-5,
@@ -92,7 +95,7 @@ custom_hooks = [
     dict(type='CollapseHook', action='warn', grace=100),
     dict(type='NaNGuardHook'),
 ]
-train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=900)
+train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=1300)
 
 default_hooks = dict(
     logger=dict(interval=10),

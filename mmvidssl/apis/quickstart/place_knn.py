@@ -1,0 +1,150 @@
+"""k-NN accuracy of telling places in a video apart: a check without labels.
+
+A place is a window of 60 % of a frame's height and width. There are nine, in frames evenly spread
+over the video, each at another of 3 x 3 positions, so that places differ in a video of one scene as
+well. From each come random crops with strongly changed colours. Half of them fill a bank; the
+others are mirrored as well. Measured is the share of these whose place a weighted k-NN vote over
+the bank names right, which the layout and the colours of a crop, all that raw pixels tell, hardly
+say. What is where is drawn several times, and the mean taken: with few places much depends on it.
+The number compares features on one video, not videos.
+"""
+
+import os
+import statistics
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from mmvidssl.apis import extract_features
+from mmvidssl.datasets.transforms import (
+    ClipColorJitter,
+    ClipRandomFlip,
+    ClipRandomGrayscale,
+    ClipRandomResizedCrop,
+)
+from mmvidssl.evaluation import knn_accuracy
+
+from .footage import open_footage
+
+GRID = 3  # positions of windows in each direction
+NUM_PLACES = GRID**2
+WINDOW = 0.6  # share of a frame's height and width
+CROP_SCALE = (0.2, 0.8)  # shares of a window's area
+NUM_DRAWS = 5
+NUM_NEIGHBORS = 20
+
+
+class Places(NamedTuple):
+    """Crops ``(N, S, S, 3)`` uint8 RGB, and the places ``(N,)`` they come from."""
+
+    bank: np.ndarray
+    held_out: np.ndarray
+    labels: torch.Tensor
+    """Of both."""
+
+    def vote(self, bank: torch.Tensor, held_out: torch.Tensor) -> float:
+        """Accuracy of features ``(N, D)`` of the two sets of crops, less the bank's mean."""
+        features = [x - bank.mean(dim=0) for x in (bank, held_out)]
+        return knn_accuracy(
+            features[0], self.labels, features[1], self.labels, NUM_PLACES, k=NUM_NEIGHBORS
+        )
+
+
+class PlaceKNN:
+    """The mean accuracy over ``NUM_DRAWS`` draws of places, which are fixed.
+
+    Args:
+        video: A video or a proxy.
+        crop_size: Height and width of a crop, in pixels.
+        num_crops: Of a draw, in the bank, and as many held out, about.
+
+    Raises:
+        ValueError: If there are fewer frames than places.
+    """
+
+    def __init__(self, video: str | os.PathLike, crop_size: int, num_crops: int = 360) -> None:
+        reader = open_footage(video)
+        if reader.num_frames < NUM_PLACES:
+            raise ValueError(
+                f'{video} is too short: {reader.num_frames} frames, at least {NUM_PLACES} are '
+                'needed'
+            )
+        middles = (np.arange(NUM_PLACES) + 0.5) * reader.num_frames / NUM_PLACES
+        frames = reader.get_frames(middles.astype(int))
+        self.draws = [draw_places(frames, crop_size, num_crops, seed) for seed in range(NUM_DRAWS)]
+
+    def accuracy(self, features: Callable[[np.ndarray], torch.Tensor]) -> float:
+        """Of features ``(N, D)`` of crops, in ``[0, 1]``."""
+        return statistics.mean(
+            draw.vote(features(draw.bank), features(draw.held_out)) for draw in self.draws
+        )
+
+    def accuracy_of(self, model: nn.Module) -> float:
+        """Of the class tokens of the teacher's backbone."""
+        return self.accuracy(lambda crops: extract_features(model, crops, role='teacher'))
+
+    def compare(self, before: float, after: float) -> dict:
+        """Accuracies beside those that need no learning, and what they are."""
+        crops = sum(len(draw.held_out) for draw in self.draws)
+        return dict(
+            measured=f'the share of {crops} mirrored random crops (7-29 % of a frame, colours '
+            f'changed) whose place in the video, 1 of {NUM_PLACES}, a vote of the {NUM_NEIGHBORS} '
+            'nearest of other crops, not mirrored, names right',
+            before=before,
+            after=after,
+            pixels=self.accuracy(_shrunk),
+            chance=1 / NUM_PLACES,
+        )
+
+
+def draw_places(frames: np.ndarray, crop_size: int, num_crops: int, seed: int) -> Places:
+    """Another place of each of the frames ``(NUM_PLACES, H, W, 3)``, and crops of it."""
+    rng = np.random.default_rng(seed)
+    windows = [
+        cut_window(f, int(at)) for f, at in zip(frames, rng.permutation(NUM_PLACES), strict=True)
+    ]
+    each = max(1, num_crops // NUM_PLACES)
+    bank, held_out = (
+        np.concatenate([make_crops(window, each, crop_size, rng, mirror) for window in windows])
+        for mirror in (False, True)
+    )
+    return Places(bank, held_out, torch.arange(NUM_PLACES).repeat_interleave(each))
+
+
+def cut_window(frame: np.ndarray, position: int) -> np.ndarray:
+    """The window of a frame ``(H, W, 3)`` at one of the positions, which count row by row."""
+    height, width = frame.shape[:2]
+    size = int(WINDOW * height), int(WINDOW * width)
+    row, column = divmod(position, GRID)
+    top = row * (height - size[0]) // (GRID - 1)
+    left = column * (width - size[1]) // (GRID - 1)
+    return frame[top : top + size[0], left : left + size[1]]
+
+
+def make_crops(
+    frame: np.ndarray, count: int, size: int, rng: np.random.Generator, mirror: bool
+) -> np.ndarray:
+    """``(count, size, size, 3)`` random crops of a frame or window ``(H, W, 3)``."""
+    pipeline = (
+        ClipRandomResizedCrop(size, CROP_SCALE),
+        ClipRandomFlip(prob=float(mirror)),
+        ClipColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, prob=1.0),
+        ClipRandomGrayscale(prob=0.2),
+    )
+    crops = []
+    for _ in range(count):
+        results: dict = dict(clip=frame[None], rng=rng)
+        for transform in pipeline:
+            results = transform(results)
+        crops.append(results['clip'][0])
+    return np.stack(crops)
+
+
+def _shrunk(crops: np.ndarray) -> torch.Tensor:
+    """The crops themselves, shrunk to 8 x 8 pixels: features without learning."""
+    small = [cv2.resize(c, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32) for c in crops]
+    return torch.from_numpy(np.stack(small)).flatten(1)
