@@ -1,8 +1,12 @@
 """Curves of a run: read from MMEngine's scalars file, drawn as a picture."""
 
+import bisect
+import itertools
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mmvidssl.utils.atomic_file import atomic_path
@@ -12,6 +16,8 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 def read_scalars(path: str | os.PathLike, step: str = 'step') -> dict[str, Curve]:
     """Read ``vis_data/scalars.json``, one JSON object a line.
+
+    A last line without an end, as a run that was killed leaves it, is left out.
 
     Args:
         path: The file.
@@ -28,7 +34,8 @@ def read_scalars(path: str | os.PathLike, step: str = 'step') -> dict[str, Curve
     if not path.is_file():
         raise FileNotFoundError(f'no scalars file {path}; MMEngine writes it while training')
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
+    for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
@@ -39,6 +46,117 @@ def read_scalars(path: str | os.PathLike, step: str = 'step') -> dict[str, Curve
                 xs.append(record[step])
                 ys.append(value)
     return dict(curves)
+
+
+def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve]:
+    """Read the scalars of a work directory; where it was resumed, the later part wins.
+
+    Args:
+        work_dir: Of a run; each start has a folder in it, named by its time.
+        step: As for :func:`read_scalars`.
+
+    Returns:
+        As :func:`read_scalars`; nothing where nothing was logged.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: As :func:`read_scalars`.
+    """
+    if not Path(work_dir).is_dir():
+        raise FileNotFoundError(f'no such work directory: {work_dir}')
+    curves: dict[str, Curve] = {}
+    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
+        for name, (later_x, later_y) in read_scalars(path, step).items():
+            x, y = curves.get(name, ((), ()))
+            kept = bisect.bisect_left(x, later_x[0])
+            curves[name] = [*x[:kept], *later_x], [*y[:kept], *later_y]
+    return curves
+
+
+# Title, and the scalars that it holds; a name that ends in '*' stands for all that begin so.
+PANELS = {
+    'Loss': ('loss', 'loss_*', 'KL(teacher, student)', 'ln K'),
+    'Entropy of the targets': ('teacher_entropy', 'teacher_batch_entropy', 'ln K'),
+    'Prediction': ('explained', 'spread', 'code_*'),
+    'Effective rank of the features': ('rank_*',),
+    'Objects': ('mask_overlap', 'mask_coverage', 'sinkhorn_residual'),
+    'Seconds per iteration': ('time', 'data_time'),
+    'Learning rate': ('lr',),
+    'Momentum of the teacher': ('teacher_momentum',),
+    'Gradients and center': ('grad_norm', 'center_norm'),
+}
+EVALUATIONS = 'k-NN and other evaluations'
+UNDRAWN = ('base_lr', 'teacher_m', 'teacher_kl', 'iter', 'epoch', 'memory', 'step')
+
+
+def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
+    """Sort a run's curves by what they tell.
+
+    ``ln K`` (the entropy of a teacher that tells nothing apart) and ``KL(teacher, student)``, the
+    loss without the teacher's entropy, are worked out where they can be.
+
+    Returns:
+        By title (:data:`PANELS`, then what ``MonitorHook`` evaluated); empty ones are there too.
+    """
+    curves = dict(curves)
+    if 'teacher_entropy' in curves and 'loss' in curves:
+        entropy, loss = (
+            dict(zip(*curves[name], strict=True)) for name in ('teacher_entropy', 'loss')
+        )
+        steps = [at for at in loss if at in entropy]
+        curves['KL(teacher, student)'] = steps, [loss[at] - entropy[at] for at in steps]
+    if 'teacher_entropy' in curves and 'teacher_kl' in curves:
+        (x, entropies), (_, distances) = curves['teacher_entropy'], curves['teacher_kl']
+        log_k = entropies[0] + distances[0]
+        curves['ln K'] = [x[0], x[-1]], [log_k, log_k]
+    groups = {}
+    seen = set(UNDRAWN)
+    for title, wanted in PANELS.items():
+        names = [n for n in curves if any(fnmatchcase(n, pattern) for pattern in wanted)]
+        groups[title] = {name: curves[name] for name in names}
+        seen.update(names)
+    groups[EVALUATIONS] = {name: curve for name, curve in curves.items() if name not in seen}
+    return groups
+
+
+def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) -> None:
+    """Draw all curves of runs as one picture: a panel a kind, a colour a run, a dash a curve.
+
+    Args:
+        path: The picture; its suffix chooses the format.
+        runs: :func:`read_run` by name.
+
+    Raises:
+        ValueError: If a run has nothing to draw, or the format is unknown.
+    """
+    for name, curves in runs.items():
+        if not curves:
+            raise ValueError(f'{name}: nothing was logged, there is no curve to draw')
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    grouped = {name: group_curves(curves) for name, curves in runs.items()}
+    titles = [t for t in (*PANELS, EVALUATIONS) if any(groups[t] for groups in grouped.values())]
+    columns = min(3, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    figure = Figure(figsize=(5.5 * columns, 3.6 * rows), dpi=100, layout='constrained')
+    FigureCanvasAgg(figure)
+    for number, title in enumerate(titles, start=1):
+        axes = figure.add_subplot(rows, columns, number, title=title, xlabel='iteration')
+        names = dict.fromkeys(name for groups in grouped.values() for name in groups[title])
+        styles = dict(zip(names, itertools.cycle(['-', '--', ':', '-.']), strict=False))
+        for run, color in zip(grouped, itertools.cycle(colormaps['tab10'].colors), strict=False):
+            for name, (x, y) in grouped[run][title].items():
+                label = name if len(runs) == 1 else f'{run}: {name}'
+                own = dict(color=color) if len(runs) > 1 else {}
+                own |= dict(color='grey', linestyle=':', marker=None) if name == 'ln K' else {}
+                style = dict(linestyle=styles[name], marker='.' if len(x) < 20 else None)
+                axes.plot(x, y, label=label, linewidth=1, **{**style, **own})
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize='x-small')
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
 
 
 def plot_curves(

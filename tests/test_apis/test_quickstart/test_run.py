@@ -68,6 +68,8 @@ def test_everything_promised_is_left_behind(tmp_path, video, tiny_configs, capfd
         assert summary['footage_seconds'] == pytest.approx(4)
         assert json.loads((folder / 'summary.json').read_text()) == summary
         assert cv2.imread(str(folder / 'loss_curve.png')).size > 0
+        page = (folder / 'report.html').read_text()
+        assert 'Not drawn' not in page and page.count('data:image/jpeg') > 4
         backbone = torch.load(folder / summary['backbone'], weights_only=True)
         assert all(k.startswith('backbone.') for k in backbone['state_dict'])
     check_dora(work_dir / 'dora', summaries['dora'])
@@ -80,7 +82,7 @@ def test_everything_promised_is_left_behind(tmp_path, video, tiny_configs, capfd
     screen = capfd.readouterr()
     assert screen.err.count('training: 100%') == 2
     assert 'beyond the 0.01 given' in screen.out
-    for words in ('12 iterations', 'before training', 'after training', 'Next: ', str(work_dir)):
+    for words in ('12 iterations', 'Open this first', 'after training', 'Next: ', str(work_dir)):
         assert words in screen.out
     assert len(list(tmp_path.glob('work/quickstart.*/old'))) == 1
 
