@@ -6,7 +6,7 @@ import numpy as np
 
 from .drawing import PALETTE, enlarge, heat_map, overlay_masks, picture_sheet
 
-COLUMNS = 4
+MAX_COLUMNS = 5
 
 
 def attention_sheet(frame: np.ndarray, attention: np.ndarray, used: Sequence[int]) -> np.ndarray:
@@ -21,7 +21,8 @@ def attention_sheet(frame: np.ndarray, attention: np.ndarray, used: Sequence[int
     objects = {head: f' (object {i})' for i, head in enumerate(used, start=1)}
     names = [f'head {head}{objects.get(head, "")}' for head in range(len(maps))]
     pictures = np.concatenate((frame[None], maps))
-    return picture_sheet(['first frame', *names], pictures, COLUMNS)
+    rows = -(-len(pictures) // MAX_COLUMNS)
+    return picture_sheet(['first frame', *names], pictures, -(-len(pictures) // rows))
 
 
 def assignment_sheet(

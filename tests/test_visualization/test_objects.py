@@ -25,15 +25,15 @@ def test_heat_maps_are_opencvs_and_keep_the_edges_of_cells():
 
 
 def test_attention_of_each_head_has_its_place_and_its_own_scale():
-    attention = np.zeros((5, 2, 3), np.float32)
-    attention[range(5), 0, 1] = [0.1, 0.2, 0.3, 0.4, 0.5]
+    attention = np.zeros((6, 2, 3), np.float32)
+    attention[range(6), 0, 1] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     sheet = attention_sheet(FRAMES[0], attention, used=(0, 3))
     assert sheet.shape == (2 * STEP[0] - 4, 4 * STEP[1] - 4, 3)
     np.testing.assert_array_equal(cell(sheet, 0, 0), FRAMES[0])
     expected = heat_map(np.float32([[0, 1, 0], [0, 0, 0]]), (40, 60))
-    for place in range(1, 6):
+    for place in range(1, 7):
         np.testing.assert_array_equal(cell(sheet, *divmod(place, 4)), expected)
-    assert (cell(sheet, 1, 2) == 255).all()
+    assert (cell(sheet, 1, 3) == 255).all()
 
 
 def test_assignment_mixes_the_colours_by_their_shares():
