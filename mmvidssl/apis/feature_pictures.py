@@ -52,13 +52,13 @@ def draw_neighbors(
         ValueError: if a clip has no neighbour, or a number is not positive.
     """
     nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, num, gap)
-    if min(num_queries, num) < 1 or not all(map(len, nearest)):
+    queries = np.unique(np.linspace(0, len(nearest) - 1, max(num_queries, 1)).round().astype(int))
+    if min(num_queries, num) < 1 or not all(len(nearest[query]) for query in queries):
         raise ValueError(
             f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
             'longer or more videos, a smaller gap or every, and positive numbers'
         )
     paths = {name: path for path, name in find_media(videos)}
-    queries = np.unique(np.linspace(0, len(nearest) - 1, num_queries).round().astype(int))
     names: list[str] = []
     pictures: list[np.ndarray] = []
     for query in queries:
