@@ -49,11 +49,8 @@ def test_features(tool, run_of, video, tmp_path):
     config, checkpoint = run_of(dora_cfg())
     out = ('--video', video, '--out', tmp_path / 'out', '--every', 0.5)
     two = (config, checkpoint, checkpoint)
-    for kind, *options in (
-        ('pca', '--frames', 3, '--foreground'),
-        ('neighbors', '--gap', 1),
-        ('map',),
-    ):
+    kinds = (('pca', '--frames', 3, '--foreground'), ('neighbors', '--gap', 1), ('map',))
+    for kind, *options in kinds:
         checkpoints = two if kind == 'pca' else two[:2]
         code, printed, error = tool('visualization/features', kind, *checkpoints, *out, *options)
         assert code == 0, error
