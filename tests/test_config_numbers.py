@@ -53,6 +53,6 @@ def test_metafiles_name_the_papers_numbers_and_not_ours(metafile):
     for entry in yaml.safe_load(metafile.read_text())['Models']:
         metadata = entry['Metadata']
         assert metadata['Paper Result'] == paper_result(ROOT / entry['Config'])
-        assert metadata['Our Result'] == 'not measured'
+        assert (metadata['Our Result'] == 'not measured') is ('Weights' not in entry)
         if 'downstream' in metafile.parts:
             assert re.match(r'\d|none', metadata['Paper Result'])

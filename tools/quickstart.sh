@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DoRA and MaskFeat on real footage in a few minutes on one CPU core: what each learns, in pictures.
 #
-#   bash tools/quickstart.sh [--method dora|maskfeat|both] [--video FILE] [--minutes M]
+#   bash tools/quickstart.sh [--method dora|maskfeat|both] [--video FILE] [--minutes M] [--davis FOLDER]
 #
 # Installs what is missing first (tools/install.sh; not counted in the minutes), and says how long
 # training will take; --minutes trains longer than that. Without --video, the footage is bikes.mp4

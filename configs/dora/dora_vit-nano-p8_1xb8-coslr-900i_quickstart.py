@@ -5,6 +5,7 @@
 # Run:      bash tools/quickstart.sh
 _base_ = [
     '../_base_/models/dora_vit-small-p16.py',
+    '../_base_/datasets/quickstart_video.py',
     '../_base_/schedules/dino_adamw_coslr_100e.py',
     '../_base_/default_runtime.py',
 ]
@@ -29,7 +30,7 @@ model = dict(
         bottleneck_channels=64,
         norm_last_layer=True,
     ),
-    tracker=dict(num_objects=2, epsilon=0.005),
+    tracker=dict(num_objects=3, epsilon=0.005),
     target_generator=dict(num_prototypes=128, teacher_temp=0.02, centering='sinkhorn_knopp'),
 )
 
@@ -60,23 +61,8 @@ train_pipeline = [
     dict(type='PackClipInputs'),
 ]
 
-# The video is the proxy that tools/quickstart.sh leaves behind.
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='ClipSampler', shuffle=True),
-    collate_fn=dict(type='mmvidssl.flat_collate'),
-    dataset=dict(
-        type='LongVideoDataset',
-        data_root='work_dirs/quickstart/video',
-        ann_file='videos.txt',
-        clip_len=2,
-        frame_interval=0.5,
-        interval_unit='seconds',
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(clip_len=2, frame_interval=0.5, pipeline=train_pipeline),
 )
 
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

@@ -6,6 +6,7 @@
 # Run:      bash tools/quickstart.sh --method maskfeat
 _base_ = [
     '../_base_/models/maskfeat_mvit-small.py',
+    '../_base_/datasets/quickstart_video.py',
     '../_base_/schedules/maskfeat_adamw_coslr_300e.py',
     '../_base_/default_runtime.py',
 ]
@@ -51,23 +52,8 @@ train_pipeline = [
     dict(type='PackClipInputs'),
 ]
 
-# The video is the proxy that tools/quickstart.sh leaves behind.
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='ClipSampler', shuffle=True),
-    collate_fn=dict(type='mmvidssl.flat_collate'),
-    dataset=dict(
-        type='LongVideoDataset',
-        data_root='work_dirs/quickstart/video',
-        ann_file='videos.txt',
-        clip_len=4,
-        frame_interval=0.1,
-        interval_unit='seconds',
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(clip_len=4, frame_interval=0.1, pipeline=train_pipeline),
 )
 
 optim_wrapper = dict(

@@ -18,7 +18,7 @@ from mmvidssl.apis import init_model
 from mmvidssl.apis.quickstart import QuietRunner, set_max_iters
 from mmvidssl.apis.quickstart.footage import prepare_footage
 from mmvidssl.apis.quickstart.short_run import measure_step_time
-from mmvidssl.datasets.readers import PROXY_SUFFIX
+from mmvidssl.datasets.readers import PROXY_SUFFIX, manifest_path
 from mmvidssl.utils import register_all_modules
 from mmvidssl.utils.atomic_file import atomic_path
 
@@ -43,11 +43,15 @@ class Experiment:
 
     Raises:
         ValueError: If the folder has results of other settings.
+        FileNotFoundError, VideoError: If data or a video are missing; names it.
     """
 
     def __init__(
         self, videos: Sequence[str], data: Data, out: Path, threads: int, options: dict
     ) -> None:
+        for file in data.needs():
+            if not file.exists():
+                raise FileNotFoundError(f'no such file or folder: {file}')
         register_all_modules()
         torch.set_num_threads(threads)
         self.out, self.data = out, data
@@ -58,8 +62,10 @@ class Experiment:
         settings |= {name: cfg.to_dict() for name, cfg in self.cfgs.items()}
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / '.lock'):
-            self._check_settings(json.loads(json.dumps(settings, default=str)))
+            settings = json.loads(json.dumps(settings, default=str))
+            self._check_settings(settings)
             footage = self._prepare(videos)
+            write_json(out / 'settings.json', settings)  # of data that are there
             for cfg in self.cfgs.values():
                 cfg.train_dataloader.dataset.videos = footage
             self.step_seconds = self._measure_steps()
@@ -73,7 +79,6 @@ class Experiment:
                 f'{self.out} has results of other settings ({", ".join(differing)} differ, see '
                 f'{file}); give another --out'
             )
-        write_json(file, settings)
 
     def _prepare(self, videos: Sequence[str]) -> list[str]:
         """Proxies of the videos, made once."""
@@ -81,7 +86,7 @@ class Experiment:
         for number, video in enumerate(map(Path, videos)):
             folder = self.out / 'footage' / str(number)
             proxy = folder / f'{video.stem}{PROXY_SUFFIX}'
-            if not proxy.exists():
+            if not manifest_path(proxy).exists():  # which is written last
                 prepare_footage(video, folder, SECONDS_OF_A_VIDEO)
             paths.append(str(proxy.absolute()))
         return paths

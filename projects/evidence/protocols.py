@@ -29,6 +29,11 @@ class Data(NamedTuple):
     short_side: int
     pictures: str | None
 
+    def needs(self) -> list[Path]:
+        """What must be there."""
+        davis = [Path(self.davis, self.davis_list)] if self.davis else []
+        return davis + [Path(self.pictures, part) for part in ('train', 'val') if self.pictures]
+
 
 class Protocol(NamedTuple):
     """How to evaluate.
@@ -103,7 +108,8 @@ def _discover(cfg: Config, data: Data, crop: int) -> None:
     """
     dataset, patch = cfg.test_dataloader.dataset, cfg.model.backbone.patch_size
     dataset.update(data_root=data.davis, ann_file=data.davis_list)
-    dataset.pipeline.insert(1, dict(type='ShrinkWithBoxes', scale=patch / 16))
+    if patch != 16:
+        dataset.pipeline.insert(1, dict(type='ShrinkWithBoxes', scale=patch / 16))
     cfg.test_evaluator[0].update(patch_size=patch, as_published=False, head=None)
 
 

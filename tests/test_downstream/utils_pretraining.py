@@ -61,7 +61,8 @@ def pretrain(folder: Path) -> None:
 
 def _dora(videos: Path) -> Config:
     cfg = Config.fromfile(DORA)
-    cfg.model.backbone.update(arch=utils.NARROW_VIT, img_size=64)
+    cfg.model.backbone.update(arch=utils.NARROW_VIT, img_size=64, patch_size=16)
+    cfg.model.tracker.num_objects = 2
     cfg.model.neck.update(
         in_channels=utils.NARROW_VIT['embed_dims'],
         num_prototypes=16,

@@ -9,6 +9,7 @@ import pytest
         (['--speed', '9'], 'arguments: --speed'),
         (['--minutes', 'five'], "'five'"),
         (['--config', 'mine.py'], '--method'),
+        (['--davis', 'DAVIS', '--method', 'maskfeat'], '--method dora'),
         (['--video', 'none.mp4'], 'no such video: none.mp4'),
     ],
 )

@@ -95,5 +95,5 @@ def test_configs_are_read_and_not_run(text, grid):
 
 def test_a_shipped_config_is_understood():
     cfg = Config.fromfile(ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py')
-    size = cfg.model.backbone.img_size
-    assert grid_of_config(cfg.pretty_text) == (size // 16, size // 16)
+    side = cfg.model.backbone.img_size // cfg.model.backbone.patch_size
+    assert grid_of_config(cfg.pretty_text) == (side, side)

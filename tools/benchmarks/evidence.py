@@ -7,6 +7,7 @@ is not done again, and a run that was stopped goes on: repeat the command. Start
 time, it shares the work. See docs/en/evidence.md.
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def parse_args():
     args = parser.parse_args()
     if not args.davis and not args.pictures:
         parser.error('give --davis, --pictures or both: there is nothing to evaluate on')
-    if min(args.budget) <= 0:
+    if not all(0 < budget < math.inf for budget in args.budget):
         parser.error(f'--budget must be positive, got {args.budget}')
     return args
 

@@ -41,9 +41,9 @@ class MomentKNN(NamedTuple):
     seconds: float
     """Length of the video."""
 
-    def accuracy(self, model: nn.Module, role: str = 'teacher') -> float:
+    def accuracy(self, model: nn.Module) -> float:
         """Of the class tokens of a model's backbone, in ``[0, 1]``."""
-        return self.vote(*(extract_features(model, c, role=role) for c in self[:2]))
+        return self.vote(*(extract_features(model, c, role='teacher') for c in self[:2]))
 
     def vote(self, bank: torch.Tensor, held_out: torch.Tensor) -> float:
         """Accuracy of features ``(N, D)`` of the two sets of crops, less the bank's mean."""
@@ -89,14 +89,14 @@ def make_moment_knn(
     frames = reader.get_frames(middles.astype(int))
     rng = np.random.default_rng(seed)
     bank, held_out = (
-        np.concatenate([_crops(frame, per_moment, crop_size, rng, mirror) for frame in frames])
+        np.concatenate([make_crops(frame, per_moment, crop_size, rng, mirror) for frame in frames])
         for mirror in (False, True)
     )
     labels = torch.arange(NUM_MOMENTS).repeat_interleave(per_moment)
     return MomentKNN(bank, held_out, labels, reader.num_frames / reader.fps)
 
 
-def _crops(
+def make_crops(
     frame: np.ndarray, count: int, size: int, rng: np.random.Generator, mirror: bool
 ) -> np.ndarray:
     """``(count, size, size, 3)`` random crops of a frame ``(H, W, 3)``."""

@@ -15,6 +15,7 @@ from mmvidssl.evaluation import region_similarity
 
 NUM_FRAMES = 12  # evenly spread over the first ...
 FIRST_FRAMES = 40
+NUM_PATCHES = 14  # along the short side of the frames as the model sees them
 
 
 class ObjectJaccard:
@@ -26,21 +27,23 @@ class ObjectJaccard:
 
     Args:
         davis: Folder of DAVIS, with ``JPEGImages/480p`` and ``Annotations/480p``.
-        short_side: Of the frames as the model sees them, in pixels.
 
     Raises:
         FileNotFoundError: If there are no masks, or a frame or a mask is missing; names it.
     """
 
-    def __init__(self, davis: str | os.PathLike, short_side: int) -> None:
-        self.short_side = short_side
+    def __init__(self, davis: str | os.PathLike) -> None:
         self.sequences: list[tuple[list[Path], list[Path]]] = []
         annotations = Path(davis, 'Annotations', '480p')
         for folder in sorted(path for path in annotations.glob('*') if path.is_dir()):
             frames = list_frames(Path(davis, 'JPEGImages', '480p', folder.name))[:FIRST_FRAMES]
             chosen = np.linspace(0, len(frames) - 1, NUM_FRAMES).round().astype(int)
             frames = [frames[i] for i in chosen]
-            self.sequences.append((frames, [folder / f'{frame.stem}.png' for frame in frames]))
+            masks = [folder / f'{frame.stem}.png' for frame in frames]
+            for mask in masks:
+                if not mask.is_file():
+                    raise FileNotFoundError(f'no such mask, get it again: {mask}')
+            self.sequences.append((frames, masks))
         if not self.sequences:
             raise FileNotFoundError(
                 f'{annotations} has no sequences; --davis names the folder that has '
@@ -54,10 +57,12 @@ class ObjectJaccard:
     def _best(self, model: nn.Module, frames: list[Path], masks: list[Path]) -> float:
         truth = np.stack([read_object_mask(mask) > 0 for mask in masks])
         height, width = truth.shape[1:]
-        scale = self.short_side / min(height, width)
+        patches = [round(NUM_PATCHES * side / min(height, width)) for side in (height, width)]
         patch = model.teacher.backbone.patch_size
-        size = [round(n * scale / p) * p for n, p in zip((height, width), patch, strict=True)]
-        clip = [cv2.resize(read_image(f), size[::-1], interpolation=cv2.INTER_AREA) for f in frames]
+        size = [count * side for count, side in zip(patches, patch, strict=True)]
+        clip = [
+            cv2.resize(read_image(str(f)), size[::-1], interpolation=cv2.INTER_AREA) for f in frames
+        ]
         scores = []
         for tracked in track_objects(model, np.stack(clip)).masks.astype(np.uint8):
             large = [

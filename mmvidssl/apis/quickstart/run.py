@@ -11,16 +11,18 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
+from mmvidssl.datasets.readers.base import check_video_file
 from mmvidssl.utils.atomic_file import atomic_path
 
 from .dora import DoRADemo
 from .footage import ANN_FILE, open_footage, prepare_footage
 from .maskfeat import MaskFeatDemo
+from .object_jaccard import ObjectJaccard
 from .short_run import QuietRunner, measure_step_time, set_max_iters
 
 DEMOS: dict[str, Any] = dict(dora=DoRADemo, maskfeat=MaskFeatDemo)
 FOOTAGE_RATE = 12.0  # seconds of video a minute: half of that to prepare in 4K
-FOOTAGE_LIMITS = (10.0, 600.0)  # seconds
+LONGEST = 600.0  # seconds of video
 USUAL_MINUTES = 5.0
 END_SECONDS = 20.0  # for measuring features and drawing
 SAFETY = 0.9  # of the time left; steps of a long run are slower than the first ones
@@ -59,33 +61,36 @@ def run_quickstart(
     Raises:
         FileNotFoundError: If ``davis`` is not what it should be; names what is missing.
         VideoError: If the video is missing, empty or damaged.
-        ValueError: If it is too short, or ``minutes`` is not positive.
+        ValueError: If it is too short, ``minutes`` is not positive, or a config is of another
+            method.
     """
     started = time.monotonic() if started is None else started
     if minutes is not None and not 0 < minutes < math.inf:
         raise ValueError(f'minutes must be positive, got {minutes}')
-    work_dir = _fresh_folder(Path(work_dir))
-    shortest, longest = FOOTAGE_LIMITS
-    seconds = min(longest, max(shortest, FOOTAGE_RATE * (minutes or USUAL_MINUTES)))
-    footage = prepare_footage(video, work_dir / 'video', seconds)
+    check_video_file(str(video))
+    work_dir = Path(work_dir)
+    footage_dir = work_dir / 'video'
+    cfgs = {name: _load_config(name, c, footage_dir, work_dir) for name, c in configs.items()}
+    jaccard = ObjectJaccard(davis) if davis else None
+    _move_aside(work_dir)
+    seconds = min(LONGEST, FOOTAGE_RATE * max(minutes or 0, USUAL_MINUTES))
+    footage = prepare_footage(video, footage_dir, seconds)
     reader = open_footage(footage)
     length = reader.num_frames / reader.fps
-    cfgs = {name: _load_config(c, footage.parent, work_dir / name) for name, c in configs.items()}
-    given = dict(dora=dict(davis=davis))
-    demos = {n: DEMOS[n](cfg, footage, **given.get(n, {})) for n, cfg in cfgs.items()}
+    more = dict(dora=dict(jaccard=jaccard))
+    demos = {name: DEMOS[name](cfg, footage, **more.get(name, {})) for name, cfg in cfgs.items()}
     steps = {name: measure_step_time(cfg) for name, cfg in cfgs.items()}
-    share = 0.0
-    if minutes:
-        share = (started + 60 * minutes - time.monotonic()) / len(cfgs) - END_SECONDS
-    needed = 0.0
+    usual = {name: cfg.train_cfg.max_iters for name, cfg in cfgs.items()}
+    spent = time.monotonic() - started + END_SECONDS * len(cfgs)
+    left = 60 * (minutes or 0) - spent
+    max_iters = share_out(left, usual, steps)
+    needed = (spent + sum(max_iters[name] * steps[name] for name in cfgs)) / 60
     for name, cfg in cfgs.items():
-        max_iters = max(cfg.train_cfg.max_iters, int(SAFETY * share / steps[name]))
-        set_max_iters(cfg, max_iters)
-        needed += (max_iters * steps[name] + END_SECONDS) / 60
-        print(f'{name}: {max_iters} iterations of {steps[name]:.2f} s')
+        set_max_iters(cfg, max_iters[name])
+        print(f'{name}: {max_iters[name]} iterations of {steps[name]:.2f} s')
     beyond = minutes is not None and needed > minutes
     why = f', beyond the {minutes:g} given: fewer show nothing' if beyond else ''
-    print(f'With the end, about {needed:.1f} minutes on this machine as it is now{why}', flush=True)
+    print(f'In all about {needed:.1f} minutes on this machine as it is now{why}', flush=True)
     summaries = {}
     for name, cfg in cfgs.items():
         print(f'\n{name}', flush=True)
@@ -120,20 +125,37 @@ def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def _fresh_folder(work_dir: Path) -> Path:
-    """Move what an earlier run left to ``<work_dir>.<time>``."""
+def share_out(
+    seconds: float, usual: Mapping[str, int], step_seconds: Mapping[str, float]
+) -> dict[str, int]:
+    """Iterations by method: the usual ones, and as many more as fit into equal shares of the rest.
+
+    Args:
+        seconds: Of wall-clock time for all iterations.
+        usual: Iterations of each method.
+        step_seconds: Of an iteration of each.
+    """
+    rest = SAFETY * seconds - sum(usual[name] * step_seconds[name] for name in usual)
+    share = max(0.0, rest) / len(usual)
+    return {name: usual[name] + int(share / step_seconds[name]) for name in usual}
+
+
+def _move_aside(work_dir: Path) -> None:
+    """Rename what an earlier run left to ``<work_dir>.<time>``."""
     if work_dir.exists() and any(work_dir.iterdir()):
         stamp = time.strftime('%Y%m%d_%H%M%S', time.localtime(work_dir.stat().st_mtime))
         old = work_dir.with_name(f'{work_dir.name}.{stamp}')
         os.rename(work_dir, old)
         print(f'the earlier {work_dir} is now {old}')
     work_dir.mkdir(parents=True, exist_ok=True)
-    return work_dir
 
 
-def _load_config(config: str | os.PathLike, footage: Path, work_dir: Path) -> Config:
+def _load_config(name: str, config: str | os.PathLike, footage: Path, work_dir: Path) -> Config:
     cfg = Config.fromfile(config)
+    method = cfg.get('model', {}).get('type', '').rpartition('.')[2]
+    if method.lower() != name:
+        raise ValueError(f'{config} is of {method or "no model"}, not of --method {name}')
     cfg.train_dataloader.dataset.update(data_root=str(footage), ann_file=ANN_FILE)
-    cfg.work_dir = str(work_dir)
+    cfg.work_dir = str(work_dir / name)
     cfg.default_hooks.progress = dict(type='ProgressBarHook', terminal_only=False)
     return cfg

@@ -6,7 +6,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -80,8 +79,7 @@ def measure_step_time(cfg: Config, clock: Callable[[], float] = time.monotonic) 
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None, logger=None)
     cfg.default_hooks.pop('progress', None)
     cfg.train_dataloader.persistent_workers = False  # those of a deleted runner end late
-    # Runners of one name share a logger.
-    cfg.experiment_name = f'step_time_{Path(cfg.work_dir).name}'
+    cfg.experiment_name = f'step_time_{time.time_ns()}'  # runners of one name share a logger
     stopwatch = _Stopwatch(clock)
     with tempfile.TemporaryDirectory() as cfg.work_dir:
         runner = QuietRunner.from_cfg(cfg)

@@ -130,7 +130,7 @@ class CollapseHook(Hook):
                 f'teacher_entropy is {entropy:.4f} of at most ln K = {most:.4f}, so the targets '
                 'say nothing',
                 'a lower teacher_temp, a smaller center_momentum, a lower learning rate, '
-                'norm_last_layer=True, a larger batch',
+                "norm_last_layer=True, a larger batch, centering='sinkhorn_knopp'",
             )
             yield Symptom(
                 'one prototype',
@@ -138,7 +138,8 @@ class CollapseHook(Hook):
                 f'teacher_batch_entropy is {mean_target:.4f} of at most ln K = {most:.4f}, so all '
                 'frames get the same target',
                 'a larger center_momentum, a higher teacher_temp, norm_last_layer=True, a frozen '
-                'last layer for longer, a lower learning rate, a larger batch',
+                'last layer for longer, a lower learning rate, a larger batch, '
+                "centering='sinkhorn_knopp'",
             )
         if 'spread' in means:
             yield Symptom(

@@ -26,8 +26,9 @@ class DistillationTargetGenerator(BaseModule):
         center_momentum: Weight of the new mean (DINO's ``m`` is one minus it).
         teacher_temp: Temperature; an engine hook may change it in the course of training.
         centering: ``'mean'`` as above; or ``'sinkhorn_knopp'``, by which every prototype gets an
-            equal share of the frames of a pass, over all processes. Steadier where batches are
-            small and runs short. The center then plays no part in the targets.
+            equal share of the frames of a pass, in training over all processes, whose batches must
+            be of one size. Steadier where batches are small and runs short. The center then plays
+            no part in the targets.
 
     Source: DINO, section 3.1, "Avoiding collapse". Differs from the reference: nothing. Sinkhorn-
     Knopp centering: DINOv2 (Oquab et al., 2023), section 4.
@@ -71,9 +72,11 @@ class DistillationTargetGenerator(BaseModule):
         if self.centering == 'mean':
             target = ((logits - self.center) / self.teacher_temp).softmax(dim=-1)
         else:
-            frames = all_gather(logits.flatten(0, -2))  # of each process
+            frames = [logits.flatten(0, -2)]
+            if self.training:
+                frames = all_gather(frames[0])  # of each process
             shares = sinkhorn_knopp(torch.cat(frames), self.teacher_temp, NUM_SINKHORN_ITERS)
-            target = shares.chunk(len(frames))[get_rank()].view_as(logits)
+            target = shares.chunk(len(frames))[get_rank() if self.training else 0].view_as(logits)
         if self.training:
             mean = logits.flatten(0, -2).mean(dim=0, keepdim=True)
             all_reduce(mean, op='mean')

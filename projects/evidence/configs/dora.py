@@ -5,7 +5,7 @@
 # Run:      python tools/benchmarks/evidence.py
 _base_ = '../../../configs/dora/dora_vit-nano-p8_1xb8-coslr-900i_quickstart.py'
 
-model = dict(backbone=dict(arch=dict(num_layers=4)))
+model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2, epsilon=0.005))
 
 # All in one process, whose processor time is the budget.
 train_pipeline = _base_.train_dataloader.dataset.pipeline

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmvidssl.registry import HOOKS
+from mmvidssl.registry import HOOKS, TRANSFORMS
 from projects.evidence.experiment import CONFIGS, Experiment
 from projects.evidence.protocols import DOWNSTREAM, PROTOCOLS, Data
 from tests.utils_config import changes
@@ -198,6 +198,14 @@ def test_protocols_are_those_of_the_configs_but_for_the_backbone_and_where_data_
         found = {key.rpartition('.')[2] for key in changes(shipped, ours)}
         others = dict(davis={'out_dir'}, knn={'k'}, corloc={'as_published', 'head'})[name]
         assert found <= {'num_workers', 'data_root', 'ann_file'} | others
+    small = dict(backbone, patch_size=8)
+    cfg = PROTOCOLS['davis'].build(Data('davis', 'list.txt', 240, None), small)
+    assert cfg.test_dataloader.dataset.pipeline[0].divisor == 32
+    shrink = PROTOCOLS['corloc'].build(Data('davis', 'list.txt', 240, None), small)
+    shrink = TRANSFORMS.build(shrink.test_dataloader.dataset.pipeline[1])
+    shrunk = shrink(dict(clip=np.zeros((1, 32, 48, 3), np.uint8), boxes=[[8, 2, 40, 30]]))
+    assert shrunk['clip'].shape == (1, 16, 24, 3)
+    assert shrunk['boxes'].tolist() == [[4, 1, 20, 15]]
     cfg = PROTOCOLS['davis'].build(Data('davis', 'list.txt', 240, None), backbone)
     assert cfg.test_evaluator[0].radius == 6
     assert cfg.test_dataloader.dataset.pipeline[0].divisor == 32

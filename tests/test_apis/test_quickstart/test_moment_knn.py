@@ -6,6 +6,7 @@ import torch
 
 from mmvidssl.apis.quickstart.moment_knn import (
     NUM_MOMENTS,
+    make_crops,
     make_moment_knn,
 )
 from mmvidssl.visualization import write_video
@@ -44,6 +45,14 @@ def test_accuracy_is_one_for_features_that_know_the_answer(video):
     labels = torch.nn.functional.one_hot(task.labels).float()
     assert task.vote(labels, labels) == 1.0
     assert task.vote(labels, labels.roll(10, dims=0)) == 0.0
+
+
+@pytest.mark.parametrize('mirror', [False, True])
+def test_held_out_crops_are_mirrored(mirror):
+    ramp = np.tile(np.arange(60, 180, dtype=np.uint8)[:, None], (80, 1, 3))
+    crops = make_crops(ramp, 20, 32, np.random.default_rng(0), mirror)
+    slopes = crops[..., -8:, :].mean(axis=(1, 2, 3)) - crops[..., :8, :].mean(axis=(1, 2, 3))
+    assert (slopes < 0).all() if mirror else (slopes > 0).all()
 
 
 def test_too_few_frames_are_refused_by_name(tmp_path):

@@ -1,7 +1,5 @@
 """Jaccard index of the best tracked object, on sequences laid out as DAVIS has them."""
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +9,10 @@ from mmvidssl.models.utils import TrackResult
 
 
 class Quarters(nn.Module):
-    """Finds two objects, whatever it sees: the left half, and the upper left quarter."""
+    """Finds two objects, whatever it sees: the left half, and the upper left quarter.
+
+    Of what a real model finds, nothing could be said beforehand.
+    """
 
     def __init__(self):
         super().__init__()
@@ -31,30 +32,16 @@ class Quarters(nn.Module):
         return TrackResult(masks, masks.float(), *[None] * (len(TrackResult._fields) - 2))
 
 
-@pytest.fixture
-def davis(tmp_path):
-    """Two sequences of 50 frames of 64 x 96; the object fills the left half for 40 of them."""
-    for name, columns in dict(half=48, all=96).items():
-        for part in ('JPEGImages', 'Annotations'):
-            (tmp_path / part / '480p' / name).mkdir(parents=True)
-        for i in range(50):
-            mask = np.zeros((64, 96), np.uint8)
-            mask[:, : columns if i < 40 else 0] = 255
-            cv2.imwrite(str(tmp_path / f'JPEGImages/480p/{name}/{i:05}.jpg'), mask)
-            cv2.imwrite(str(tmp_path / f'Annotations/480p/{name}/{i:05}.png'), mask)
-    return tmp_path
-
-
 def test_the_best_object_counts(davis):
     model = Quarters()
-    assert ObjectJaccard(davis, short_side=32)(model) == pytest.approx((1.0 + 0.5) / 2)
-    assert model.seen == (1, 3, 12, 32, 48)
+    assert ObjectJaccard(davis)(model) == pytest.approx((1.0 + 0.5) / 2)
+    assert model.seen == (1, 3, 12, 112, 224)
 
 
 def test_what_is_missing_is_named(davis, tmp_path):
     with pytest.raises(FileNotFoundError, match='elsewhere'):
-        ObjectJaccard(tmp_path / 'elsewhere', 32)
+        ObjectJaccard(tmp_path / 'elsewhere')
     mask = davis / 'Annotations/480p/all/00000.png'
     mask.unlink()
     with pytest.raises(FileNotFoundError, match='00000.png'):
-        ObjectJaccard(davis, 32)(Quarters())
+        ObjectJaccard(davis)

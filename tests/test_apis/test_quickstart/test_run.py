@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmvidssl.apis.quickstart import run_quickstart
+from mmvidssl.apis.quickstart.run import share_out
 from mmvidssl.apis.quickstart.short_run import measure_step_time
 from mmvidssl.visualization import read_scalars, write_video
 
@@ -57,10 +58,10 @@ def tiny_configs(tmp_path):
 
 
 @pytest.mark.slow
-def test_everything_promised_is_left_behind(tmp_path, video, tiny_configs, capfd):
+def test_everything_promised_is_left_behind(tmp_path, video, davis, tiny_configs, capfd):
     work_dir = tmp_path / 'work' / 'quickstart'
     (work_dir / 'old').mkdir(parents=True)
-    summaries = run_quickstart(video, 0.01, tiny_configs, work_dir)  # no time for more
+    summaries = run_quickstart(video, 0.01, tiny_configs, work_dir, davis=davis)  # no time for more
     assert list(summaries) == ['dora', 'maskfeat']
     for name, summary in summaries.items():
         folder = work_dir / name
@@ -80,7 +81,14 @@ def test_everything_promised_is_left_behind(tmp_path, video, tiny_configs, capfd
     screen = capfd.readouterr()
     assert screen.err.count('training: 100%') == 2
     assert 'beyond the 0.01 given' in screen.out
-    for words in ('12 iterations', 'before training', 'after training', 'Next: ', str(work_dir)):
+    for words in (
+        '12 iterations',
+        'DAVIS',
+        'before training',
+        'after training',
+        'Next: ',
+        str(work_dir),
+    ):
         assert words in screen.out
     assert len(list(tmp_path.glob('work/quickstart.*/old'))) == 1
 
@@ -91,8 +99,11 @@ def check_dora(folder, summary):
     entropies = np.log(16) - scalars['teacher_kl'][1]  # of each iteration; the loss is of ten
     assert summary['last_teacher_entropy'] == pytest.approx(entropies[-10:].mean(), rel=1e-4)
     for end in ('first', 'last'):
-        loss, kl, entropy = (summary[f'{end}_{k}'] for k in ('loss', 'kl', 'teacher_entropy'))
-        assert loss == pytest.approx(kl + entropy) and kl > 0
+        assert summary[f'{end}_kl'] > 0
+        assert 0 < summary[f'{end}_jaccard'] <= 1
+    last_kl = scalars['loss'][1][-1] - entropies[-10:].mean()
+    assert summary['last_kl'] == pytest.approx(last_kl, rel=1e-3)
+    assert summary['first_jaccard'] != summary['last_jaccard']
     assert 0 <= summary['overlap'] <= 1
     assert cv2.imread(str(folder / 'object_masks.png')).size > 0
     with av.open(str(folder / 'object_masks.mp4')) as container:
@@ -109,6 +120,24 @@ def test_step_time_is_measured_on_a_run_of_its_own(tmp_path, video, tiny_configs
     assert 0 < measure_step_time(cfg) < 20
     assert cfg.to_dict() == before.to_dict()
     assert not any((tmp_path / 'work').rglob('*'))
+
+
+def test_more_time_is_shared_out_in_equal_parts():
+    usual, steps = dict(dora=100, maskfeat=200), dict(dora=1.0, maskfeat=0.5)
+    assert share_out(-5, usual, steps) == share_out(200, usual, steps) == usual
+    assert share_out(1000, usual, steps) == dict(dora=100 + 350, maskfeat=200 + 700)  # of 900
+
+
+@pytest.mark.parametrize(
+    ('config', 'davis', 'message'),
+    [(MASKFEAT, None, 'not of --method dora'), (DORA, 'elsewhere', 'elsewhere/Annotations')],
+)
+def test_nothing_is_moved_before_all_is_there(tmp_path, video, config, davis, message):
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work/old').touch()
+    with pytest.raises((ValueError, OSError), match=message):
+        run_quickstart(video, None, dict(dora=config), tmp_path / 'work', davis=davis)
+    assert (tmp_path / 'work/old').exists()
 
 
 @pytest.mark.parametrize('minutes', [0, -1.0, float('nan'), float('inf')])
