@@ -7,9 +7,11 @@ from .converters.slowfast import convert_slowfast
 from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
 from .converters.torchscript import ExportedBackbone, export_backbone
 from .feature_files import write_features
+from .feature_pictures import draw_neighbors, patch_features
 from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
+from .pictures import draw_objects, draw_predictions, read_footage
 from .proxies import (
     MadeProxies,
     Proxy,
@@ -19,6 +21,7 @@ from .proxies import (
     verify_proxies,
 )
 from .replay import replay_iteration
+from .ssl_visualization_hook import SSLVisualizationHook
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
 
@@ -31,11 +34,15 @@ __all__ = [
     'MadeProxies',
     'Proxy',
     'ProxySettings',
+    'SSLVisualizationHook',
     'Sampling',
     'TrackedObjects',
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'draw_neighbors',
+    'draw_objects',
+    'draw_predictions',
     'export_backbone',
     'export_to_hf',
     'export_to_timm',
@@ -46,7 +53,9 @@ __all__ = [
     'load_weights',
     'make_proxies',
     'make_proxy',
+    'patch_features',
     'publish_model',
+    'read_footage',
     'replay_iteration',
     'track_objects',
     'verify_proxies',

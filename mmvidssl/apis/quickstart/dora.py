@@ -13,7 +13,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmvidssl.apis import track_objects
-from mmvidssl.datasets.transforms import ClipResize
+from mmvidssl.apis.pictures import MIN_GRID, resize_to_patches
 from mmvidssl.models.utils import mask_overlap
 from mmvidssl.visualization import (
     mask_grid,
@@ -33,7 +33,6 @@ MAX_TRACKED_FRAMES = 10  # a cut would end all tracks; bikes.mp4 has one after 1
 GRID_COLUMNS = 6
 ENLARGEMENT = 2
 CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
-MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 
 
 class DoRADemo:
@@ -163,7 +162,5 @@ def _clip_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) ->
     reader = open_footage(video)
     step = max(1, round(reader.fps / VIDEO_FPS))
     clip = reader.get_frames(np.arange(0, reader.num_frames, step)[:MAX_TRACKED_FRAMES])
-    grid = [side / patch for side, patch in zip(clip.shape[1:3], patch_size, strict=True)]
-    scale = max(1.0, MIN_GRID / min(grid))
-    size = [round(cells * scale) * patch for cells, patch in zip(grid, patch_size, strict=True)]
-    return ClipResize(size=size)(dict(clip=clip))['clip']
+    side = max(min(clip.shape[1:3]), MIN_GRID * max(patch_size))
+    return resize_to_patches(clip, patch_size, side)
