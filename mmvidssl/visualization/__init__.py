@@ -1,6 +1,15 @@
 """Pictures and short videos of what a model sees and of how a run went."""
 
-from .curves import EVALUATIONS, group_curves, plot_curves, plot_runs, read_run, read_scalars
+from .curves import (
+    EVALUATIONS,
+    Curve,
+    group_curves,
+    plot_curves,
+    plot_runs,
+    read_config,
+    read_run,
+    read_scalars,
+)
 from .drawing import (
     mask_grid,
     overlay_masks,
@@ -17,6 +26,7 @@ from .objects import assignment_sheet, attention_sheet, track_columns, view_colu
 
 __all__ = [
     'EVALUATIONS',
+    'Curve',
     'assignment_sheet',
     'attention_sheet',
     'draw_hog',
@@ -32,6 +42,7 @@ __all__ = [
     'plot_curves',
     'plot_map',
     'plot_runs',
+    'read_config',
     'read_run',
     'read_scalars',
     'track_columns',

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from mmengine.config import Config
+
 from mmvidssl.utils.atomic_file import atomic_path
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -56,11 +58,12 @@ def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve
         step: As for :func:`read_scalars`.
 
     Returns:
-        As :func:`read_scalars`; nothing where nothing was logged.
+        As :func:`read_scalars`, and ``'ln K'``, the entropy of a teacher that tells nothing apart,
+        where the config has prototypes; nothing where nothing was logged.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: As :func:`read_scalars`.
+        ValueError: As :func:`read_scalars` and :func:`read_config`.
     """
     if not Path(work_dir).is_dir():
         raise FileNotFoundError(f'no such work directory: {work_dir}')
@@ -70,7 +73,28 @@ def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve
             x, y = curves.get(name, ((), ()))
             kept = bisect.bisect_left(x, later_x[0])
             curves[name] = [*x[:kept], *later_x], [*y[:kept], *later_y]
+    cfg = read_config(work_dir)
+    neck = (cfg.get('model') or {}).get('neck') if cfg else None
+    if curves and neck and neck.get('num_prototypes'):
+        ends = [at for x, _ in curves.values() for at in (x[0], x[-1])]
+        curves['ln K'] = [min(ends), max(ends)], [math.log(neck.num_prototypes)] * 2
     return curves
+
+
+def read_config(work_dir: str | os.PathLike) -> Config | None:
+    """The config of the last start of a run, or what else was dumped there; None without one.
+
+    Raises:
+        ValueError: If it cannot be read; names it.
+    """
+    folder = Path(work_dir)
+    found = [*folder.glob('*.py'), *sorted(folder.glob('*/vis_data/config.py'))]
+    if not found:
+        return None
+    try:
+        return Config.fromfile(found[-1])
+    except Exception as error:  # whatever Python says of half a file
+        raise ValueError(f'{found[-1]} is no config: {error}') from error
 
 
 # Title, and the scalars that it holds; a name that ends in '*' stands for all that begin so.
@@ -82,18 +106,17 @@ PANELS = {
     'Objects': ('mask_overlap', 'mask_coverage', 'sinkhorn_residual'),
     'Seconds per iteration': ('time', 'data_time'),
     'Learning rate': ('lr',),
-    'Momentum of the teacher': ('teacher_momentum',),
+    'Momentum of the teacher': ('teacher_m',),
     'Gradients and center': ('grad_norm', 'center_norm'),
 }
 EVALUATIONS = 'k-NN and other evaluations'
-UNDRAWN = ('base_lr', 'teacher_m', 'teacher_kl', 'iter', 'epoch', 'memory', 'step')
+UNDRAWN = ('base_lr', 'teacher_momentum', 'teacher_kl', 'iter', 'epoch', 'memory', 'step')
 
 
 def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
     """Sort a run's curves by what they tell.
 
-    ``ln K`` (the entropy of a teacher that tells nothing apart) and ``KL(teacher, student)``, the
-    loss without the teacher's entropy, are worked out where they can be.
+    ``KL(teacher, student)``, the loss without the teacher's entropy, is worked out where it can be.
 
     Returns:
         By title (:data:`PANELS`, then what ``MonitorHook`` evaluated); empty ones are there too.
@@ -105,10 +128,6 @@ def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
         )
         steps = [at for at in loss if at in entropy]
         curves['KL(teacher, student)'] = steps, [loss[at] - entropy[at] for at in steps]
-    if 'teacher_entropy' in curves and 'teacher_kl' in curves:
-        (x, entropies), (_, distances) = curves['teacher_entropy'], curves['teacher_kl']
-        log_k = entropies[0] + distances[0]
-        curves['ln K'] = [x[0], x[-1]], [log_k, log_k]
     groups = {}
     seen = set(UNDRAWN)
     for title, wanted in PANELS.items():
@@ -132,7 +151,6 @@ def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) 
     for name, curves in runs.items():
         if not curves:
             raise ValueError(f'{name}: nothing was logged, there is no curve to draw')
-    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -146,10 +164,10 @@ def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) 
         axes = figure.add_subplot(rows, columns, number, title=title, xlabel='iteration')
         names = dict.fromkeys(name for groups in grouped.values() for name in groups[title])
         styles = dict(zip(names, itertools.cycle(['-', '--', ':', '-.']), strict=False))
-        for run, color in zip(grouped, itertools.cycle(colormaps['tab10'].colors), strict=False):
+        for index, run in enumerate(grouped):
             for name, (x, y) in grouped[run][title].items():
                 label = name if len(runs) == 1 else f'{run}: {name}'
-                own = dict(color=color) if len(runs) > 1 else {}
+                own = dict(color=f'C{index}') if len(runs) > 1 else {}
                 own |= dict(color='grey', linestyle=':', marker=None) if name == 'ln K' else {}
                 style = dict(linestyle=styles[name], marker='.' if len(x) < 20 else None)
                 axes.plot(x, y, label=label, linewidth=1, **{**style, **own})

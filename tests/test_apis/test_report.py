@@ -1,9 +1,11 @@
 """The report: verdicts on known curves, real runs whole and damaged, and the page in a browser."""
 
 import json
+import logging
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,10 @@ import torch
 from mmengine.config import Config
 
 from mmvidssl.apis import init_model
-from mmvidssl.apis.report import judge, read_checkpoint, read_work_dir, write_report
+from mmvidssl.apis.report import Run, judge, read_checkpoint, read_runs, write_report
+from mmvidssl.engine.hooks import CollapseHook
+from mmvidssl.engine.hooks.collapse_hook import Symptom
+from mmvidssl.visualization import read_run
 from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
 from tests.utils_tool import run_tool
@@ -55,7 +60,7 @@ def healthy(**changes) -> dict:
     ],
 )
 def test_verdict(changes, levels, words):
-    findings = judge(healthy(**changes))
+    findings = judge(Run('run', healthy(**changes)))
     assert [f.level for f in findings] == levels.split()
     assert words in ' '.join(f.answer for f in findings)
 
@@ -63,9 +68,15 @@ def test_verdict(changes, levels, words):
 def test_verdict_takes_the_thresholds_of_the_config():
     curves = healthy(mask_overlap=0.5)
     hook = dict(type='CollapseHook', max_overlap=0.4, grace=0)
-    assert judge(curves, Config(dict(custom_hooks=[hook])))[0].level == 'bad'
-    assert judge(curves, Config(dict(custom_hooks=[dict(hook, grace=5000)])))[0].level == 'unknown'
-    assert [f.level for f in judge({})] == ['unknown'] * 3
+    for options, level in (
+        ({}, 'bad'),
+        (dict(grace=5000), 'unknown'),
+        (dict(patience=61), 'unknown'),
+    ):
+        cfg = Config(dict(custom_hooks=[dict(hook, **options)]))
+        assert judge(Run('run', curves, cfg))[0].level == level
+    assert [f.level for f in judge(Run('run'))] == ['unknown'] * 3
+    assert [f.level for f in judge(Run('run', healthy(), nan='nan_iter_7.pth'))][2] == 'bad'
 
 
 @pytest.fixture(scope='module')
@@ -74,26 +85,54 @@ def run_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('report')
     video = write_video(folder / 'video.mp4', num_frames=60)
     cfg = tiny_cfg(video, folder / 'run')
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='HealthHook', interval=1)]
+    collapse = dict(type='CollapseHook', grace=0, patience=1, min_rank=100)  # it has 24 channels
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='HealthHook', interval=1), collapse]
     train(cfg)
     return folder / 'run'
 
 
 @pytest.fixture(scope='module')
 def report(run_dir) -> Path:
-    return write_report(run_dir.parent / 'report.html', run_dir, [run_dir.parent / 'video.mp4'])
+    """Of two runs: one whose checkpoints differ much, one without any."""
+    folder = run_dir.parent / 'both'
+    shutil.copytree(run_dir, folder / 'dora')
+    shutil.copytree(run_dir, folder / 'other', ignore=shutil.ignore_patterns('*.pth'))
+    first = torch.load(run_dir / 'epoch_1.pth', weights_only=True)
+    for name, value in first['state_dict'].items():
+        if name.endswith('weight'):
+            value.normal_(std=0.3, generator=torch.Generator().manual_seed(len(name)))
+    torch.save(first, folder / 'dora' / 'epoch_1.pth')
+    (folder / 'other' / 'summary.json').write_text('{"knn": {"after": 0.53251}, "none": null}')
+    return write_report(folder / 'a.html', read_runs(folder), [run_dir.parent / 'video.mp4'])
 
 
-def test_a_run_is_read_whole_and_the_file_is_small(run_dir, report):
-    run = read_work_dir(run_dir)
+def test_runs_are_read_whole_and_the_file_is_small(run_dir, report):
+    (run,) = read_runs(run_dir)
     assert run.missing == []
     assert [path.name for path in run.checkpoints] == ['epoch_1.pth', 'epoch_2.pth']
     assert run.settings['prototypes'] == '16' and run.versions['MMEngine']
+    assert run.curves['ln K'][1] == [LOG_K, LOG_K]
     page = report.read_text()
     assert len(page.encode()) < 8e6
     for words in ('epoch_2', 'DINOViT', 'of 16 samples', 'rank_student', 'not measured'):
         assert words in page
-    assert page.count('data:image/jpeg') > 2 * 12  # objects by two checkpoints, and frames once
+    assert 'no checkpoint' in page and 'knn: after' in page and '0.5325<' in page
+
+
+def test_what_the_collapse_hook_told_counts(run_dir, tmp_path):
+    shutil.copytree(run_dir, tmp_path / 'run')
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    hook, runner = CollapseHook(patience=1), SimpleNamespace(iter=8, logger=logging.getLogger('x'))
+    runner.logger.setLevel('INFO')
+    runner.logger.addHandler(handler := logging.FileHandler(log))
+    for is_seen in (True, False):
+        hook._follow(runner, Symptom('one object', is_seen, 'finding', 'advice'))
+    handler.close()
+    (run,) = read_runs(tmp_path / 'run')
+    run.curves.clear()
+    finding = judge(run)[0]
+    assert finding.level == 'bad' and 'rank_teacher' in finding.answer
+    assert 'one object' in log.read_text() and 'one object' not in finding.answer
 
 
 def remove(pattern: str):
@@ -161,9 +200,9 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
     model = init_model(cfg)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
     run = read_checkpoint(tmp_path / 'config.py', tmp_path / 'epoch_1.pth')
-    for num_frames, words in ((30, 'predicted HOG'), (9, '3 frames of a clip of 4')):
+    for num_frames, words in ((50, 'predicted HOG'), (3, '3.mp4 has 3 frames')):
         video = write_video(tmp_path / f'{num_frames}.mp4', num_frames=num_frames)
-        assert words in write_report(tmp_path / 'a.html', run, [video]).read_text()
+        assert words in write_report(tmp_path / 'a.html', [run], [video]).read_text()
 
 
 @pytest.mark.parametrize(
@@ -171,14 +210,21 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
     [
         (('none', '--out', 'a.html'), 'none'),
         (('none.py', 'none.pth', '--out', 'a.html'), 'none.py'),
-        (('.', '--out', 'a.html'), 'runs are in run'),
+        (('run/epoch_1.pth', '--out', 'a.html'), 'run/epoch_1.pth'),
+        (('nothing', '--out', 'a.html'), 'nothing holds no run'),
+        (('many', '--out', 'a.html'), 'at most 4'),
+        (('broken', '--out', 'a.html'), 'config.py'),
         (('run', '--out', 'a.pdf'), 'a.pdf'),
         (('run', '--out', 'a.html', '--video', 'none.mp4'), 'none.mp4'),
         (('run', '--out', 'a.html', '--video', *'abcde'), 'at most 4'),
     ],
 )
-def test_mistakes_get_one_sentence(run_dir, monkeypatch, capsys, arguments, message):
-    monkeypatch.chdir(run_dir.parent)
+def test_mistakes_get_one_sentence(run_dir, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    Path('run').symlink_to(run_dir)
+    for name in ('nothing', *(f'many/{i}/1/vis_data' for i in range(5)), 'broken/1/vis_data'):
+        Path(name).mkdir(parents=True)
+    Path('broken/1/vis_data/config.py').write_text('model = dict(')
     assert run_tool('visualization/report', *arguments) == 2
     assert message in capsys.readouterr().err
     assert not Path('a.html').exists() and not Path('a.pdf').exists()
@@ -189,7 +235,7 @@ def test_runs_are_drawn_together(run_dir, tmp_path, capsys):
     out = tmp_path / 'runs.svg'
     assert run_tool('analysis/plot_run', run_dir, other, '--out', out) == 0
     drawn = out.read_text()
-    for words in ('run: loss', 'run: ln K', 'run: data_time', 'other: teacher_momentum'):
+    for words in ('run: loss', 'run: ln K', 'run: data_time', 'other: teacher_m'):
         assert f'<!-- {words} -->' in drawn
     empty(other)
     assert run_tool('analysis/plot_run', run_dir, other, '--out', tmp_path / 'b.png') == 2
@@ -202,7 +248,7 @@ def test_a_resumed_run_is_one_curve(tmp_path):
         file.parent.mkdir(parents=True)
         lines = (json.dumps(dict(loss=int(start), step=step)) for step in steps)
         file.write_text(''.join(f'{line}\n' for line in lines))
-    assert read_work_dir(tmp_path).curves == {'loss': ([1, 2, 3, 4, 5], [1, 1, 2, 2, 2])}
+    assert read_run(tmp_path) == {'loss': ([1, 2, 3, 4, 5], [1, 1, 2, 2, 2])}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason='needs chromium: apt-get install chromium')
@@ -228,7 +274,7 @@ def test_in_a_browser(report):
 def look(page, width: int) -> None:
     """What a reader does: look at curves and pictures, and move the sliders."""
     plots = page.locator('.plot')
-    assert plots.count() >= 6
+    assert plots.count() >= 12  # of two runs
     for i in range(plots.count()):
         assert plots.nth(i).locator('svg .js-line').first.get_attribute('d')
     sources = '[...document.images].map(image => image.src)'
@@ -237,13 +283,16 @@ def look(page, width: int) -> None:
         '(await image.decode(), image.naturalWidth)))'
     )
     seen = [page.evaluate(sources)]
+    assert len(seen[0]) == 9  # frame, 2 objects, masks, 2 views of the student, PCA, 2 sheets
     for name, key in (('frame', 'End'), ('checkpoint', 'Home')):
-        assert all(page.evaluate(widths)) and len(seen[0]) == 2
+        assert all(page.evaluate(widths))
         page.locator(f'input.{name}').press(key)
         seen.append(page.evaluate(sources))
-    assert seen[1][-1] != seen[0][-1]  # another frame
-    # Objects of two checkpoints so close may be the same.
-    assert page.evaluate("document.querySelectorAll('output')[1].value") == 'epoch_1'
-    assert seen[1][0] == seen[2][0]  # a frame is the same to all checkpoints
+    (start, end, before) = seen
+    moved = [a != b for a, b in zip(start, end, strict=True)]
+    assert moved == [True] * 7 + [False] * 2  # the sheets are of the first frame
+    changed = [a != b for a, b in zip(end, before, strict=True)]
+    assert changed == [False] + [True] * 8  # the frame is the same
+    assert page.locator('output').all_inner_texts()[1] == 'epoch_1'
     assert all(page.evaluate(widths))
     assert page.evaluate('document.documentElement.scrollWidth') <= width

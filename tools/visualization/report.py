@@ -1,9 +1,9 @@
-"""Write one HTML file that tells whether a run is good: verdict, curves, pictures, settings."""
+"""Write one HTML file that tells whether runs are good: verdict, curves, pictures, settings."""
 
 import argparse
 import sys
 
-from mmvidssl.apis.report import read_checkpoint, write_report
+from mmvidssl.apis.report import read_checkpoint, read_runs, write_report
 
 EXAMPLE = """example:
   python tools/visualization/report.py work_dirs/mine --video walk.mp4 --out report.html
@@ -16,7 +16,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'run', nargs='+', metavar='WORK_DIR | CONFIG CHECKPOINT', help='a run, or a checkpoint'
+        'run',
+        nargs='+',
+        metavar='WORK_DIR | CONFIG CHECKPOINT',
+        help='a run, or a folder of at most 4; or a checkpoint',
     )
     parser.add_argument('--video', nargs='+', default=[], metavar='FILE', help='drawn (at most 4)')
     parser.add_argument('--out', required=True, help='name of the new file, ending in .html')
@@ -30,8 +33,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     try:
-        run = args.run[0] if len(args.run) == 1 else read_checkpoint(*args.run)
-        write_report(args.out, run, args.video, args.device)
+        runs = read_runs(*args.run) if len(args.run) == 1 else [read_checkpoint(*args.run)]
+        write_report(args.out, runs, args.video, args.device)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

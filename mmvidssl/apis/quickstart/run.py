@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
-from mmvidssl.apis.report import write_report
+from mmvidssl.apis.report import read_runs, write_report
 from mmvidssl.datasets.readers.base import check_video_file
 from mmvidssl.utils.atomic_file import atomic_path
 
@@ -97,13 +97,17 @@ def run_quickstart(
         print(f'\n{name}', flush=True)
         facts = dict(video=str(video), footage_seconds=length)
         facts['seconds_per_iteration'] = steps[name]
-        summaries[name] = _train(cfg, demos[name], footage, facts)
+        summaries[name] = _train(cfg, demos[name], facts)
+    report = write_report(work_dir / 'report.html', read_runs(work_dir), [footage])
+    print(f'\nOpen this first: {report}')
+    for name, summary in summaries.items():
+        print(f'\n{name}{demos[name].describe(summary)}{FILES.format(**summary)}')
     print('\nNext: bash tools/quickstart.sh --video MY_VIDEO.mp4 --minutes 30')
     return summaries
 
 
-def _train(cfg: Config, demo: Any, footage: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Train and show; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
+def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
+    """Train; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
     started = time.monotonic()
     work_dir = Path(cfg.work_dir)
     work_dir.mkdir()
@@ -123,8 +127,6 @@ def _train(cfg: Config, demo: Any, footage: Path, facts: dict[str, Any]) -> dict
     )
     with atomic_path(work_dir / 'summary.json') as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + '\n')
-    report = write_report(work_dir / 'report.html', work_dir, [footage])
-    print(f'\nOpen this first: {report}\n{demo.describe(summary)}{FILES.format(**summary)}')
     return summary
 
 

@@ -1,93 +1,115 @@
-"""Pictures of what a model makes of a video."""
+"""Pictures of what a run's checkpoints make of videos."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from torch import nn
+from tqdm import tqdm
 
-from mmvidssl.models.utils import resize_mask
-from mmvidssl.registry import TRANSFORMS
-from mmvidssl.visualization import draw_hog, overlay_masks
+from mmvidssl.datasets.readers import ShortVideoError
+from mmvidssl.visualization import pca_colours
 
-from ..media import MediaSamples, Sampling, to_clip
-from ..track import track_objects
+from ..feature_pictures import patch_features
+from ..features import FeatureExtractor
+from ..model import init_model
+from ..pictures import draw_objects, draw_predictions, read_footage
+from .run import Run
 
-MIN_GRID = 14  # patches along a side, for masks in which a shape can be seen
-DIMMED = 0.5
-GREY = ((128, 128, 128),)
-Pictures = dict[str, np.ndarray]
+PCA = 'patch features (PCA)'
+SHEETS = ('attention', 'assignment')  # the others are in time
 
 
-def pictures(model: nn.Module, cfg: Config, video: Path, num_frames: int) -> Pictures:
-    """What can be drawn of a model: objects that DoRA tracks, HOG that MaskFeat predicts.
+class Show(NamedTuple):
+    """One video by the checkpoints of a run."""
+
+    video: str
+    checkpoints: list[str]
+    views: dict[str, list[np.ndarray]]
+    """``(T, H, W, 3)`` uint8 RGB of each checkpoint, by title; of ``SHEETS`` ``T`` is 1."""
+
+
+def draw_run(
+    run: Run,
+    videos: Sequence[Path],
+    num_checkpoints: int,
+    num_frames: int,
+    device: str | torch.device,
+) -> tuple[list[Show], list[str]]:
+    """Pictures of the beginning of videos, and in words what could not be drawn.
 
     Args:
-        model: In evaluation mode.
-        cfg: Its config.
-        video: The beginning is drawn.
-        num_frames: The most, for a model that takes clips of any length.
-
-    Returns:
-        ``(T, H, W, 3)`` uint8 by title, all of one T.
-
-    Raises:
-        ValueError: If nothing can be drawn, or the video is shorter than the model's clip.
-        VideoError: If the video cannot be read.
+        run: Its checkpoints and its config are needed.
+        videos: The files.
+        num_checkpoints: The most that are drawn, evenly chosen, the first and the last among them.
+        num_frames: Likewise, and of the clip where a model takes any.
+        device: Where the models shall live.
     """
-    backbone = cfg.model.backbone
-    size = backbone.get('img_size') or backbone.get('spatial_size') or 224
-    size = size if isinstance(size, int) else size[0]
+    if run.cfg is None or not run.checkpoints:
+        return [], []
+    chosen = [run.checkpoints[i] for i in spread(len(run.checkpoints), num_checkpoints)]
+    notes: dict[str, None] = {}  # a set in order
+    if len(chosen) < len(run.checkpoints):
+        notes[f'Of {len(run.checkpoints)} checkpoints, {len(chosen)} are drawn.'] = None
+    shows = {video: Show(video.name, [], {}) for video in videos}
+    features: dict[Path, list[np.ndarray]] = {video: [] for video in videos}
+    for path in tqdm(chosen, desc=f'drawing {run.name}'):
+        try:
+            model = init_model(run.cfg, path, device)
+        except (OSError, ValueError) as error:
+            notes[f'Not drawn: {error}'] = None
+            continue
+        for video, show in shows.items():
+            try:
+                frames = _read(model, video, num_frames)
+                views = _views(model, run.cfg, frames, lambda said: notes.setdefault(said))
+                features[video].append(patch_features(model, frames))
+            except (OSError, ValueError) as error:
+                notes[f'Not drawn: {error}'] = None
+                continue
+            show.checkpoints.append(path.stem)
+            for title, drawn in views.items():
+                kept = drawn[spread(len(drawn), num_frames)]
+                show.views.setdefault(title, []).append(kept)
+    for video, show in shows.items():
+        if show.checkpoints:
+            size = show.views['frame'][0].shape[2:0:-1]
+            sheets = {title: show.views.pop(title) for title in SHEETS if title in show.views}
+            show.views[PCA] = [
+                np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in maps])
+                for maps in (m[spread(len(m), num_frames)] for m in pca_colours(features[video]))
+            ]
+            show.views.update(sheets)
+    return [show for show in shows.values() if show.checkpoints], list(notes)
+
+
+def _read(model: nn.Module, video: Path, num_frames: int) -> np.ndarray:
+    """Whole clips, of about ``num_frames``; of a short video one, of all its frames."""
+    length = FeatureExtractor(model).clip_len or 1
+    try:
+        return read_footage(model, video, max(1, num_frames // length) * length).frames
+    except ShortVideoError:
+        return read_footage(model, video, length, frame_interval=1).frames
+
+
+def _views(
+    model: nn.Module, cfg: Config, frames: np.ndarray, tell: Callable[[str], object]
+) -> dict[str, np.ndarray]:
     if hasattr(model, 'track'):
-        size = max(size, MIN_GRID * model.teacher.backbone.patch_size[0])
-        clip = _read(video, num_frames, size)
-        return {'frames': clip, 'objects': overlay_masks(clip, track_objects(model, clip).masks)}
-    if hasattr(getattr(model, 'target_generator', None), 'as_cells'):
-        dataset = cfg.get('train_dataloader', {}).get('dataset', {})
-        masks = [t for t in dataset.get('pipeline', ()) if str(t['type']).endswith('Mask')]
-        if not masks:
-            raise ValueError('the config has no mask in train_dataloader.dataset.pipeline')
-        length = dataset.clip_len
-        clip = _read(video, length, size)
-        if len(clip) < length:
-            raise ValueError(f'{video} is too short: {len(clip)} frames of a clip of {length}')
-        return _hog(model, clip, TRANSFORMS.build(masks[0]).draw(np.random.default_rng(0)))
-    raise ValueError(f'no pictures of {type(model).__name__} are known, only of DoRA and MaskFeat')
+        found = draw_objects(model, frames)
+        sheets = (found.attention[None], found.assignment[None])
+        return {**found.tracks, **found.views, **dict(zip(SHEETS, sheets, strict=True))}
+    try:
+        return draw_predictions(model, frames, cfg)
+    except ValueError as error:
+        tell(f'Drawn are the features alone: {error}.')
+        return {'frame': frames}
 
 
-def _read(video: Path, num_frames: int, size: int) -> np.ndarray:
-    """The first frames, the middle square of each: ``(T, size, size, 3)``, T <= ``num_frames``."""
-    sampling = Sampling(every=1e9, short_side=size, crop_size=size)
-    samples = MediaSamples(video, num_frames, sampling)
-    clip = samples[0].permute(1, 2, 3, 0).numpy()
-    return clip[: len(np.unique(samples.samples[0].frame_inds))]
-
-
-@torch.no_grad()
-def _hog(model: nn.Module, clip: np.ndarray, mask: np.ndarray) -> Pictures:
-    """A picture a time step; where nothing is predicted, HOG is the true one, dimmed."""
-    inputs = model.data_preprocessor(dict(inputs=dict(clip=[to_clip(clip)])))['inputs']['clip']
-    window = torch.from_numpy(mask)[None]
-    pred, grid = model.predict(inputs, window)
-    generator = model.target_generator
-    # (1, T, C, bins, h, w) -> (T, h, w, bins), the mean of the colours
-    hog, true = (
-        generator.as_cells(x, grid)[0].mean(dim=1).movedim(1, -1).cpu().numpy()
-        for x in (pred, generator(inputs))
-    )
-    is_masked = resize_mask(window, (grid[0], *true.shape[1:3]))[0].cpu().numpy()
-    hog = np.where(is_masked[..., None], hog, DIMMED * true)
-    cell = clip.shape[1] // true.shape[1] * max(1, 224 // clip.shape[1])
-    drawn = [draw_hog(x, cell, generator.signed)[..., None].repeat(3, -1) for x in (hog, true)]
-    frames = clip[:: generator.temporal_stride][: grid[0]]
-    masked = overlay_masks(frames, is_masked[None], GREY, 1.0)
-    titles = ('frames', 'masked', 'predicted HOG', 'true HOG')
-    return dict(zip(titles, (frames, masked, *drawn), strict=True))
-
-
-def choose(paths: list[Path], most: int) -> list[Path]:
-    """``most`` of them, evenly, with the first and the last."""
-    if len(paths) <= most:
-        return paths
-    return [paths[i] for i in np.linspace(0, len(paths) - 1, most).round().astype(int)]
+def spread(count: int, most: int) -> np.ndarray:
+    """``most`` of ``count`` numbers from 0 on, or all, evenly, with the first and the last."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)

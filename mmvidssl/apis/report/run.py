@@ -5,26 +5,30 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
-from mmvidssl.visualization import read_run
-from mmvidssl.visualization.curves import Curve
+from mmvidssl.visualization import Curve, read_config, read_run
 
+MAX_RUNS = 4
 CHECKPOINT = re.compile(r'(?:iter|epoch)_(\d+)\.pth')
 VERSION = re.compile(
-    r'^ {4}(Python|PyTorch|TorchVision|OpenCV|MMEngine|CUDA available|GPU [^:]+|seed): (.+)',
+    r'^ {4}(Python|PyTorch|TorchVision|OpenCV|MMEngine|CUDA available|GPU \d[^:]*|seed): (.+)',
     re.MULTILINE,
 )
+# What CollapseHook says when a collapse begins, and when it ends.
+COLLAPSE = re.compile(r'COLLAPSE \((?P<begins>[^)]+)\), .+|CollapseHook: (?P<ends>[^,]+), seen .+')
 SETTINGS = {
     'method': 'model.type',
     'backbone': 'model.backbone.type',
     'architecture': 'model.backbone.arch',
     'prototypes': 'model.neck.num_prototypes',
     'objects': 'model.tracker.num_objects',
-    'clip': 'train_dataloader.dataset.clip_len',
-    'batch size': 'train_dataloader.batch_size',
+    'frames of a clip': 'train_dataloader.dataset.clip_len',
+    'batch size of a process': 'train_dataloader.batch_size',
     'iterations': 'train_cfg.max_iters',
     'epochs': 'train_cfg.max_epochs',
     'optimizer': 'optim_wrapper.optimizer.type',
@@ -35,22 +39,30 @@ SETTINGS = {
 
 @dataclass
 class Run:
-    """A run, or a checkpoint alone; ``missing`` says in words what is not there."""
+    """A run, or a checkpoint alone."""
 
     name: str
     curves: dict[str, Curve] = field(default_factory=dict)
     cfg: Config | None = None
     checkpoints: list[Path] = field(default_factory=list)
-    broken: dict | None = None
+    broken: dict[str, Any] | None = None
+    """Of ``broken_videos.json``."""
+    summary: dict[str, Any] = field(default_factory=dict)
+    """What the quickstart measured."""
     versions: dict[str, str] = field(default_factory=dict)
+    collapses: list[str] = field(default_factory=list)
+    """What ``CollapseHook`` told and did not call off."""
+    nan: str = ''
+    """The file that ``NaNGuardHook`` left when it stopped the run."""
     missing: list[str] = field(default_factory=list)
+    """What is not there, in words."""
 
     @property
     def settings(self) -> dict[str, str]:
         """Those of the config that matter most."""
         found = {}
         for name, key in SETTINGS.items():
-            value = self.cfg
+            value: Any = self.cfg
             for part in key.split('.'):
                 value = value.get(part) if isinstance(value, Config | dict) else None
             if value is not None:
@@ -58,36 +70,56 @@ class Run:
         return found
 
 
-def read_work_dir(work_dir: str | os.PathLike) -> Run:
-    """Read what is in a work directory.
+def read_runs(work_dir: str | os.PathLike) -> list[Run]:
+    """Read the run in a work directory, or those in the folders of it, as the quickstart's.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or no run in it; names runs below it.
-        ValueError: If one of its files is damaged; names it.
+        FileNotFoundError: If there is no such folder, or no run in it.
+        ValueError: If it holds more than ``MAX_RUNS`` runs, or a file is damaged; names it.
     """
     folder = Path(work_dir)
-    run = Run(folder.resolve().name, read_run(folder))
-    numbered = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := CHECKPOINT.fullmatch(p.name))]
-    run.checkpoints = [path for _, path in sorted(numbered)]
-    configs = [*sorted(folder.glob('*/vis_data/config.py')), *folder.glob('*.py')]
-    logs = sorted(folder.glob('*/*.log'))
-    if not (run.curves or run.checkpoints or configs or logs):
-        below = sorted({str(path.parents[1]) for path in folder.glob('*/*/vis_data')})
-        which = f'; runs are in {", ".join(below)}' if below else ''
-        raise FileNotFoundError(f'{work_dir} holds no run{which}')
-    if configs:
-        starts = [path for path in configs if path.parent.name == 'vis_data']
-        run.cfg = Config.fromfile((starts or configs)[-1])
-    if logs:
-        run.versions = dict(VERSION.findall(logs[-1].read_text(encoding='utf-8', errors='replace')))
-    report = folder / 'broken_videos.json'
-    if report.is_file():
-        try:
-            run.broken = json.loads(report.read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise ValueError(f'{report} is not JSON: {error}') from error
+    if not folder.is_dir():
+        raise FileNotFoundError(f'no such work directory: {work_dir}')
+    found = [folder] if _is_run(folder) else sorted(filter(_is_run, folder.glob('*/')))
+    if not found:
+        raise FileNotFoundError(f'{work_dir} holds no run, nor do the folders in it')
+    if len(found) > MAX_RUNS:
+        names = ', '.join(path.name for path in found)
+        raise ValueError(f'a report is of at most {MAX_RUNS} runs; {work_dir} holds {names}')
+    return [_read_run(path) for path in found]
+
+
+def _is_run(folder: Path) -> bool:
+    traces = chain(folder.glob('*/vis_data'), folder.glob('*/*.log'), _checkpoints(folder))
+    return any(True for _ in traces)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    matches = ((CHECKPOINT.fullmatch(path.name), path) for path in folder.glob('*.pth'))
+    return [path for _, path in sorted((int(m[1]), path) for m, path in matches if m)]
+
+
+def _read_run(folder: Path) -> Run:
+    run = Run(folder.resolve().name, read_run(folder), read_config(folder), _checkpoints(folder))
+    for path in sorted(folder.glob('*/*.log'))[-1:]:
+        log = path.read_text(encoding='utf-8', errors='replace')
+        run.versions = dict(VERSION.findall(log))
+        collapses = {}
+        for found in COLLAPSE.finditer(log):
+            collapses[found['begins'] or found['ends']] = found['begins'] and found[0]
+        run.collapses = list(filter(None, collapses.values()))
+    run.broken = _read_json(folder / 'broken_videos.json')
+    run.summary = _read_json(folder / 'summary.json') or {}
+    run.nan = next((path.name for path in sorted(folder.glob('nan_iter_*.pth'))), '')
     run.missing = list(_missing(run, folder))
     return run
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}') from error
 
 
 def _missing(run: Run, folder: Path) -> Iterator[str]:
@@ -99,8 +131,6 @@ def _missing(run: Run, folder: Path) -> Iterator[str]:
         yield 'There is no checkpoint, so that nothing can be drawn.'
     if run.broken is None:
         yield 'broken_videos.json is not there (DataFailureHook writes it).'
-    for path in sorted(folder.glob('nan_iter_*.pth')):
-        yield f'NaNGuardHook stopped the run: {path.name} has the batch.'
     goal = run.cfg.get('train_cfg') if run.cfg else None
     last = max((x[-1] for x, _ in run.curves.values()), default=0)
     for word, key in (('iter', 'max_iters'), ('epoch', 'max_epochs')):

@@ -8,12 +8,13 @@ import numpy as np
 from mmengine.config import Config
 
 from mmvidssl.engine.hooks import CollapseHook
-from mmvidssl.engine.hooks.collapse_hook import Symptom
-from mmvidssl.visualization import group_curves
-from mmvidssl.visualization.curves import Curve
+from mmvidssl.visualization import Curve, group_curves
 
-HEALTH = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl', 'spread', 'mask_overlap')
-LEARNING = (('explained', 1), ('KL(teacher, student)', -1), ('loss', -1))  # 1: up is better
+from .run import Run
+
+ENTROPIES = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl')
+# What tells best how far a run has got, the first that was logged, and whether up is better.
+LEARNING = {'explained': 1, 'KL(teacher, student)': -1, 'loss': -1}
 MIN_POINTS = 5  # in each of the two fifths that are compared
 STANDARD_ERRORS = 2.0
 WAITS, STARVED = 0.1, 0.5  # shares of an iteration
@@ -28,110 +29,103 @@ class Finding(NamedTuple):
     answer: str
 
 
-def judge(curves: Mapping[str, Curve], cfg: Config | None = None) -> list[Finding]:
-    """Whether a run collapsed, waits for data, and still learns.
+def judge(run: Run) -> list[Finding]:
+    """Whether a run collapsed, waits for data, and still learns."""
+    answers = {
+        'Collapsed?': _collapse(run),
+        'Starved for data?': _data(run.curves),
+        'Still learning?': _learning(run),
+    }
+    return [Finding(level, question, said) for question, (level, said) in answers.items()]
 
-    Args:
-        curves: Of :func:`~mmvidssl.visualization.read_run`.
-        cfg: Its config, whose ``CollapseHook``'s thresholds count; the defaults without one.
-    """
-    return [_collapse(curves, cfg), _data(curves), _learning(curves)]
 
-
-def collapse_hook(cfg: Config | None) -> CollapseHook:
-    """That of the config, else with its defaults."""
+def _hook(cfg: Config | None, name: str) -> dict:
+    """Arguments of the config's hook of a name; none where there is none."""
     for hook in (cfg.get('custom_hooks') if cfg else None) or []:
-        if str(hook.get('type')).rpartition('.')[2] == 'CollapseHook':
-            return CollapseHook(**{k: v for k, v in hook.items() if k not in ('type', 'priority')})
-    return CollapseHook()
+        if str(hook.get('type')).rpartition('.')[2] == name:
+            return {k: v for k, v in hook.items() if k not in ('type', 'priority')}
+    return {}
 
 
-def _collapse(curves: Mapping[str, Curve], cfg: Config | None) -> Finding:
-    """As ``CollapseHook`` does, from what was logged of what it saw."""
-    question, hook = 'Collapsed?', collapse_hook(cfg)
-    names = [n for n in curves if n in HEALTH or n.startswith('rank_')]
-    if not set(HEALTH[:3]) <= set(names):
-        names = [n for n in names if n not in HEALTH[:3]]
+def _collapse(run: Run) -> tuple[str, str]:
+    """As ``CollapseHook``, from what was logged of what it saw, and from what it told."""
+    if run.collapses:
+        return 'bad', f'Yes. {" ".join(run.collapses)}'
+    hook = CollapseHook(**_hook(run.cfg, 'CollapseHook'))
+    span = hook.window * _hook(run.cfg, 'HealthHook').get('interval', 10)  # iterations
+    names = [n for n in run.curves if n in ('spread', 'mask_overlap') or n.startswith('rank_')]
+    names += ENTROPIES if set(ENTROPIES) <= set(run.curves) else ()
     if not names:
-        return Finding('unknown', question, 'Not measured: HealthHook logged nothing.')
-    by_step = [dict(zip(*curves[name], strict=True)) for name in names]
-    steps = [at for at in by_step[0] if all(at in values for values in by_step)]
+        return 'unknown', 'Not measured: HealthHook logged nothing.'
+    by_step = [dict(zip(*run.curves[name], strict=True)) for name in names]
+    steps = np.array([at for at in by_step[0] if all(at in values for values in by_step)])
     table = np.array([[values[at] for values in by_step] for at in steps])
     streaks: dict[str, int] = {}
-    told: dict[str, tuple[float, Symptom]] = {}  # when it was last there for long enough
-    judged = [row for row, at in enumerate(steps) if at > hook.grace]
-    for row in judged:
-        means = table[max(0, row + 1 - hook.window) : row + 1].mean(axis=0)
+    told = {}  # the symptom, and when it was last there for long enough
+    judged = steps[steps > hook.grace]
+    for at in judged:
+        means = table[(steps > at - span) & (steps <= at)].mean(axis=0)
         for symptom in hook.examine(dict(zip(names, means.tolist(), strict=True))):
             streaks[symptom.name] = symptom.is_seen * (streaks.get(symptom.name, 0) + 1)
             if streaks[symptom.name] >= hook.patience:
-                told[symptom.name] = steps[row], symptom
+                told[symptom.name] = at, symptom
     if len(judged) < hook.patience:
-        return Finding(
-            'unknown',
-            question,
+        return 'unknown', (
             f'Too early to say: CollapseHook judges after iteration {hook.grace}, and '
-            f'{len(judged)} values were logged since.',
+            f'{len(judged)} values were logged since.'
         )
     now = [symptom for at, symptom in told.values() if at == steps[-1]]
     if now:
-        said = (f'{s.name}: {s.finding}. Try: {s.advice}.' for s in now)
-        return Finding('bad', question, 'Yes. ' + ' '.join(said))
+        return 'bad', ' '.join(['Yes.', *(f'{s.name}: {s.finding}. Try: {s.advice}.' for s in now)])
     if told:
         past = ', '.join(f'{name} up to iteration {at}' for name, (at, _) in told.items())
-        return Finding('look', question, f'Not any more, but it was: {past}.')
-    return Finding('good', question, f'No sign of it in {", ".join(names)}.')
+        return 'look', f'Not any more, but it was: {past}.'
+    return 'good', f'No sign of it in {", ".join(names)}.'
 
 
-def _data(curves: Mapping[str, Curve]) -> Finding:
-    question = 'Starved for data?'
+def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
     if not {'data_time', 'time'} <= set(curves):
-        return Finding('unknown', question, 'Not measured: data_time and time were not logged.')
-    waits, whole = (curves[name][1] for name in ('data_time', 'time'))
-    half = len(whole) // 2  # the first iterations start the workers
-    share = float(np.mean(waits[half:])) / max(float(np.mean(whole[half:])), 1e-12)
-    said = f'{share:.0%} of an iteration ({np.mean(whole[half:]):.3g} s) waits for data'
+        return 'unknown', 'Not measured: data_time and time were not logged.'
+    # The first iterations start the workers.
+    waits, whole = (
+        float(np.mean(curves[name][1][len(curves[name][1]) // 2 :]))
+        for name in ('data_time', 'time')
+    )
+    share = waits / max(whole, 1e-12)
+    said = f'{share:.0%} of an iteration ({whole:.3g} s) waits for data'
     if share > STARVED:
-        return Finding(
-            'bad', question, f'Yes: {said}. Try: more num_workers, proxies of the videos.'
-        )
+        return 'bad', f'Yes: {said}. Try: more num_workers, proxies of the videos.'
     if share > WAITS:
-        return Finding('look', question, f'A little: {said}. More num_workers may help.')
-    return Finding('good', question, f'No: {said}.')
+        return 'look', f'A little: {said}. More num_workers may help.'
+    return 'good', f'No: {said}.'
 
 
-def _learning(curves: Mapping[str, Curve]) -> Finding:
+def _learning(run: Run) -> tuple[str, str]:
     """Compare the last fifth of the run with the one before it."""
-    question = 'Still learning?'
-    curves = {**curves, **group_curves(curves)['Loss']}
-    loss = curves.get('loss', ([], []))
-    if not len(loss[0]):
-        return Finding('unknown', question, 'Not measured: no loss was logged.')
-    for at, value in zip(*loss, strict=True):
-        if not math.isfinite(value):
-            return Finding('bad', question, f'No: the loss is {value} at iteration {at}.')
-    if len(loss[0]) < 5 * MIN_POINTS:
-        said = f'Too early to say: {len(loss[0])} values of the loss, {5 * MIN_POINTS} are needed.'
-        return Finding('unknown', question, said)
-    words: dict[int, list[str]] = {1: [], 0: [], -1: []}
-    has_learnt = False
-    for name, sign in LEARNING:
-        y = sign * np.asarray(curves.get(name, ((), ()))[1], float)
-        fifths = np.array_split(y, 5)
-        if len(y) < 5 * MIN_POINTS:
-            continue
-        has_learnt = has_learnt or _compare(fifths[0], fifths[-1]) > 0
-        before, after = (sign * fifth.mean() for fifth in fifths[-2:])
-        words[_compare(*fifths[-2:])].append(f'{name} went from {before:.4g} to {after:.4g}')
-    since = 'in the last fifth of the run'
-    if words[1]:
-        return Finding('good', question, f'Yes: {"; ".join(words[1])} {since}.')
-    if words[-1]:
-        return Finding('look', question, f'It gets worse: {"; ".join(words[-1])} {since}.')
-    said = f'{"; ".join(words[0])} {since}.'
-    if has_learnt:
-        return Finding('good', question, f'It has learnt, and has levelled off: {said}')
-    return Finding('look', question, f'It does not learn, nor did it since the first fifth: {said}')
+    curves = {**run.curves, **group_curves(run.curves)['Loss']}
+    name = next((name for name in LEARNING if name in curves), None)
+    if run.nan:
+        return 'bad', f'No: NaNGuardHook stopped the run; {run.nan} has the batch.'
+    if name is None:
+        return 'unknown', 'Not measured: no loss was logged.'
+    x, y = (np.asarray(values, float) for values in curves[name])
+    if not np.isfinite(y).all():
+        return 'bad', f'No: {name} is not finite at iteration {x[~np.isfinite(y)][0]:.0f}.'
+    if len(y) < 5 * MIN_POINTS:
+        return 'unknown', f'Too early to say: {len(y)} values of {5 * MIN_POINTS} that are needed.'
+    first, *_, fourth, last = np.array_split(y, 5)
+    said = (
+        f'{name} is {first.mean():.4g} in the first fifth of the run, {fourth.mean():.4g} in the '
+        f'fourth, {last.mean():.4g} in the last'
+    )
+    change = _compare(fourth, last) * LEARNING[name]
+    if change > 0:
+        return 'good', f'Yes: {said}.'
+    if change < 0:
+        return 'look', f'It gets worse: {said}.'
+    if _compare(first, last) * LEARNING[name] > 0:
+        return 'good', f'It has learnt, and has levelled off: {said}.'
+    return 'look', f'It does not learn: {said}.'
 
 
 def _compare(before: np.ndarray, after: np.ndarray) -> int:

@@ -10,24 +10,19 @@ import cv2
 import jinja2
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from mmvidssl.datasets.readers import VideoError
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.version import __version__
-from mmvidssl.visualization import EVALUATIONS, group_curves
-from mmvidssl.visualization.curves import Curve
+from mmvidssl.visualization import EVALUATIONS, Curve, group_curves
 
-from ..model import init_model
-from .pictures import choose, pictures
-from .run import Run, read_work_dir
+from .pictures import SHEETS, Show, draw_run
+from .run import MAX_RUNS, Run
 from .verdict import judge
 
 MAX_BYTES = 19_000_000
 MAX_POINTS = 1500  # of a curve
-MAX_CHECKPOINTS = 8
-MAX_FRAMES = 12  # of all videos together
-MAX_SIDE = 320  # pixels
+MAX_CHECKPOINTS, MAX_FRAMES, MAX_VIDEOS = 8, 12, 4  # of all runs, and of all videos, together
+MAX_SIDE, MAX_SHEET = 320, 1280  # pixels, of a frame and of a sheet
 QUALITIES = (85, 60, 35, 10)  # of JPEG, until the file is small enough
 LEVELS = dict(good='healthy', unknown='not enough is known', look='take a look', bad='not healthy')
 # Who would measure what is missing.
@@ -36,58 +31,53 @@ MEASURED_BY = {EVALUATIONS: 'KNNMonitorHook, LinearProbeHook or VOSMonitorHook'}
 
 def write_report(
     out: str | os.PathLike,
-    run: Run | str | os.PathLike,
+    runs: Sequence[Run],
     videos: Sequence[str | os.PathLike] = (),
     device: str | torch.device = 'cpu',
 ) -> Path:
-    """Write what is known of a run, and pictures of videos, into one HTML file below 20 MB.
+    """Write what is known of runs, and pictures of videos, into one HTML file below 20 MB.
 
     Args:
         out: The file, ending in .html.
-        run: A work directory, or what was read of one.
-        videos: Drawn by up to ``MAX_CHECKPOINTS`` of the run's checkpoints.
+        runs: From :func:`read_runs` or :func:`read_checkpoint`.
+        videos: Drawn by some of the runs' checkpoints.
         device: Where the models shall live.
 
     Returns:
         The file.
 
     Raises:
-        FileNotFoundError: If a file or folder does not exist.
-        ValueError: If a file of the run is damaged, or there are too many videos.
+        FileNotFoundError: If a video does not exist.
+        ValueError: If ``out`` ends in something else, or there are too many runs or videos.
     """
     out = Path(out)
     if out.suffix != '.html':
         raise ValueError(f'the report must end in .html, got {out}')
-    if len(videos) > MAX_FRAMES // 3:
-        raise ValueError(f'at most {MAX_FRAMES // 3} videos fit into a report, got {len(videos)}')
+    if len(runs) > MAX_RUNS or len(videos) > MAX_VIDEOS:
+        raise ValueError(
+            f'a report is of at most {MAX_RUNS} runs and {MAX_VIDEOS} videos, got {len(runs)} and '
+            f'{len(videos)}'
+        )
     for video in videos:
         if not Path(video).is_file():
             raise FileNotFoundError(f'no such video: {video}')
-    run = run if isinstance(run, Run) else read_work_dir(run)
-    findings = judge(run.curves, run.cfg)
-    shows, notes = _draw(run, [Path(video) for video in videos], device)
-    panels = {title: curves for title, curves in group_curves(run.curves).items() if curves}
-    measured = {title: ', '.join(curves) for title, curves in panels.items()}
-    content = dict(
-        run=run,
-        level=max((f.level for f in findings), key=list(LEVELS).index),
-        levels=LEVELS,
-        findings=findings,
-        panels={
-            title: [_thin(n, c) for n, c in curves.items()] for title, curves in panels.items()
-        },
-        measured=measured,
-        unmeasured={
-            title: MEASURED_BY.get(title, 'HealthHook, where the method has it')
-            for title, curves in group_curves(run.curves).items()
-            if not curves
-        },
-        notes=[*run.missing, *notes],
-        config=run.cfg.pretty_text if run.cfg else '',
-        version=__version__,
-    )
+    paths = [Path(video) for video in videos]
+    numbers = MAX_CHECKPOINTS // len(runs), MAX_FRAMES // max(len(videos), 1)
+    drawn = [draw_run(run, paths, *numbers, device) for run in runs]
+    parts = [_describe(run, notes) for run, (_, notes) in zip(runs, drawn, strict=True)]
+    unseen = '' if videos else 'No video was given (--video FILE), so that nothing is drawn.'
     for quality in QUALITIES:
-        html = _render(**content, **_encode(shows, quality))
+        uris: dict[bytes, int] = {}
+        shows = [[_number(show, uris, quality) for show in shows] for shows, _ in drawn]
+        html = _render(
+            parts=[dict(part, shows=of_run) for part, of_run in zip(parts, shows, strict=True)],
+            title=', '.join(run.name for run in runs),
+            uris=[f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}' for jpeg in uris],
+            levels=LEVELS,
+            sheets=SHEETS,
+            unseen=unseen,
+            version=__version__,
+        )
         if len(html) < MAX_BYTES:
             break
     with atomic_path(out) as temporary:
@@ -95,69 +85,52 @@ def write_report(
     return out
 
 
-def _draw(
-    run: Run, videos: Sequence[Path], device: str | torch.device
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Pictures by video, title and checkpoint; and what could not be drawn."""
-    if not videos:
-        return [], ['No video was given (--video FILE), so that nothing is drawn.']
-    if run.cfg is None or not run.checkpoints:
-        return [], []
-    chosen = choose(run.checkpoints, MAX_CHECKPOINTS)
-    notes = []
-    if len(chosen) < len(run.checkpoints):
-        notes.append(f'Of {len(run.checkpoints)} checkpoints, {len(chosen)} are drawn.')
-    shows: dict[Path, dict[str, Any]] = {}
-    for path in tqdm(chosen, desc='drawing checkpoints'):
-        try:
-            model = init_model(run.cfg, path, device)
-        except (ValueError, OSError) as error:
-            notes.append(f'Not drawn: {error}')
-            continue
-        for video in videos:
-            try:
-                views = pictures(model, run.cfg, video, MAX_FRAMES // len(videos))
-            except (ValueError, VideoError) as error:
-                if f'Not drawn: {error}' not in notes:
-                    notes.append(f'Not drawn: {error}')
-                continue
-            steps = choose(list(range(len(next(iter(views.values()))))), MAX_FRAMES // len(videos))
-            show = shows.setdefault(video, dict(video=video.name, checkpoints=[], views={}))
-            show['checkpoints'].append(path.stem)
-            for title, frames in views.items():
-                show['views'].setdefault(title, []).append([_shrink(frames[i]) for i in steps])
-    return list(shows.values()), notes
+def _describe(run: Run, notes: Sequence[str]) -> dict[str, Any]:
+    findings, groups = judge(run), group_curves(run.curves)
+    return dict(
+        run=run,
+        findings=findings,
+        level=max((f.level for f in findings), key=list(LEVELS).index),
+        panels={
+            title: [_thin(name, curve) for name, curve in curves.items()]
+            for title, curves in groups.items()
+            if curves
+        },
+        measured={title: ', '.join(curves) for title, curves in groups.items() if curves},
+        unmeasured={
+            title: MEASURED_BY.get(title, 'HealthHook, where the method has it')
+            for title, curves in groups.items()
+            if not curves
+        },
+        summary=dict(_flatten(run.summary)),
+        notes=[*run.missing, *notes],
+        config=run.cfg.pretty_text if run.cfg else '',
+    )
 
 
-def _shrink(frame: np.ndarray) -> np.ndarray:
-    scale = MAX_SIDE / max(frame.shape[:2])
-    if scale >= 1:
-        return frame
-    size = [round(n * scale) for n in frame.shape[1::-1]]
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+def _flatten(tree: Mapping[str, Any], prefix: str = ''):
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f'{prefix}{name}: ')
+        elif value is not None:
+            yield f'{prefix}{name}', f'{value:.4g}' if isinstance(value, float) else value
 
 
-def _encode(shows: Sequence[Mapping[str, Any]], quality: int) -> dict[str, Any]:
-    """Each different picture once, as a data URI, and its number in the place of the pictures."""
-    pool: dict[bytes, int] = {}
+def _number(show: Show, pool: dict[bytes, int], quality: int) -> dict[str, Any]:
+    """A show with numbers of JPEGs in ``pool`` for its pictures; the same one once."""
 
-    def number(frame: np.ndarray) -> int:
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-        _, jpeg = cv2.imencode('.jpg', np.ascontiguousarray(frame[..., ::-1]), options)
+    def number(frame: np.ndarray, most: int) -> int:
+        scale = min(1, most / max(frame.shape[:2]))
+        size = [round(side * scale) for side in frame.shape[1::-1]]
+        small = cv2.resize(frame[..., ::-1], size, interpolation=cv2.INTER_AREA)
+        _, jpeg = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, quality])
         return pool.setdefault(jpeg.tobytes(), len(pool))
 
-    numbered = [
-        dict(
-            show,
-            views={
-                title: [[number(frame) for frame in frames] for frames in of_checkpoints]
-                for title, of_checkpoints in show['views'].items()
-            },
-        )
-        for show in shows
-    ]
-    uris = [f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}' for jpeg in pool]
-    return dict(shows=numbered, uris=uris)
+    views = {
+        title: [[number(f, MAX_SHEET if title in SHEETS else MAX_SIDE) for f in x] for x in drawn]
+        for title, drawn in show.views.items()
+    }
+    return dict(video=show.video, checkpoints=show.checkpoints, views=views)
 
 
 def _thin(name: str, curve: Curve) -> dict[str, Any]:
