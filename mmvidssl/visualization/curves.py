@@ -109,6 +109,7 @@ PANELS = {
     'Momentum of the teacher': ('teacher_m',),
     'Gradients and center': ('grad_norm', 'center_norm'),
 }
+DASHES = ('-', '--', '-.', (0, (4, 1, 1, 1, 1, 1)), (0, (1, 1)))
 EVALUATIONS = 'k-NN and other evaluations'
 UNDRAWN = ('base_lr', 'teacher_momentum', 'teacher_kl', 'iter', 'epoch', 'memory', 'step')
 
@@ -119,22 +120,28 @@ def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
     ``KL(teacher, student)``, the loss without the teacher's entropy, is worked out where it can be.
 
     Returns:
-        By title (:data:`PANELS`, then what ``MonitorHook`` evaluated); empty ones are there too.
+        By title (:data:`PANELS`, then a panel a prefix of what a ``MonitorHook`` evaluated, or
+        :data:`EVALUATIONS` where none did); empty ones are there too.
     """
     curves = dict(curves)
     if 'teacher_entropy' in curves and 'loss' in curves:
         entropy, loss = (
             dict(zip(*curves[name], strict=True)) for name in ('teacher_entropy', 'loss')
         )
-        steps = [at for at in loss if at in entropy]
-        curves['KL(teacher, student)'] = steps, [loss[at] - entropy[at] for at in steps]
+        if steps := [at for at in loss if at in entropy]:
+            curves['KL(teacher, student)'] = steps, [loss[at] - entropy[at] for at in steps]
     groups = {}
     seen = set(UNDRAWN)
     for title, wanted in PANELS.items():
         names = [n for n in curves if any(fnmatchcase(n, pattern) for pattern in wanted)]
-        groups[title] = {name: curves[name] for name in names}
+        groups[title] = {name: curves[name] for name in names if names != ['ln K']}
         seen.update(names)
-    groups[EVALUATIONS] = {name: curve for name, curve in curves.items() if name not in seen}
+    others = [name for name in curves if name not in seen]
+    groups.update({} if others else {EVALUATIONS: {}})
+    for name in others:
+        prefix = name.rpartition('/')[0]
+        title = f'Evaluation: {prefix}' if prefix else 'Others'
+        groups.setdefault(title, {})[name] = curves[name]
     return groups
 
 
@@ -155,24 +162,24 @@ def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) 
     from matplotlib.figure import Figure
 
     grouped = {name: group_curves(curves) for name, curves in runs.items()}
-    titles = [t for t in (*PANELS, EVALUATIONS) if any(groups[t] for groups in grouped.values())]
+    titles = list(dict.fromkeys(t for groups in grouped.values() for t in groups if groups[t]))
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
-    figure = Figure(figsize=(5.5 * columns, 3.6 * rows), dpi=100, layout='constrained')
+    figure = Figure(figsize=(5.5 * columns, 4.5 * rows), dpi=100, layout='constrained')
     FigureCanvasAgg(figure)
     for number, title in enumerate(titles, start=1):
         axes = figure.add_subplot(rows, columns, number, title=title, xlabel='iteration')
-        names = dict.fromkeys(name for groups in grouped.values() for name in groups[title])
-        styles = dict(zip(names, itertools.cycle(['-', '--', ':', '-.']), strict=False))
+        names = {n for groups in grouped.values() for n in groups.get(title, ())} - {'ln K'}
+        styles = {'ln K': ':', **dict(zip(sorted(names), itertools.cycle(DASHES), strict=False))}
         for index, run in enumerate(grouped):
-            for name, (x, y) in grouped[run][title].items():
+            for name, (x, y) in grouped[run].get(title, {}).items():
                 label = name if len(runs) == 1 else f'{run}: {name}'
                 own = dict(color=f'C{index}') if len(runs) > 1 else {}
-                own |= dict(color='grey', linestyle=':', marker=None) if name == 'ln K' else {}
+                own |= dict(color='black', marker=None) if name == 'ln K' else {}
                 style = dict(linestyle=styles[name], marker='.' if len(x) < 20 else None)
                 axes.plot(x, y, label=label, linewidth=1, **{**style, **own})
         axes.grid(alpha=0.3)
-        axes.legend(fontsize='x-small')
+        axes.legend(fontsize='small', loc='upper left', bbox_to_anchor=(0, -0.16), ncols=2)
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
 
