@@ -236,7 +236,7 @@ def draw_targets(
 
     ``'frame'``; ``'masked'`` in grey; ``'predicted ...'`` where masked, and the true one dimmed
     elsewhere, where nothing is asked of the model; ``'true ...'``. HOG is drawn as strokes along
-    edges, predicted ones in orange; codes each in a colour of its own; features by their three
+    edges, predicted ones in yellow; codes each in a colour of its own; features by their three
     principal components, in one basis for both.
 
     Args:
@@ -265,7 +265,7 @@ def draw_targets(
 
 def _draw_hog(model, clip, pred, target, grid) -> list[np.ndarray]:
     generator, pictures = model.target_generator, []
-    for histograms, colour in ((pred, PALETTE[0]), (target, (255, 255, 255))):
+    for histograms, colour in ((pred, PALETTE[4]), (target, (255, 255, 255))):
         cells = generator.as_cells(histograms, grid).mean(dim=2).movedim(2, -1)  # of the colours
         size = min(16, max(8, 256 // cells.shape[3]))
         strokes = draw_hog(_array(cells.flatten(0, 1)), size, generator.signed)[..., None]
@@ -399,8 +399,8 @@ def draw_neighbors(
     sheet: list[tuple[str, np.ndarray]] = []
     for query in queries:
         row = [query, *nearest[query]]
-        for i in row:
-            name = f'{Path(found.names[i]).stem} {found.times[i]:.1f} s'
+        for place, i in enumerate(row):
+            name = f'{"" if place else "query "}{Path(found.names[i]).stem} {found.times[i]:.1f} s'
             sheet.append((name, _thumbnail(paths[found.names[i]], found.times[i])))
         sheet += [('', np.full_like(sheet[-1][1], 255))] * (1 + num - len(row))
     return picture_sheet([name for name, _ in sheet], np.stack([x for _, x in sheet]), 1 + num)
