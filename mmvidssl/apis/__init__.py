@@ -7,11 +7,17 @@ from .converters.slowfast import convert_slowfast
 from .converters.timm_and_hf import Export, export_to_hf, export_to_timm
 from .converters.torchscript import ExportedBackbone, export_backbone
 from .feature_files import write_features
-from .feature_pictures import draw_neighbors, patch_features
 from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
-from .pictures import draw_objects, draw_predictions, read_footage
+from .pictures import (
+    draw_features,
+    draw_neighbors,
+    draw_objects,
+    draw_predictions,
+    patch_features,
+    read_footage,
+)
 from .proxies import (
     MadeProxies,
     Proxy,
@@ -40,6 +46,7 @@ __all__ = [
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'draw_features',
     'draw_neighbors',
     'draw_objects',
     'draw_predictions',

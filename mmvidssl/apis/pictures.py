@@ -1,7 +1,8 @@
-"""What models see in a stretch of a video, as pictures."""
+"""What models see in videos, as pictures."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,25 +15,39 @@ from mmvidssl.datasets.readers import ShortVideoError, build_reader
 from mmvidssl.datasets.transforms import ClipCenterCrop, ClipResize
 from mmvidssl.models.algorithms import MaskFeat
 from mmvidssl.models.backbones import DINOViT
-from mmvidssl.models.target_generators import HOGGenerator, PixelGenerator
+from mmvidssl.models.target_generators import (
+    DeepFeatureGenerator,
+    DiscreteTokenGenerator,
+    HOGGenerator,
+    PixelGenerator,
+)
 from mmvidssl.models.target_generators.base import target_frames
 from mmvidssl.models.utils import resize_mask
 from mmvidssl.registry import TRANSFORMS
+from mmvidssl.structures import VidSSLDataSample
 from mmvidssl.visualization import (
     assignment_sheet,
     attention_sheet,
     draw_hog,
+    nearest_neighbors,
+    pca_colours,
+    picture_sheet,
     track_columns,
     view_columns,
 )
+from mmvidssl.visualization.drawing import PALETTE, enlarge
 
-from .features import FeatureExtractor
-from .media import READER, to_clip
+from .features import FeatureExtractor, FileFeatures
+from .media import READER, Paths, find_media, to_clip
+from .model import load_weights
 
 MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 NUM_FRAMES = 16
+SHOWN = 224  # pixels of the short side of what is drawn on frames, at least
+THUMBNAIL = 160
 GREY, DIMMED = 128, 0.5
 Columns = dict[str, np.ndarray]
+Grid = tuple[int, int, int]
 
 
 class Footage(NamedTuple):
@@ -67,10 +82,10 @@ def read_footage(
     """
     encoder = FeatureExtractor(model)
     num_frames = max(NUM_FRAMES, encoder.clip_len or 1) if num_frames is None else num_frames
-    if num_frames < 1 or frame_interval < 1 or num_frames % (encoder.clip_len or 1):
+    if min(num_frames, frame_interval) < 1 or start < 0 or num_frames % (encoder.clip_len or 1):
         raise ValueError(
             f'needed are positive numbers, and frames that are clips of {encoder.clip_len or 1}, '
-            f'got {num_frames} frames, each {frame_interval}th of the video'
+            f'got {num_frames} frames, each {frame_interval}th of the video from {start} s on'
         )
     reader = build_reader(str(video), READER)
     try:
@@ -100,6 +115,12 @@ def resize_to_patches(clip: np.ndarray, patch_size: tuple[int, int], short_side:
     sides = zip(clip.shape[1:3], patch_size, strict=True)
     size = [max(1, round(side * scale / patch)) * patch for side, patch in sides]
     return ClipResize(size=size)(dict(clip=clip))['clip']
+
+
+def _magnify(frames: np.ndarray) -> np.ndarray:
+    """Frames ``(T, H, W, 3)`` a whole number of times as large, for overlays."""
+    side = min(frames.shape[1:3])
+    return resize_to_patches(frames, (1, 1), -(-SHOWN // side) * side)
 
 
 class ObjectPictures(NamedTuple):
@@ -136,11 +157,12 @@ def draw_objects(model: nn.Module, frames: np.ndarray) -> ObjectPictures:
         after = _array(found.assignment[0].T.unflatten(1, tokens.grid))
     attention = _array(tokens.class_attention[0].unflatten(1, tokens.grid))
     seen, fill = model.student_masks(found.masks), model.data_preprocessor.mean
+    shown = _magnify(frames)
     return ObjectPictures(
-        attention_sheet(frames[0], attention, found.heads),
-        assignment_sheet(frames[0], before, after),
-        track_columns(frames, _array(found.maps[:, 0]), _array(found.masks[:, 0])),
-        view_columns(frames, _array(seen[:, 0]), _array(fill.flatten())),
+        attention_sheet(shown[0], attention, found.heads),
+        assignment_sheet(shown[0], before, after),
+        track_columns(shown, _array(found.maps[:, 0]), _array(found.masks[:, 0])),
+        view_columns(shown, _array(seen[:, 0]), _array(fill.flatten())),
     )
 
 
@@ -166,7 +188,7 @@ def draw_predictions(model: nn.Module, frames: np.ndarray, cfg: Config, seed: in
     """Pictures of MaskFeat, in evaluation mode, masked as in training.
 
     Args:
-        model: With HOG or pixels as targets.
+        model: MaskFeat.
         frames: ``(T, H, W, 3)`` uint8 RGB, a clip of the model or several.
         cfg: The config that it was trained with, for its mask.
         seed: Of the masks.
@@ -188,47 +210,46 @@ def draw_predictions(model: nn.Module, frames: np.ndarray, cfg: Config, seed: in
     return {name: pictures.reshape(-1, *pictures.shape[2:]) for name, pictures in columns.items()}
 
 
-def check_draws_targets(model: nn.Module) -> None:
-    """Refuse a model whose targets :func:`draw_targets` cannot draw."""
+def check_draws_targets(model: nn.Module, checkpoint: str | os.PathLike | None = None) -> None:
+    """Refuse a model that :func:`draw_targets` cannot draw.
+
+    Raises:
+        ValueError: if it is not MaskFeat, has other targets, or its checkpoint has no projection.
+    """
     if not isinstance(model, MaskFeat):
         raise ValueError(f'{type(model).__name__} predicts nothing that is masked; MaskFeat does')
-    if not isinstance(model.target_generator, (HOGGenerator, PixelGenerator)):
+    if type(model.target_generator) not in DRAWN:
         raise ValueError(
             f'targets of {type(model.target_generator).__name__} cannot be drawn; those of '
-            'HOGGenerator and PixelGenerator can'
+            f'{", ".join(kind.__name__ for kind in DRAWN)} can'
+        )
+    if checkpoint and not any(name.startswith('neck.') for name in load_weights(checkpoint)):
+        raise ValueError(
+            f'{checkpoint} has no projection (neck), which predicts; give a checkpoint of the run'
         )
 
 
 def draw_targets(
-    model: nn.Module,
-    clip: Tensor,
-    mask: Tensor,
-    pred: Tensor,
-    target: Tensor,
-    grid: Sequence[int],
+    model: nn.Module, clip: Tensor, mask: Tensor, pred: Tensor, target: Tensor, grid: Grid
 ) -> Columns:
     """Pictures ``(B, T, H, W, 3)`` uint8 of the ``T`` target frames of clips.
 
     ``'frame'``; ``'masked'`` in grey; ``'predicted ...'`` where masked, and the true one dimmed
-    elsewhere, where nothing is asked of the model; ``'true ...'``.
+    elsewhere, where nothing is asked of the model; ``'true ...'``. HOG is drawn as strokes along
+    edges, predicted ones in yellow; codes each in a colour of its own; features by their three
+    principal components, in one basis for both.
 
     Args:
-        model: MaskFeat, with HOG or pixels as targets.
+        model: MaskFeat.
         clip: ``(B, 3, T', H', W')``, normalised.
         mask: ``(B, t, h, w)``.
         pred: ``(B, N, Q)`` predicted targets of all tokens.
-        target: ``(B, N, Q)`` true ones.
+        target: ``(B, N, Q')`` true ones.
         grid: ``(t, h, w)`` of the tokens.
     """
     generator = model.target_generator
-    if isinstance(generator, HOGGenerator):
-        name = 'HOG'
-        guess, true = (_draw_hog(generator, x, grid) for x in (pred, target))
-    else:
-        name = 'pixels'
-        if generator.normalize == 'patch':  # a prediction gets the true mean and variance, as MAE's
-            pred, target = (_denormalized(generator, clip, x) for x in (pred, target))
-        guess, true = (_draw_pixels(model, x, grid) for x in (pred, target))
+    name, draw = DRAWN[type(generator)]
+    guess, true = draw(model, clip, pred, target, grid)
     stride = generator.temporal_stride // generator.num_target_frames
     shown = _pixels(model, target_frames(clip, stride).movedim(2, -1))
     size = true.shape[2:4]
@@ -242,19 +263,53 @@ def draw_targets(
     }
 
 
-def _draw_hog(generator: HOGGenerator, target: Tensor, grid: Sequence[int]) -> np.ndarray:
-    cells = generator.as_cells(target, tuple(grid)).mean(dim=2).movedim(2, -1)  # of the colours
-    size = min(16, max(8, 256 // cells.shape[3]))
-    drawn = draw_hog(_array(cells.flatten(0, 1)), size, generator.signed)
-    return drawn.reshape(*cells.shape[:2], *drawn.shape[1:], 1).repeat(3, axis=-1)
+def _draw_hog(model, clip, pred, target, grid) -> list[np.ndarray]:
+    generator, pictures = model.target_generator, []
+    for histograms, colour in ((pred, PALETTE[4]), (target, (255, 255, 255))):
+        cells = generator.as_cells(histograms, grid).mean(dim=2).movedim(2, -1)  # of the colours
+        size = min(16, max(8, 256 // cells.shape[3]))
+        strokes = draw_hog(_array(cells.flatten(0, 1)), size, generator.signed)[..., None]
+        tinted = (strokes * (np.array(colour) / 255)).round().astype(np.uint8)
+        pictures.append(tinted.reshape(*cells.shape[:2], *tinted.shape[1:]))
+    return pictures
 
 
-def _draw_pixels(model: nn.Module, target: Tensor, grid: Sequence[int]) -> np.ndarray:
+def _draw_pixels(model, clip, pred, target, grid) -> list[np.ndarray]:
+    generator = model.target_generator
+    if generator.normalize == 'patch':  # a prediction gets the true mean and variance, as MAE's
+        pred, target = (_denormalized(generator, clip, x) for x in (pred, target))
+    side, pictures = generator.patch_size, []
+    for pixels in (pred, target):
+        # (B, t, h, w, frame, row, column, C) -> (B, t, frame, h, row, w, column, C)
+        places = pixels.unflatten(2, (-1, side, side, 3)).unflatten(1, grid)
+        places = places.permute(0, 1, 4, 2, 5, 3, 6, 7)
+        pictures.append(_pixels(model, places.flatten(5, 6).flatten(3, 4).flatten(1, 2)))
+    return pictures
+
+
+def _draw_codes(model, clip, pred, target, grid) -> list[np.ndarray]:
+    colours = np.random.default_rng(0).integers(256, size=(pred.shape[-1], 3), dtype=np.uint8)
+    codes = (pred.argmax(dim=-1), target[..., 0])
+    return [_tiles(model, colours[_array(x.unflatten(1, grid)).astype(int)]) for x in codes]
+
+
+def _draw_features(model, clip, pred, target, grid) -> list[np.ndarray]:
+    both = torch.stack((pred, target)).unflatten(2, grid)
+    colours = pca_colours([_array(both.flatten(0, 2))])[0].reshape(*both.shape[:-1], 3)
+    return [_tiles(model, colour) for colour in colours]
+
+
+def _tiles(model: nn.Module, colours: np.ndarray) -> np.ndarray:
     side = model.target_generator.patch_size
-    # (B, t, h, w, frame, row, column, C) -> (B, t, frame, h, row, w, column, C)
-    places = target.unflatten(2, (-1, side, side, 3)).unflatten(1, tuple(grid))
-    places = places.permute(0, 1, 4, 2, 5, 3, 6, 7)
-    return _pixels(model, places.flatten(5, 6).flatten(3, 4).flatten(1, 2))
+    return colours.repeat(side, axis=2).repeat(side, axis=3)
+
+
+DRAWN = {
+    HOGGenerator: ('HOG', _draw_hog),
+    PixelGenerator: ('pixels', _draw_pixels),
+    DiscreteTokenGenerator: ('codes', _draw_codes),
+    DeepFeatureGenerator: ('features', _draw_features),
+}
 
 
 def _denormalized(generator: PixelGenerator, clip: Tensor, target: Tensor) -> Tensor:
@@ -280,3 +335,82 @@ def _normalized(model: nn.Module, clips: Tensor) -> Tensor:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return (tensor if tensor.dtype == torch.bool else tensor.float()).cpu().numpy()
+
+
+@torch.no_grad()
+def patch_features(model: nn.Module, frames: np.ndarray) -> np.ndarray:
+    """Features ``(t, h, w, D)`` of the patches of frames ``(T, H, W, 3)``, or of several clips.
+
+    ``t`` is ``T`` for a backbone of frames, and the time steps of all clips for one of clips.
+    """
+    encoder = FeatureExtractor(model, pool='none')
+    encoder.to(next(encoder.backbone.parameters()).device)
+    pixels = to_clip(frames).transpose(0, 1)
+    if encoder.clip_len is not None:
+        pixels = pixels.unflatten(0, (-1, encoder.clip_len)).transpose(1, 2)
+    pixels = pixels.to(encoder.mean.device)
+    found = _array(encoder.predict([pixels], [VidSSLDataSample()])[0].features)
+    return found.reshape(-1, *found.shape[-3:])
+
+
+def draw_features(
+    models: Mapping[str, nn.Module], frames: np.ndarray, foreground: bool = False
+) -> Columns:
+    """Frames ``(T, H, W, 3)``, and patch features of models in colours, by the models' names.
+
+    See :func:`mmvidssl.visualization.pca_colours`, also for ``foreground``.
+    """
+    features = [patch_features(model, frames) for model in models.values()]
+    shown = _magnify(frames)[:: len(frames) // len(features[0])]
+    colours = zip(models, pca_colours(features, foreground), strict=True)
+    size = shown.shape[1:3]
+    return {'frame': shown} | {name: np.stack([enlarge(m, size) for m in x]) for name, x in colours}
+
+
+def draw_neighbors(
+    found: FileFeatures, videos: Paths, num_queries: int = 6, num: int = 5, gap: float = 2.0
+) -> np.ndarray:
+    """A sheet with a row for each of some clips, of all videos in turn: it, and its nearest.
+
+    Args:
+        found: Features ``(S, D)`` of clips of the videos, from :func:`extract_features`.
+        videos: The same videos.
+        num_queries: Rows.
+        num: Neighbours, or as many as there are.
+        gap: Clips of the same video no further away, in seconds, are left out.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB: the middle squares of the clips' first frames, with the times.
+
+    Raises:
+        ValueError: if a clip has no neighbour, or a number is not positive.
+    """
+    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, num, gap)
+    groups = [np.flatnonzero(np.equal(found.names, name)) for name in dict.fromkeys(found.names)]
+    rounds = -(-max(num_queries, 1) // len(groups))
+    places = [(x, (2 * i + 1) * len(x) // (2 * rounds)) for i in range(rounds) for x in groups]
+    queries = list(dict.fromkeys(int(x[place]) for x, place in places))[: max(num_queries, 1)]
+    if min(num_queries, num) < 1 or not all(len(nearest[query]) for query in queries):
+        raise ValueError(
+            f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
+            'longer or more videos, a smaller gap or every, and positive numbers'
+        )
+    paths = {name: path for path, name in find_media(videos)}
+    sheet: list[tuple[str, np.ndarray]] = []
+    for query in queries:
+        row = [query, *nearest[query]]
+        for place, i in enumerate(row):
+            name = f'{"" if place else "query "}{Path(found.names[i]).stem} {found.times[i]:.1f} s'
+            sheet.append((name, _thumbnail(paths[found.names[i]], found.times[i])))
+        sheet += [('', np.full_like(sheet[-1][1], 255))] * (1 + num - len(row))
+    return picture_sheet([name for name, _ in sheet], np.stack([x for _, x in sheet]), 1 + num)
+
+
+def _thumbnail(path: str, time: float) -> np.ndarray:
+    reader = build_reader(path, READER)
+    try:
+        clip = reader.get_frames(times=np.array([time]))
+    finally:
+        reader.close()
+    clip = ClipResize(short_side=THUMBNAIL)(dict(clip=clip))
+    return ClipCenterCrop(THUMBNAIL)(clip)['clip'][0]

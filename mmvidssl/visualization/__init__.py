@@ -20,7 +20,7 @@ from .drawing import (
     write_strip,
     write_video,
 )
-from .feature_pictures import embed_features, nearest_neighbors, pca_colours, plot_map
+from .features import embed_features, nearest_neighbors, pca_colours, plot_map
 from .hog import draw_hog
 from .objects import assignment_sheet, attention_sheet, track_columns, view_columns
 

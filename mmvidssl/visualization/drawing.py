@@ -20,6 +20,7 @@ PALETTE = (
     (213, 94, 0),
     (0, 114, 178),
 )
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def overlay_masks(
@@ -133,13 +134,24 @@ def picture_sheet(
 def _under_names(names: Sequence[str], rows: np.ndarray, gap: int) -> np.ndarray:
     body, step = _tile(rows, gap), rows.shape[3] + gap
     header = np.full((28, body.shape[1], 3), 255, np.uint8)
-    font = cv2.FONT_HERSHEY_SIMPLEX
     for i, name in enumerate(names):
-        (width, _), _ = cv2.getTextSize(name, font, 0.6, 1)
-        scale = 0.6 * min(1, (step - 2 * gap) / max(width, 1))
-        left = i * step + (rows.shape[3] - cv2.getTextSize(name, font, scale, 1)[0][0]) // 2
-        cv2.putText(header, name, (left, 20), font, scale, 0, 1, cv2.LINE_AA)
+        text, scale, width = _fit(name, rows.shape[3] - 2 * gap)
+        left = i * step + (rows.shape[3] - width) // 2
+        cv2.putText(header, text, (left, 20), FONT, scale, 0, 1, cv2.LINE_AA)
     return np.concatenate((header, body))
+
+
+def _fit(name: str, most: int) -> tuple[str, float, int]:
+    """A name, its middle left out if need be; its scale; its width in pixels, ``most`` or less."""
+    text, kept = name, len(name)
+    for scale in (0.6, 0.5, 0.4):
+        if (width := cv2.getTextSize(text, FONT, scale, 1)[0][0]) <= most:
+            return text, scale, width
+    while width > most and kept > 2:
+        kept -= 1
+        text = f'{name[: kept // 2]}..{name[(kept // 2) - kept :]}'
+        width = cv2.getTextSize(text, FONT, scale, 1)[0][0]
+    return text, scale, width
 
 
 def picture_strip(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.ndarray:

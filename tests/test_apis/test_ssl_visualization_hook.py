@@ -4,6 +4,7 @@ import cv2
 import pytest
 import torch
 from mmengine.hooks import Hook
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mmvidssl.apis import SSLVisualizationHook
 from mmvidssl.datasets.readers import ShortVideoError
@@ -11,6 +12,8 @@ from tests.utils_model import dino_cfg
 from tests.utils_run import tiny_cfg, train
 from tests.utils_tool import without_visualizers
 from tests.utils_video import write_video
+
+BACKENDS = ('LocalVisBackend', 'TensorboardVisBackend')
 
 
 class Last(Hook):
@@ -32,6 +35,7 @@ def test_a_run_is_the_same_to_the_bit_and_leaves_pictures(tmp_path):
         cfg.default_hooks.pop('step_seed')
         cfg.default_hooks.checkpoint = None
         cfg.custom_hooks += hooks
+        cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type=x) for x in BACKENDS])
         ends.append(Last())
         with without_visualizers():
             train(cfg, ends[-1])
@@ -41,12 +45,16 @@ def test_a_run_is_the_same_to_the_bit_and_leaves_pictures(tmp_path):
         assert torch.equal(value, watched.weights[key]), key
     files = sorted((tmp_path / 'with').glob('*/vis_data/vis_image/*.png'))
     assert [file.name for file in files] == ['objects_3.png', 'objects_6.png']
-    assert cv2.imread(str(files[0])).shape == (28 + 4 * 116 - 4, 4 * 172 - 4, 3)
+    assert cv2.imread(str(files[0])).shape == (28 + 4 * 228 - 4, 4 * 340 - 4, 3)
+    (events,) = (tmp_path / 'with').rglob('events.out.tfevents*')
+    board = EventAccumulator(str(events), {'images': 0}).Reload()
+    assert [image.step for image in board.Images('objects')] == [3, 6]
 
 
 def test_what_cannot_be_drawn_is_refused_before_training(tmp_path):
-    video = write_video(tmp_path / 'v.mp4', num_frames=8)
-    hook = dict(type='SSLVisualizationHook', interval=1, video=str(video), clip_len=3)
+    video = write_video(tmp_path / 'v.mp4')
+    short = write_video(tmp_path / 'short.mp4', num_frames=8)
+    hook = dict(type='SSLVisualizationHook', interval=1, video=str(short), clip_len=3)
     with pytest.raises(ShortVideoError, match='has 8 frames'):
         train(tiny_cfg(video, tmp_path / 'short', custom_hooks=[hook]))
     cfg = tiny_cfg(video, tmp_path / 'dino', custom_hooks=[hook])

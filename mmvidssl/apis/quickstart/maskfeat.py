@@ -105,6 +105,6 @@ In {s['work_dir']}:
             for guess in (pred[masked.flatten(1)], wanted.mean(dim=0).expand_as(wanted))
         )
         step = masked.flatten(2).sum(dim=2).argmax(dim=1).cpu().numpy()[DRAWN]
-        drawn = (x[DRAWN] for x in (clip, mask, pred, target))
-        columns = draw_targets(model, *drawn, grid)
+        clip, mask, pred, target = (x[DRAWN] for x in (clip, mask, pred, target))
+        columns = draw_targets(model, clip, mask, pred, target, grid)
         return loss, mean_loss, [x[range(len(step)), step] for x in columns.values()]
