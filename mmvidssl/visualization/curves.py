@@ -174,10 +174,10 @@ def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) 
         for index, run in enumerate(grouped):
             for name, (x, y) in grouped[run].get(title, {}).items():
                 label = name if len(runs) == 1 else f'{run}: {name}'
-                own = dict(color=f'C{index}') if len(runs) > 1 else {}
-                own |= dict(color='black', marker=None) if name == 'ln K' else {}
-                style = dict(linestyle=styles[name], marker='.' if len(x) < 20 else None)
-                axes.plot(x, y, label=label, linewidth=1, **{**style, **own})
+                color = 'black' if name == 'ln K' else f'C{index}' if len(runs) > 1 else None
+                marker = '.' if len(x) < 20 and name != 'ln K' else None
+                drawn = axes.plot(x, y, color=color, label=label, marker=marker, linewidth=1)
+                drawn[0].set_linestyle(styles[name])
         axes.grid(alpha=0.3)
         axes.legend(fontsize='small', loc='upper left', bbox_to_anchor=(0, -0.16), ncols=2)
     with atomic_path(path) as temporary:

@@ -1,6 +1,6 @@
 """Pictures of what a run's checkpoints make of videos."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,15 +9,20 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from torch import nn
-from tqdm import tqdm
 
 from mmvidssl.datasets.readers import ShortVideoError
+from mmvidssl.utils.progress import progress
 from mmvidssl.visualization import pca_colours
 
-from ..feature_pictures import patch_features
 from ..features import FeatureExtractor
 from ..model import init_model
-from ..pictures import draw_objects, draw_predictions, read_footage
+from ..pictures import (
+    check_draws_targets,
+    draw_objects,
+    draw_predictions,
+    patch_features,
+    read_footage,
+)
 from .run import Run
 
 PCA = 'patch features (PCA)'
@@ -57,7 +62,7 @@ def draw_run(
         notes[f'Of {len(run.checkpoints)} checkpoints, {len(chosen)} are drawn.'] = None
     shows = {video: Show(video.name, [], {}) for video in videos}
     features: dict[Path, list[np.ndarray]] = {video: [] for video in videos}
-    for path in tqdm(chosen, desc=f'drawing {run.name}'):
+    for path in progress(chosen, f'drawing {run.name}'):
         try:
             model = init_model(run.cfg, path, device)
         except (OSError, ValueError) as error:
@@ -66,7 +71,7 @@ def draw_run(
         for video, show in shows.items():
             try:
                 frames = _read(model, video, num_frames)
-                views = _views(model, run.cfg, frames, lambda said: notes.setdefault(said))
+                views = _views(model, run.cfg, path, frames, notes)
                 features[video].append(patch_features(model, frames))
             except (OSError, ValueError) as error:
                 notes[f'Not drawn: {error}'] = None
@@ -97,16 +102,17 @@ def _read(model: nn.Module, video: Path, num_frames: int) -> np.ndarray:
 
 
 def _views(
-    model: nn.Module, cfg: Config, frames: np.ndarray, tell: Callable[[str], object]
+    model: nn.Module, cfg: Config, checkpoint: Path, frames: np.ndarray, notes: dict[str, None]
 ) -> dict[str, np.ndarray]:
     if hasattr(model, 'track'):
         found = draw_objects(model, frames)
         sheets = (found.attention[None], found.assignment[None])
         return {**found.tracks, **found.views, **dict(zip(SHEETS, sheets, strict=True))}
     try:
+        check_draws_targets(model, checkpoint)
         return draw_predictions(model, frames, cfg)
     except ValueError as error:
-        tell(f'Drawn are the features alone: {error}.')
+        notes[f'Drawn are the features alone: {error}'] = None
         return {'frame': frames}
 
 
