@@ -47,9 +47,9 @@ def healthy(**changes) -> dict:
     ('changes', 'levels', 'words'),
     [
         ({}, 'good good good', ''),
-        (dict(teacher_entropy=LOG_K, teacher_kl=0.0), 'bad good good', 'uniform targets'),
-        (dict(teacher_batch_entropy=0.0), 'bad good good', 'one prototype'),
-        (dict(rank_teacher=np.r_[np.full(40, 8), np.ones(20)]), 'bad good good', 'rank_teacher'),
+        (dict(teacher_entropy=LOG_K, teacher_kl=0.0), 'bad good look', 'uniform targets'),
+        (dict(teacher_batch_entropy=0.0), 'bad good look', 'one prototype'),
+        (dict(rank_teacher=np.r_[np.full(40, 8), np.ones(20)]), 'bad good look', 'rank_teacher'),
         (dict(mask_overlap=np.r_[np.ones(30), np.zeros(30)]), 'look good good', 'iteration 1390'),
         (dict(data_time=0.15), 'good bad good', '75%'),
         (dict(data_time=0.04), 'good look good', '20%'),
@@ -67,7 +67,7 @@ def test_verdict(changes, levels, words):
 
 def test_verdict_takes_the_thresholds_of_the_config():
     curves = healthy(mask_overlap=0.5)
-    hook = dict(type='CollapseHook', max_overlap=0.4, grace=0)
+    hook = dict(type='CollapseHook', max_overlap=0.4, grace=0, _scope_='mmvidssl')
     for options, level in (
         ({}, 'bad'),
         (dict(grace=5000), 'unknown'),

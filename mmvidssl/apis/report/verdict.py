@@ -17,7 +17,7 @@ ENTROPIES = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl')
 LEARNING = {'explained': 1, 'KL(teacher, student)': -1, 'loss': -1}
 MIN_POINTS = 5  # in each of the two fifths that are compared
 STANDARD_ERRORS = 2.0
-WAITS, STARVED = 0.1, 0.5  # shares of an iteration
+WAITS, STARVED = 0.1, 0.3  # shares of an iteration
 
 
 class Finding(NamedTuple):
@@ -31,19 +31,24 @@ class Finding(NamedTuple):
 
 def judge(run: Run) -> list[Finding]:
     """Whether a run collapsed, waits for data, and still learns."""
-    answers = {
-        'Collapsed?': _collapse(run),
-        'Starved for data?': _data(run.curves),
-        'Still learning?': _learning(run),
-    }
-    return [Finding(level, question, said) for question, (level, said) in answers.items()]
+    collapse, data, learning = _collapse(run), _data(run.curves), _learning(run)
+    if collapse[0] == 'bad' and learning[0] == 'good':
+        learning = 'look', f'{learning[1]} A collapse does that, too.'
+    return [
+        Finding(level, question, said)
+        for question, (level, said) in (
+            ('Collapsed?', collapse),
+            ('Starved for data?', data),
+            ('Still learning?', learning),
+        )
+    ]
 
 
 def _hook(cfg: Config | None, name: str) -> dict:
     """Arguments of the config's hook of a name; none where there is none."""
     for hook in (cfg.get('custom_hooks') if cfg else None) or []:
         if str(hook.get('type')).rpartition('.')[2] == name:
-            return {k: v for k, v in hook.items() if k not in ('type', 'priority')}
+            return {k: v for k, v in hook.items() if k not in ('type', 'priority', '_scope_')}
     return {}
 
 
@@ -96,7 +101,7 @@ def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
     if share > STARVED:
         return 'bad', f'Yes: {said}. Try: more num_workers, proxies of the videos.'
     if share > WAITS:
-        return 'look', f'A little: {said}. More num_workers may help.'
+        return 'look', f'Partly: {said}. More num_workers may help.'
     return 'good', f'No: {said}.'
 
 
