@@ -55,7 +55,7 @@ def healthy(**changes) -> dict:
         (dict(data_time=0.04), 'good look good', '20%'),
         (dict(loss=np.r_[np.full(50, 2), np.full(10, np.nan)]), 'good good bad', '1600'),
         (dict(loss=np.random.default_rng(1).normal(2, 0.1, 60)), 'good good look', 'not learn'),
-        (dict(loss=np.r_[np.full(12, 3), np.full(48, 2)]), 'good good good', 'levelled off'),
+        (dict(loss=np.r_[np.full(12, 3), np.full(48, 2)]), 'good good good', 'no longer'),
         (dict(loss=np.linspace(2, 3, 60)), 'good good look', 'worse'),
     ],
 )

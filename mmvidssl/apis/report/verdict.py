@@ -129,7 +129,7 @@ def _learning(run: Run) -> tuple[str, str]:
     if change < 0:
         return 'look', f'It gets worse: {said}.'
     if _compare(first, last) * LEARNING[name] > 0:
-        return 'good', f'It has learnt, and has levelled off: {said}.'
+        return 'good', f'It has learnt, and no longer changes clearly: {said}.'
     return 'look', f'It does not learn: {said}.'
 
 

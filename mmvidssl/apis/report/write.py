@@ -26,7 +26,10 @@ MAX_SIDE, MAX_SHEET = 320, 1280  # pixels, of a frame and of a sheet
 QUALITIES = (85, 60, 35, 10)  # of JPEG, until the file is small enough
 LEVELS = dict(good='healthy', unknown='not enough is known', look='take a look', bad='not healthy')
 # Who would measure what is missing.
-MEASURED_BY = {EVALUATIONS: 'KNNMonitorHook, LinearProbeHook or VOSMonitorHook'}
+MEASURED_BY = {
+    EVALUATIONS: 'KNNMonitorHook, LinearProbeHook or VOSMonitorHook',
+    'Momentum of the teacher': 'TeacherMomentumHook, where there is a teacher',
+}
 
 
 def write_report(
