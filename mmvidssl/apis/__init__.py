@@ -10,9 +10,9 @@ from .feature_files import write_features
 from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
+from .neighbors import draw_neighbors
 from .pictures import (
     draw_features,
-    draw_neighbors,
     draw_objects,
     draw_predictions,
     patch_features,

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,22 +28,19 @@ from mmvidssl.visualization import (
     assignment_sheet,
     attention_sheet,
     draw_hog,
-    nearest_neighbors,
     pca_colours,
-    picture_sheet,
     track_columns,
     view_columns,
 )
 from mmvidssl.visualization.drawing import PALETTE, enlarge
 
-from .features import FeatureExtractor, FileFeatures
-from .media import READER, Paths, find_media, to_clip
+from .features import FeatureExtractor
+from .media import READER, to_clip
 from .model import load_weights
 
 MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 NUM_FRAMES = 16
 SHOWN = 224  # pixels of the short side of what is drawn on frames, at least
-THUMBNAIL = 160
 GREY, DIMMED = 128, 0.5
 Columns = dict[str, np.ndarray]
 Grid = tuple[int, int, int]
@@ -53,10 +49,8 @@ Grid = tuple[int, int, int]
 class Footage(NamedTuple):
     """A stretch of a video, of a size that a model takes."""
 
-    frames: np.ndarray
-    """``(T, H, W, 3)`` uint8 RGB."""
-    fps: float
-    """Frames per second, of these frames."""
+    frames: np.ndarray  # (T, H, W, 3) uint8 RGB
+    fps: float  # of these frames
 
 
 def read_footage(
@@ -105,8 +99,12 @@ def read_footage(
         patch = encoder.backbone.patch_size
         side = max(encoder.frame_size, MIN_GRID * min(patch))
         return Footage(resize_to_patches(clip, patch, side), fps)
-    clip = ClipResize(short_side=encoder.frame_size)(dict(clip=clip))
-    return Footage(ClipCenterCrop(encoder.frame_size)(clip)['clip'], fps)
+    return Footage(middle_square(clip, encoder.frame_size), fps)
+
+
+def middle_square(clip: np.ndarray, side: int) -> np.ndarray:
+    """Frames ``(T, H, W, 3)``, resized and cut to ``side`` pixels."""
+    return ClipCenterCrop(side)(ClipResize(short_side=side)(dict(clip=clip)))['clip']
 
 
 def resize_to_patches(clip: np.ndarray, patch_size: tuple[int, int], short_side: int) -> np.ndarray:
@@ -126,21 +124,18 @@ def _magnify(frames: np.ndarray) -> np.ndarray:
 class ObjectPictures(NamedTuple):
     """How DoRA finds objects in the first frame of a clip, follows them, and hides the others."""
 
-    attention: np.ndarray
-    """Of each head; see :func:`mmvidssl.visualization.attention_sheet`."""
-    assignment: np.ndarray
-    """See :func:`mmvidssl.visualization.assignment_sheet`. Before Sinkhorn-Knopp: the softmax over
-    objects of the scores divided by ``epsilon``, where it would end if objects had no equal parts.
-    """
+    attention: np.ndarray  # of each head, (H, W, 3)
+    assignment: np.ndarray  # before and after Sinkhorn-Knopp, (H, W, 3)
     tracks: Columns
-    """See :func:`mmvidssl.visualization.track_columns`."""
-    views: Columns
-    """See :func:`mmvidssl.visualization.view_columns`."""
+    views: Columns  # that the student sees
 
 
 @torch.no_grad()
 def draw_objects(model: nn.Module, frames: np.ndarray) -> ObjectPictures:
     """Pictures of DoRA, in evaluation mode, on frames ``(T, H, W, 3)`` of whole patches.
+
+    Before Sinkhorn-Knopp, a patch goes to objects by the softmax of its scores divided by
+    ``epsilon``, where it would end if objects had no equal parts.
 
     Raises:
         ValueError: if the model does not track.
@@ -190,8 +185,7 @@ def draw_predictions(model: nn.Module, frames: np.ndarray, cfg: Config, seed: in
     Args:
         model: MaskFeat.
         frames: ``(T, H, W, 3)`` uint8 RGB, a clip of the model or several.
-        cfg: The config that it was trained with, for its mask.
-        seed: Of the masks.
+        cfg: That it was trained with, for its mask, which ``seed`` draws.
 
     Returns:
         As :func:`draw_targets`, of the target frames of all clips, one after another.
@@ -200,9 +194,8 @@ def draw_predictions(model: nn.Module, frames: np.ndarray, cfg: Config, seed: in
         ValueError: if the model, its targets or the config are others.
     """
     check_draws_targets(model)
-    clips = (
-        to_clip(frames).unflatten(1, (-1, FeatureExtractor(model).clip_len or 1)).transpose(0, 1)
-    )
+    clip_len = FeatureExtractor(model).clip_len or 1
+    clips = to_clip(frames).unflatten(1, (-1, clip_len)).transpose(0, 1)
     clip, mask = _normalized(model, clips), draw_masks(cfg, len(clips), seed)
     pred, grid = model.predict(clip, mask)
     pred = model.head.activate(pred.flatten(0, 1)).reshape_as(pred)
@@ -365,52 +358,3 @@ def draw_features(
     colours = zip(models, pca_colours(features, foreground), strict=True)
     size = shown.shape[1:3]
     return {'frame': shown} | {name: np.stack([enlarge(m, size) for m in x]) for name, x in colours}
-
-
-def draw_neighbors(
-    found: FileFeatures, videos: Paths, num_queries: int = 6, num: int = 5, gap: float = 2.0
-) -> np.ndarray:
-    """A sheet with a row for each of some clips, of all videos in turn: it, and its nearest.
-
-    Args:
-        found: Features ``(S, D)`` of clips of the videos, from :func:`extract_features`.
-        videos: The same videos.
-        num_queries: Rows.
-        num: Neighbours, or as many as there are.
-        gap: Clips of the same video no further away, in seconds, are left out.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB: the middle squares of the clips' first frames, with the times.
-
-    Raises:
-        ValueError: if a clip has no neighbour, or a number is not positive.
-    """
-    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, num, gap)
-    groups = [np.flatnonzero(np.equal(found.names, name)) for name in dict.fromkeys(found.names)]
-    rounds = -(-max(num_queries, 1) // len(groups))
-    places = [(x, (2 * i + 1) * len(x) // (2 * rounds)) for i in range(rounds) for x in groups]
-    queries = list(dict.fromkeys(int(x[place]) for x, place in places))[: max(num_queries, 1)]
-    if min(num_queries, num) < 1 or not all(len(nearest[query]) for query in queries):
-        raise ValueError(
-            f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
-            'longer or more videos, a smaller gap or every, and positive numbers'
-        )
-    paths = {name: path for path, name in find_media(videos)}
-    sheet: list[tuple[str, np.ndarray]] = []
-    for query in queries:
-        row = [query, *nearest[query]]
-        for place, i in enumerate(row):
-            name = f'{"" if place else "query "}{Path(found.names[i]).stem} {found.times[i]:.1f} s'
-            sheet.append((name, _thumbnail(paths[found.names[i]], found.times[i])))
-        sheet += [('', np.full_like(sheet[-1][1], 255))] * (1 + num - len(row))
-    return picture_sheet([name for name, _ in sheet], np.stack([x for _, x in sheet]), 1 + num)
-
-
-def _thumbnail(path: str, time: float) -> np.ndarray:
-    reader = build_reader(path, READER)
-    try:
-        clip = reader.get_frames(times=np.array([time]))
-    finally:
-        reader.close()
-    clip = ClipResize(short_side=THUMBNAIL)(dict(clip=clip))
-    return ClipCenterCrop(THUMBNAIL)(clip)['clip'][0]
