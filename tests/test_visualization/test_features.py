@@ -24,8 +24,9 @@ def test_colours_are_the_components_of_a_singular_value_decomposition():
 
 
 def test_encoders_share_a_basis_but_for_their_means():
-    once, again = pca_colours([FEATURES, FEATURES + RNG.normal(size=8)])
+    once, again = pca_colours([FEATURES, FEATURES + 100 * RNG.normal(size=8)])
     np.testing.assert_allclose(once, again.astype(float), atol=1)
+    np.testing.assert_allclose(once, pca_colours([FEATURES])[0].astype(float), atol=1)
     with pytest.raises(ValueError, match=r'\[7, 8\]'):
         pca_colours([FEATURES, FEATURES[..., :7]])
 
