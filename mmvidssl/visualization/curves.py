@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from mmvidssl.utils.atomic_file import atomic_path
 
+DUMPED = '*/vis_data/config.py'
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
@@ -81,14 +82,14 @@ def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve
     return curves
 
 
-def read_config(work_dir: str | os.PathLike) -> Config | None:
-    """The config of the last start of a run, or what else was dumped there; None without one.
+def read_config(path: str | os.PathLike) -> Config | None:
+    """The config in a file, or the last one that a run left in its work directory; None without.
 
     Raises:
         ValueError: If it cannot be read; names it.
     """
-    folder = Path(work_dir)
-    found = [*folder.glob('*.py'), *sorted(folder.glob('*/vis_data/config.py'))]
+    path = Path(path)
+    found = [path] if path.is_file() else [*path.glob('*.py'), *sorted(path.glob(DUMPED))]
     if not found:
         return None
     try:

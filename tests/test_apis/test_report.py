@@ -119,7 +119,7 @@ def test_runs_are_read_whole_and_the_file_is_small(run_dir, report):
     assert 'no checkpoint' in page and 'knn: after' in page and '0.5325<' in page
 
 
-def test_what_the_collapse_hook_told_counts(run_dir, tmp_path):
+def test_what_the_hooks_told_counts(run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / 'run')
     (log,) = (tmp_path / 'run').glob('*/*.log')
     hook, runner = CollapseHook(patience=1), SimpleNamespace(iter=8, logger=logging.getLogger('x'))
@@ -128,7 +128,10 @@ def test_what_the_collapse_hook_told_counts(run_dir, tmp_path):
     for is_seen in (True, False):
         hook._follow(runner, Symptom('one object', is_seen, 'finding', 'advice'))
     handler.close()
+    for number in (3, 8):  # a run of 8 iterations went on after the third
+        (tmp_path / 'run' / f'nan_iter_{number}.pth').touch()
     (run,) = read_runs(tmp_path / 'run')
+    assert run.nan == 'nan_iter_8.pth'
     run.curves.clear()
     finding = judge(run)[0]
     assert finding.level == 'bad' and 'rank_teacher' in finding.answer
@@ -214,6 +217,7 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
         (('nothing', '--out', 'a.html'), 'nothing holds no run'),
         (('many', '--out', 'a.html'), 'at most 4'),
         (('broken', '--out', 'a.html'), 'config.py'),
+        (('broken/1/vis_data/config.py', 'run/epoch_1.pth', '--out', 'a.html'), 'config.py'),
         (('run', '--out', 'a.pdf'), 'a.pdf'),
         (('run', '--out', 'a.html', '--video', 'none.mp4'), 'none.mp4'),
         (('run', '--out', 'a.html', '--video', *'abcde'), 'at most 4'),

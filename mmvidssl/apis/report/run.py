@@ -58,6 +58,11 @@ class Run:
     """What is not there, in words."""
 
     @property
+    def last(self) -> int:
+        """The last iteration that was logged."""
+        return int(max((x[-1] for x, _ in self.curves.values()), default=0))
+
+    @property
     def settings(self) -> dict[str, str]:
         """Those of the config that matter most."""
         found = {}
@@ -110,16 +115,21 @@ def _read_run(folder: Path) -> Run:
         run.collapses = list(filter(None, collapses.values()))
     run.broken = _read_json(folder / 'broken_videos.json')
     run.summary = _read_json(folder / 'summary.json') or {}
-    run.nan = next((path.name for path in sorted(folder.glob('nan_iter_*.pth'))), '')
+    for path in folder.glob('nan_iter_*.pth'):
+        if int(re.findall(r'\d+', path.name)[0]) >= run.last:  # else it went on
+            run.nan = path.name
     run.missing = list(_missing(run, folder))
     return run
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
+        found = json.loads(path.read_text(encoding='utf-8')) if path.is_file() else None
     except ValueError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
+    if not isinstance(found, dict | None):
+        raise ValueError(f'{path} must hold an object of JSON, got {type(found).__name__}')
+    return found
 
 
 def _missing(run: Run, folder: Path) -> Iterator[str]:
@@ -132,14 +142,13 @@ def _missing(run: Run, folder: Path) -> Iterator[str]:
     if run.broken is None:
         yield 'broken_videos.json is not there (DataFailureHook writes it).'
     goal = run.cfg.get('train_cfg') if run.cfg else None
-    last = max((x[-1] for x, _ in run.curves.values()), default=0)
     for word, key in (('iter', 'max_iters'), ('epoch', 'max_epochs')):
         end = (goal or {}).get(key)
-        is_over = end and word == 'iter' and last >= end
+        is_over = end and word == 'iter' and run.last >= end
         if end and not is_over and not (folder / f'{word}_{end}.pth').is_file():
             yield (
                 f'The end of the run, {word}_{end}.pth, is not there: it crashed, was stopped, is '
-                f'still running, or the file was moved. The last numbers: iteration {last}.'
+                f'still running, or the file was moved. The last numbers: iteration {run.last}.'
             )
 
 
@@ -148,10 +157,11 @@ def read_checkpoint(config: str | os.PathLike, checkpoint: str | os.PathLike) ->
 
     Raises:
         FileNotFoundError: If one of the files does not exist.
+        ValueError: If the config cannot be read.
     """
     for path in (config, checkpoint):
         if not Path(path).is_file():
             raise FileNotFoundError(f'no such file: {path}')
-    run = Run(Path(checkpoint).name, cfg=Config.fromfile(config), checkpoints=[Path(checkpoint)])
+    run = Run(Path(checkpoint).name, cfg=read_config(config), checkpoints=[Path(checkpoint)])
     run.missing = ['This is a checkpoint alone: the log of its run was not given.']
     return run
