@@ -99,7 +99,6 @@ def _describe(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             for title, curves in groups.items()
             if curves
         },
-        measured={title: ', '.join(curves) for title, curves in groups.items() if curves},
         unmeasured={
             title: MEASURED_BY.get(title, 'HealthHook, where the method has it')
             for title, curves in groups.items()
