@@ -55,8 +55,8 @@ def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
     return explained_init
 
 
-def _child(parent: MMEngineRegistry, location: str) -> Registry:
-    return Registry(parent.name, parent=parent, scope='mmvidssl', locations=[location])
+def _child(parent: MMEngineRegistry, *locations: str) -> Registry:
+    return Registry(parent.name, parent=parent, scope='mmvidssl', locations=[*locations])
 
 
 # Pillar 1: from disk to a batch
@@ -72,7 +72,7 @@ MODELS = _child(mmengine.MODELS, 'mmvidssl.models')
 WEIGHT_INITIALIZERS = _child(mmengine.WEIGHT_INITIALIZERS, 'mmvidssl.models')
 
 # Pillar 3: time
-HOOKS = _child(mmengine.HOOKS, 'mmvidssl.engine.hooks')
+HOOKS = _child(mmengine.HOOKS, 'mmvidssl.engine.hooks', 'mmvidssl.apis')
 LOOPS = _child(mmengine.LOOPS, 'mmvidssl.engine')
 OPTIMIZERS = _child(mmengine.OPTIMIZERS, 'mmvidssl.engine.optimizers')
 OPTIM_WRAPPERS = _child(mmengine.OPTIM_WRAPPERS, 'mmvidssl.engine.optimizers')

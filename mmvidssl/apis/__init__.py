@@ -10,6 +10,14 @@ from .feature_files import write_features
 from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
+from .neighbors import draw_neighbors
+from .pictures import (
+    draw_features,
+    draw_objects,
+    draw_predictions,
+    patch_features,
+    read_footage,
+)
 from .proxies import (
     MadeProxies,
     Proxy,
@@ -19,6 +27,7 @@ from .proxies import (
     verify_proxies,
 )
 from .replay import replay_iteration
+from .ssl_visualization_hook import SSLVisualizationHook
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
 
@@ -31,11 +40,16 @@ __all__ = [
     'MadeProxies',
     'Proxy',
     'ProxySettings',
+    'SSLVisualizationHook',
     'Sampling',
     'TrackedObjects',
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'draw_features',
+    'draw_neighbors',
+    'draw_objects',
+    'draw_predictions',
     'export_backbone',
     'export_to_hf',
     'export_to_timm',
@@ -46,7 +60,9 @@ __all__ = [
     'load_weights',
     'make_proxies',
     'make_proxy',
+    'patch_features',
     'publish_model',
+    'read_footage',
     'replay_iteration',
     'track_objects',
     'verify_proxies',

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from mmvidssl.utils.listing import compare_with_disk, some
+from mmvidssl.utils.progress import progress
 
 from .classification import check_labels
 from .detection import check_objects
@@ -77,7 +78,8 @@ def check_samples(subject: Subject) -> Iterator[Finding]:
     length = len(subject.dataset)
     indices = np.linspace(0, length - 1, min(length, subject.num_opened or length), dtype=int)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for findings in pool.map(partial(_open, subject), indices.tolist()):
+        found = pool.map(partial(_open, subject), indices.tolist())
+        for findings in progress(found, f'opening {subject.part}', len(indices)):
             yield from findings
     if 'reduce_zero_label' in subject.first:
         yield from check_masks(subject)

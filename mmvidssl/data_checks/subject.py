@@ -11,6 +11,7 @@ from mmengine.dataset import BaseDataset
 from torch import nn
 
 from mmvidssl.utils.listing import some
+from mmvidssl.utils.progress import progress
 
 FILE_KEYS = ('img_path', 'seg_map_path', 'depth_map_path', 'filename', 'frame_dir', 'video_path')
 ON_DISK = (None, 'local', 'disk')  # MMEngine's and mmaction2's backends; None: the default
@@ -48,7 +49,8 @@ class Subject:
         self.masks: list[Counter[int]] = []  # pixels of each label in those that are opened
         self.folder_labels: set[tuple[str, int]] = set()  # of samples with one label each
         self.findings: list[Finding] = []
-        for index in range(len(dataset)):  # one at a time: together they may not fit into memory
+        # One at a time: together they may not fit into memory.
+        for index in progress(range(len(dataset)), f'reading {self.part}'):
             self._read(dataset.get_data_info(index))
         self.first = dataset.get_data_info(0) if len(dataset) else {}
         self.num_files = sum(map(len, self.files.values()))

@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from torch.utils.data import get_worker_info
 
 from mmvidssl.registry import DATASETS
+from mmvidssl.utils.progress import progress
 
 from .broken_samples import FaultTolerantDataset, reason_of
 from .clips import ClipIndex, check_clip_timing, clip_frame_inds, count_clip_starts, max_clip_len
@@ -124,7 +125,7 @@ class LongVideoDataset(FaultTolerantDataset):
         errors: dict[str, VideoError] = {}
         readers = build_readers(max_open=1, timeout=self.timeout)
         try:
-            for path in paths:
+            for path in progress(paths, 'looking into videos'):
                 try:
                     videos.append(self._load_video(path, readers))
                 except VideoError as error:

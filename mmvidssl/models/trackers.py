@@ -135,10 +135,7 @@ class MultiObjectTracker(BaseModule):
         assignment = None
         refined = prototypes
         if self.use_sinkhorn:
-            features = tokens.patches.float()
-            if self.normalize_features:
-                features = F.normalize(features, dim=-1)
-            scores = torch.einsum('bnd,bod->bno', features, prototypes)
+            features, scores = self.compare(tokens, prototypes)
             assignment = sinkhorn_knopp(scores, self.epsilon, self.num_iters)
             refined = torch.einsum('bno,bnd->bod', assignment, features)
         maps = self.attend(refined, tokens)
@@ -179,6 +176,13 @@ class MultiObjectTracker(BaseModule):
         query = tokens.query[:, :, 1:].transpose(1, 2).flatten(2).float()
         attention = tokens.class_attention[:, list(heads)].float()
         return torch.einsum('bon,bnd->bod', attention, query)
+
+    def compare(self, tokens: FrameTokens, prototypes: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``(B, N, D)`` of the patches; how well each prototype fits, ``(B, N, O)``."""
+        features = tokens.patches.float()
+        if self.normalize_features:
+            features = F.normalize(features, dim=-1)
+        return features, torch.einsum('bnd,bod->bno', features, prototypes)
 
     @staticmethod
     def attend(prototypes: Tensor, tokens: FrameTokens) -> Tensor:

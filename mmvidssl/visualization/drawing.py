@@ -1,7 +1,7 @@
-"""Pictures and videos of object masks, and the files that hold them."""
+"""Pictures and videos put together, and the files that hold them."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import av
@@ -20,6 +20,7 @@ PALETTE = (
     (213, 94, 0),
     (0, 114, 178),
 )
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def overlay_masks(
@@ -99,7 +100,7 @@ def _tile(rows: Iterable[np.ndarray], gap: int) -> np.ndarray:
 
 
 def picture_table(columns: Mapping[str, np.ndarray], gap: int = 4) -> np.ndarray:
-    """Columns of pictures under their names, which fit if the pictures are wide enough.
+    """Columns of pictures under their names, which are written as small as the pictures are.
 
     Args:
         columns: ``(N, H, W, 3)`` uint8 RGB, of one shape, by name.
@@ -108,14 +109,85 @@ def picture_table(columns: Mapping[str, np.ndarray], gap: int = 4) -> np.ndarray
     Returns:
         ``(28 + N * (H + gap) - gap, columns * (W + gap) - gap, 3)`` uint8.
     """
-    body = _tile(map(np.stack, zip(*columns.values(), strict=True)), gap)
+    return _under_names(list(columns), np.stack([*columns.values()], axis=1), gap)
+
+
+def picture_sheet(
+    names: Sequence[str], pictures: np.ndarray, columns: int, gap: int = 4
+) -> np.ndarray:
+    """Pictures ``(N, H, W, 3)`` uint8, each under its name, ``columns`` of them in a row."""
+    missing = -len(pictures) % columns
+    blank = np.full((missing, *pictures.shape[1:]), 255, np.uint8)
+    rows = np.concatenate((pictures, blank)).reshape(-1, columns, *pictures.shape[1:])
+    texts = [*names, *[''] * missing]
+    parts = [
+        np.pad(
+            _under_names(texts[i * columns : (i + 1) * columns], row[None], gap),
+            ((0, gap), (0, 0), (0, 0)),
+            constant_values=255,
+        )
+        for i, row in enumerate(rows)
+    ]
+    return np.concatenate(parts)[: -gap or None]
+
+
+def _under_names(names: Sequence[str], rows: np.ndarray, gap: int) -> np.ndarray:
+    body, step = _tile(rows, gap), rows.shape[3] + gap
     header = np.full((28, body.shape[1], 3), 255, np.uint8)
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.6
-    for i, (name, pictures) in enumerate(columns.items()):
-        middle = i * (pictures.shape[2] + gap) + pictures.shape[2] // 2
-        (width, _), _ = cv2.getTextSize(name, font, scale, 1)
-        cv2.putText(header, name, (middle - width // 2, 20), font, scale, 0, 1, cv2.LINE_AA)
+    for i, name in enumerate(names):
+        text, scale, width = _fit(name, rows.shape[3] - 2 * gap)
+        left = i * step + (rows.shape[3] - width) // 2
+        cv2.putText(header, text, (left, 20), FONT, scale, 0, 1, cv2.LINE_AA)
     return np.concatenate((header, body))
+
+
+def _fit(name: str, most: int) -> tuple[str, float, int]:
+    """A name, its middle left out if need be; its scale; its width in pixels, ``most`` or less."""
+    text, kept = name, len(name)
+    for scale in (0.6, 0.5, 0.4):
+        if (width := cv2.getTextSize(text, FONT, scale, 1)[0][0]) <= most:
+            return text, scale, width
+    while width > most and kept > 2:
+        kept -= 1
+        text = f'{name[: kept // 2]}..{name[(kept // 2) - kept :]}'
+        width = cv2.getTextSize(text, FONT, scale, 1)[0][0]
+    return text, scale, width
+
+
+def picture_strip(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.ndarray:
+    """:func:`picture_table` of ``max_rows`` rows at most, evenly spread."""
+    count = len(next(iter(columns.values())))
+    rows = np.linspace(0, count - 1, min(max_rows, count)).round().astype(int)
+    return picture_table({name: pictures[rows] for name, pictures in columns.items()})
+
+
+def write_strip(path: str | os.PathLike, columns: Mapping[str, np.ndarray], fps: float) -> None:
+    """Write columns of pictures in time as ``<path>.png`` (:func:`picture_strip`) and ``.mp4``.
+
+    Args:
+        path: Of both files, without a suffix.
+        columns: As for :func:`picture_table`, ``N`` frames in time.
+        fps: Of the video, frames per second.
+    """
+    write_image(f'{path}.png', picture_strip(columns))
+    count = len(next(iter(columns.values())))
+    rows = ({name: x[t : t + 1] for name, x in columns.items()} for t in range(count))
+    write_video(f'{path}.mp4', np.stack([picture_table(row) for row in rows]), fps)
+
+
+def heat_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``(..., h, w)`` values, from black at 0 to bright at 1, as ``(..., H, W, 3)`` uint8 RGB.
+
+    Cells are enlarged to ``size``, ``(H, W)``, with their edges.
+    """
+    flat = (255 * values.reshape(-1, *values.shape[-2:]).clip(0, 1)).round().astype(np.uint8)
+    drawn = [cv2.applyColorMap(enlarge(v, size), cv2.COLORMAP_INFERNO)[..., ::-1] for v in flat]
+    return np.stack(drawn).reshape(*values.shape[:-2], *size, 3)
+
+
+def enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``(h, w)`` or ``(h, w, 3)`` to ``size``, ``(H, W)``; cells keep their edges."""
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:

@@ -12,14 +12,14 @@ from mmvidssl.visualization import plot_curves, read_scalars
 def test_scalars_are_read_by_step(tmp_path):
     path = tmp_path / 'scalars.json'
     records = [dict(loss=2.0, lr=0.1, step=1), dict(loss=1.5, step=2), dict(note='x', loss=9)]
-    path.write_text('\n'.join(map(json.dumps, records)))
+    path.write_text(''.join(f'{json.dumps(record)}\n' for record in records) + '{"loss": 1.')
     assert read_scalars(path) == {'loss': ([1, 2], [2.0, 1.5]), 'lr': ([1], [0.1])}
 
 
 def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.json'):
         read_scalars(tmp_path / 'none.json')
-    (tmp_path / 'bad.json').write_text('{"step": 1}\n{"step"')
+    (tmp_path / 'bad.json').write_text('{"step": 1}\n{"step"\n')
     with pytest.raises(ValueError, match='bad.json, line 2'):
         read_scalars(tmp_path / 'bad.json')
 

@@ -8,6 +8,7 @@ import pytest
 from mmvidssl.visualization import (
     mask_grid,
     overlay_masks,
+    picture_strip,
     picture_table,
     write_image,
     write_video,
@@ -111,3 +112,15 @@ def test_columns_lie_under_their_names():
     for start in (0, 84):
         ink = np.nonzero((table[:28, start : start + 80] < 128).any(axis=(0, 2)))[0]
         assert ink.mean() == pytest.approx(40, abs=4) and np.ptp(ink) > 30
+
+
+def test_a_strip_spreads_its_rows_evenly():
+    levels = np.uint8(range(0, 200, 10))[:, None, None, None]
+    strip = picture_strip({'a': np.broadcast_to(levels, (20, 12, 90, 3))}, max_rows=3)
+    assert strip.shape == (28 + 3 * 16 - 4, 90, 3)
+    assert strip[[28, 44, 60], 0, 0].tolist() == [0, 100, 190]
+    for name in ('w' * 9, 'w' * 90):  # written small; its middle left out
+        long = picture_table({name: np.zeros((1, 9, 60, 3), np.uint8)})
+        ink = np.nonzero((long[:28] < 200).any(axis=(0, 2)))[0]
+        assert np.ptp(ink) > 30 and ink.min() > 0 and ink.max() < 59
+        assert np.ptp(np.nonzero((long[:28] < 200).any(axis=(1, 2)))[0]) >= 4

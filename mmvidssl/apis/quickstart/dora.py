@@ -13,7 +13,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmvidssl.apis import track_objects
-from mmvidssl.datasets.transforms import ClipResize
+from mmvidssl.apis.pictures import MIN_GRID, resize_to_patches
 from mmvidssl.models.utils import mask_overlap
 from mmvidssl.visualization import (
     mask_grid,
@@ -34,7 +34,6 @@ MAX_TRACKED_FRAMES = 10  # of each; a cut would end all tracks
 CLIPS_IN_PICTURE = 3
 ENLARGEMENT = 2
 CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
-MIN_GRID = 14  # patches along the short side, as in training at 224 pixels with patches of 16
 
 
 class DoRADemo:
@@ -177,8 +176,6 @@ def _clips_for_tracking(video: str | os.PathLike, patch_size: tuple[int, int]) -
     length = min(MAX_TRACKED_FRAMES, max(1, reader.num_frames // NUM_CLIPS // step))
     indices = starts[:, None] + step * np.arange(length)
     frames = reader.get_frames(indices.ravel())
-    grid = [side / patch for side, patch in zip(frames.shape[1:3], patch_size, strict=True)]
-    scale = max(1.0, MIN_GRID / min(grid))
-    size = [round(cells * scale) * patch for cells, patch in zip(grid, patch_size, strict=True)]
-    clips = ClipResize(size=size)(dict(clip=frames))['clip']
+    side = max(min(frames.shape[1:3]), MIN_GRID * max(patch_size))
+    clips = resize_to_patches(frames, patch_size, side)
     return clips.reshape(*indices.shape, *clips.shape[1:])

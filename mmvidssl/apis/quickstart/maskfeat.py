@@ -3,31 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from torch import nn
 
+from mmvidssl.apis.pictures import draw_targets
 from mmvidssl.datasets.clips import ClipIndex
 from mmvidssl.models.utils import resize_mask, stack_masks
 from mmvidssl.registry import DATASETS
-from mmvidssl.visualization import (
-    draw_hog,
-    overlay_masks,
-    picture_table,
-    plot_curves,
-    read_scalars,
-    write_image,
-)
+from mmvidssl.visualization import picture_table, plot_curves, read_scalars, write_image
 
 NUM_CLIPS = 60
 DRAWN = slice(None, None, 12)
 SEED = 2**31 - 1  # of crops and masks
-CELL_SIZE = 16  # in the picture
-DIMMED = 0.5
-GREY = ((128, 128, 128),)
 LEAST_EXPLAINED = 0.05
 
 
@@ -101,9 +91,8 @@ In {s['work_dir']}:
     def _look(self, model: nn.Module) -> tuple[float, float, list[np.ndarray]]:
         """Loss of the model's predictions and of the targets' mean; pictures of some clips.
 
-        The pictures, ``(N, H, W, 3)`` uint8 each: frame; frame with what is masked in grey; HOG as
-        predicted where it is masked, elsewhere, where nothing is asked of the model, the true one
-        dimmed; true HOG. Of a clip it is the time step that is masked most.
+        The pictures, ``(N, H, W, 3)`` uint8 each, are those of :func:`draw_targets`, of a clip the
+        time step that is masked most.
         """
         data = model.data_preprocessor(self.batch)
         clip, mask = data['inputs']['clip'], stack_masks(data['data_samples'])
@@ -115,19 +104,7 @@ In {s['work_dir']}:
             model.head.loss(guess, wanted)['loss'].item()
             for guess in (pred[masked.flatten(1)], wanted.mean(dim=0).expand_as(wanted))
         )
-        step = masked.flatten(2).sum(dim=2).argmax(dim=1).cpu()[DRAWN]
-        where = np.arange(NUM_CLIPS)[DRAWN], step
-        # (B, T, C, bins, h, w) -> (N, h, w, bins), the mean of the colours
-        hog, true = (
-            model.target_generator.as_cells(x, grid).cpu()[where].mean(dim=1).movedim(1, -1).numpy()
-            for x in (pred, target)
-        )
-        is_masked = resize_mask(mask, (grid[0], *true.shape[1:3])).cpu()[where].numpy()
-        hog = np.where(is_masked[..., None], hog, DIMMED * true)
-        signed = model.target_generator.signed
-        drawn = [draw_hog(x, CELL_SIZE, signed)[..., None].repeat(3, -1) for x in (hog, true)]
-        clips = torch.stack(self.batch['inputs']['clip'])[DRAWN].permute(0, 2, 3, 4, 1)
-        frames = clips[range(len(step)), step * model.target_generator.temporal_stride].numpy()
-        size = drawn[0].shape[2:0:-1]
-        frames = np.stack([cv2.resize(f, size, interpolation=cv2.INTER_CUBIC) for f in frames])
-        return loss, mean_loss, [frames, overlay_masks(frames, is_masked[None], GREY, 1.0), *drawn]
+        step = masked.flatten(2).sum(dim=2).argmax(dim=1).cpu().numpy()[DRAWN]
+        clip, mask, pred, target = (x[DRAWN] for x in (clip, mask, pred, target))
+        columns = draw_targets(model, clip, mask, pred, target, grid)
+        return loss, mean_loss, [x[range(len(step)), step] for x in columns.values()]

@@ -12,6 +12,7 @@ from mmvidssl.datasets.frame_folders import list_frames
 from mmvidssl.datasets.readers.image import read_image
 from mmvidssl.datasets.transforms.frame_folders import read_object_mask
 from mmvidssl.evaluation import region_similarity
+from mmvidssl.utils.progress import progress
 
 NUM_FRAMES = 12  # evenly spread over the first ...
 FIRST_FRAMES = 40
@@ -54,7 +55,9 @@ class ObjectJaccard:
 
     def __call__(self, model: nn.Module) -> float:
         """Of a DoRA model in evaluation mode, in ``[0, 1]``."""
-        return float(np.mean([self._best(model, *sequence) for sequence in self.sequences]))
+        return float(
+            np.mean([self._best(model, *s) for s in progress(self.sequences, 'objects of DAVIS')])
+        )
 
     def _best(self, model: nn.Module, frames: list[Path], masks: list[Path]) -> float:
         truth = np.stack([read_object_mask(mask) > 0 for mask in masks])

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvidssl.apis import publish_model
+from mmvidssl.apis.report import read_runs, write_report
 from mmvidssl.datasets.readers.base import check_video_file
 from mmvidssl.utils.atomic_file import atomic_path
 
@@ -95,13 +96,18 @@ def run_quickstart(
     for name, cfg in cfgs.items():
         print(f'\n{name}', flush=True)
         facts = dict(video=str(video), footage_seconds=length)
-        summaries[name] = _train(cfg, demos[name], facts | dict(seconds_per_iteration=steps[name]))
+        facts['seconds_per_iteration'] = steps[name]
+        summaries[name] = _train(cfg, demos[name], facts)
+    report = write_report(work_dir / 'report.html', read_runs(work_dir), [footage])
+    print(f'\nOpen this first: {report}')
+    for name, summary in summaries.items():
+        print(f'\n{name}{demos[name].describe(summary)}{FILES.format(**summary)}')
     print('\nNext: bash tools/quickstart.sh --video MY_VIDEO.mp4 --minutes 30')
     return summaries
 
 
 def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    """Train and show; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
+    """Train; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
     started = time.monotonic()
     work_dir = Path(cfg.work_dir)
     work_dir.mkdir()
@@ -121,7 +127,6 @@ def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
     )
     with atomic_path(work_dir / 'summary.json') as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + '\n')
-    print(demo.describe(summary) + FILES.format(**summary))
     return summary
 
 

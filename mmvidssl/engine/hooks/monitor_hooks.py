@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmvidssl.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmvidssl.utils.progress import progress
 
 from ..utils import unwrap_model
 
@@ -98,7 +99,7 @@ class MonitorHook(Hook):
             return
         with untouched(self.encoder):
             self.encoder.eval()
-            for batch in self.loader:
+            for batch in progress(self.loader, 'monitoring', len(self.loader)):
                 samples = [sample.to_dict() for sample in self.encoder.test_step(batch)]
                 for metric in self.metrics:
                     metric.process(batch, samples)

@@ -71,6 +71,10 @@ def test_everything_promised_is_left_behind(tmp_path, video, davis, tiny_configs
         assert cv2.imread(str(folder / 'loss_curve.png')).size > 0
         backbone = torch.load(folder / summary['backbone'], weights_only=True)
         assert all(k.startswith('backbone.') for k in backbone['state_dict'])
+    page = (work_dir / 'report.html').read_text()
+    assert 'Not drawn' not in page and page.count('data:image/jpeg') > 20
+    for words in ('predicted HOG', 'student sees 1', 'knn: after'):
+        assert words in page
     check_dora(work_dir / 'dora', summaries['dora'])
     maskfeat = summaries['maskfeat']
     assert maskfeat['first_loss'] != maskfeat['last_loss']
@@ -90,6 +94,8 @@ def test_everything_promised_is_left_behind(tmp_path, video, davis, tiny_configs
         str(work_dir),
     ):
         assert words in screen.out
+    left = screen.out.partition('Open this first: ')[2]  # before all else that is left
+    assert left.startswith(str(work_dir / 'report.html')) and left.count('\nDone in ') == 2
     assert len(list(tmp_path.glob('work/quickstart.*/old'))) == 1
 
 

@@ -1,0 +1,61 @@
+"""Clips and those that are most like them, as a picture."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mmvidssl.datasets.readers import build_reader
+from mmvidssl.visualization import nearest_neighbors, picture_sheet
+
+from .features import FileFeatures
+from .media import READER, Paths, find_media
+from .pictures import middle_square
+
+THUMBNAIL = 160  # pixels
+
+
+def draw_neighbors(
+    found: FileFeatures, videos: Paths, num_queries: int = 6, num: int = 5, gap: float = 2.0
+) -> np.ndarray:
+    """A sheet with a row for each of some clips, of all videos in turn: it, and its nearest.
+
+    Args:
+        found: Features ``(S, D)`` of clips of the videos, from :func:`extract_features`.
+        videos: The same videos.
+        num_queries: Rows.
+        num: Neighbours, or as many as there are.
+        gap: Clips of the same video no further away, in seconds, are left out.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB: the middle squares of the clips' first frames, with the times.
+
+    Raises:
+        ValueError: if a clip has no neighbour, or a number is not positive.
+    """
+    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, num, gap)
+    groups = [np.flatnonzero(np.equal(found.names, name)) for name in dict.fromkeys(found.names)]
+    rounds = -(-max(num_queries, 1) // len(groups))
+    places = [(x, (2 * i + 1) * len(x) // (2 * rounds)) for i in range(rounds) for x in groups]
+    queries = list(dict.fromkeys(int(x[place]) for x, place in places))[: max(num_queries, 1)]
+    if min(num_queries, num) < 1 or not all(len(nearest[query]) for query in queries):
+        raise ValueError(
+            f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
+            'longer or more videos, a smaller gap or every, and positive numbers'
+        )
+    paths = {name: path for path, name in find_media(videos)}
+    sheet: list[tuple[str, np.ndarray]] = []
+    for query in queries:
+        row = [query, *nearest[query]]
+        for place, i in enumerate(row):
+            name = f'{"" if place else "query "}{Path(found.names[i]).stem} {found.times[i]:.1f} s'
+            sheet.append((name, _thumbnail(paths[found.names[i]], found.times[i])))
+        sheet += [('', np.full_like(sheet[-1][1], 255))] * (1 + num - len(row))
+    return picture_sheet([name for name, _ in sheet], np.stack([x for _, x in sheet]), 1 + num)
+
+
+def _thumbnail(path: str, time: float) -> np.ndarray:
+    reader = build_reader(path, READER)
+    try:
+        return middle_square(reader.get_frames(times=np.array([time])), THUMBNAIL)[0]
+    finally:
+        reader.close()

@@ -1,0 +1,121 @@
+"""Pictures of what a run's checkpoints make of videos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmvidssl.datasets.readers import ShortVideoError
+from mmvidssl.utils.progress import progress
+from mmvidssl.visualization import pca_colours
+
+from ..features import FeatureExtractor
+from ..model import init_model
+from ..pictures import (
+    check_draws_targets,
+    draw_objects,
+    draw_predictions,
+    patch_features,
+    read_footage,
+)
+from .run import Run
+
+PCA = 'patch features (PCA)'
+SHEETS = ('attention', 'assignment')  # the others are in time
+
+
+class Show(NamedTuple):
+    """One video by the checkpoints of a run."""
+
+    video: str
+    checkpoints: list[str]
+    views: dict[str, list[np.ndarray]]
+    """``(T, H, W, 3)`` uint8 RGB of each checkpoint, by title; of ``SHEETS`` ``T`` is 1."""
+
+
+def draw_run(
+    run: Run,
+    videos: Sequence[Path],
+    num_checkpoints: int,
+    num_frames: int,
+    device: str | torch.device,
+) -> tuple[list[Show], list[str]]:
+    """Pictures of the beginning of videos, and in words what could not be drawn.
+
+    Args:
+        run: Its checkpoints and its config are needed.
+        videos: The files.
+        num_checkpoints: The most that are drawn, evenly chosen, the first and the last among them.
+        num_frames: Likewise, and of the clip where a model takes any.
+        device: Where the models shall live.
+    """
+    if run.cfg is None or not run.checkpoints:
+        return [], []
+    chosen = [run.checkpoints[i] for i in spread(len(run.checkpoints), num_checkpoints)]
+    notes: dict[str, None] = {}  # a set in order
+    if len(chosen) < len(run.checkpoints):
+        notes[f'Of {len(run.checkpoints)} checkpoints, {len(chosen)} are drawn.'] = None
+    shows = {video: Show(video.name, [], {}) for video in videos}
+    features: dict[Path, list[np.ndarray]] = {video: [] for video in videos}
+    for path in progress(chosen, f'drawing {run.name}'):
+        try:
+            model = init_model(run.cfg, path, device)
+        except (OSError, ValueError) as error:
+            notes[f'Not drawn: {error}'] = None
+            continue
+        for video, show in shows.items():
+            try:
+                frames = _read(model, video, num_frames)
+                views = _views(model, run.cfg, path, frames, notes)
+                features[video].append(patch_features(model, frames))
+            except (OSError, ValueError) as error:
+                notes[f'Not drawn: {error}'] = None
+                continue
+            show.checkpoints.append(path.stem)
+            for title, drawn in views.items():
+                kept = drawn[spread(len(drawn), num_frames)]
+                show.views.setdefault(title, []).append(kept)
+    for video, show in shows.items():
+        if show.checkpoints:
+            size = show.views['frame'][0].shape[2:0:-1]
+            sheets = {title: show.views.pop(title) for title in SHEETS if title in show.views}
+            show.views[PCA] = [
+                np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in maps])
+                for maps in (m[spread(len(m), num_frames)] for m in pca_colours(features[video]))
+            ]
+            show.views.update(sheets)
+    return [show for show in shows.values() if show.checkpoints], list(notes)
+
+
+def _read(model: nn.Module, video: Path, num_frames: int) -> np.ndarray:
+    """Whole clips, of about ``num_frames``; of a short video one, of all its frames."""
+    length = FeatureExtractor(model).clip_len or 1
+    try:
+        return read_footage(model, video, max(1, num_frames // length) * length).frames
+    except ShortVideoError:
+        return read_footage(model, video, length, frame_interval=1).frames
+
+
+def _views(
+    model: nn.Module, cfg: Config, checkpoint: Path, frames: np.ndarray, notes: dict[str, None]
+) -> dict[str, np.ndarray]:
+    if hasattr(model, 'track'):
+        found = draw_objects(model, frames)
+        sheets = (found.attention[None], found.assignment[None])
+        return {**found.tracks, **found.views, **dict(zip(SHEETS, sheets, strict=True))}
+    try:
+        check_draws_targets(model, checkpoint)
+        return draw_predictions(model, frames, cfg)
+    except ValueError as error:
+        notes[f'Drawn are the features alone: {error}'] = None
+        return {'frame': frames}
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """``most`` of ``count`` numbers from 0 on, or all, evenly, with the first and the last."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)

@@ -1,0 +1,140 @@
+"""What the curves of a run say, in words."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.config import Config
+
+from mmvidssl.engine.hooks import CollapseHook
+from mmvidssl.visualization import Curve, group_curves
+
+from .run import Run
+
+ENTROPIES = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl')
+# What tells best how far a run has got, the first that was logged, and whether up is better.
+LEARNING = {'explained': 1, 'KL(teacher, student)': -1, 'loss': -1}
+MIN_POINTS = 5  # in each of the two fifths that are compared
+STANDARD_ERRORS = 2.0
+WAITS, STARVED = 0.1, 0.3  # shares of an iteration
+
+
+class Finding(NamedTuple):
+    """One answer."""
+
+    level: str
+    """``'good'``, ``'look'`` (a person should), ``'bad'``, or ``'unknown'``."""
+    question: str
+    answer: str
+
+
+def judge(run: Run) -> list[Finding]:
+    """Whether a run collapsed, waits for data, and still learns."""
+    collapse, data, learning = _collapse(run), _data(run.curves), _learning(run)
+    if collapse[0] == 'bad' and learning[0] == 'good':
+        learning = 'look', f'{learning[1]} A collapse does that, too.'
+    return [
+        Finding(level, question, said)
+        for question, (level, said) in (
+            ('Collapsed?', collapse),
+            ('Starved for data?', data),
+            ('Still learning?', learning),
+        )
+    ]
+
+
+def _hook(cfg: Config | None, name: str) -> dict:
+    """Arguments of the config's hook of a name; none where there is none."""
+    for hook in (cfg.get('custom_hooks') if cfg else None) or []:
+        if str(hook.get('type')).rpartition('.')[2] == name:
+            return {k: v for k, v in hook.items() if k not in ('type', 'priority', '_scope_')}
+    return {}
+
+
+def _collapse(run: Run) -> tuple[str, str]:
+    """As ``CollapseHook``, from what was logged of what it saw, and from what it told."""
+    if run.collapses:
+        return 'bad', f'Yes. {" ".join(run.collapses)}'
+    hook = CollapseHook(**_hook(run.cfg, 'CollapseHook'))
+    span = hook.window * _hook(run.cfg, 'HealthHook').get('interval', 10)  # iterations
+    names = [n for n in run.curves if n in ('spread', 'mask_overlap') or n.startswith('rank_')]
+    names += ENTROPIES if set(ENTROPIES) <= set(run.curves) else ()
+    if not names:
+        return 'unknown', 'Not measured: HealthHook logged nothing.'
+    by_step = [dict(zip(*run.curves[name], strict=True)) for name in names]
+    steps = np.array([at for at in by_step[0] if all(at in values for values in by_step)])
+    table = np.array([[values[at] for values in by_step] for at in steps])
+    streaks: dict[str, int] = {}
+    told = {}  # the symptom, and when it was last there for long enough
+    judged = steps[steps > hook.grace]
+    for at in judged:
+        means = table[(steps > at - span) & (steps <= at)].mean(axis=0)
+        for symptom in hook.examine(dict(zip(names, means.tolist(), strict=True))):
+            streaks[symptom.name] = symptom.is_seen * (streaks.get(symptom.name, 0) + 1)
+            if streaks[symptom.name] >= hook.patience:
+                told[symptom.name] = at, symptom
+    if len(judged) < hook.patience:
+        return 'unknown', (
+            f'Too early to say: CollapseHook judges after iteration {hook.grace}, and '
+            f'{len(judged)} values were logged since.'
+        )
+    now = [symptom for at, symptom in told.values() if at == steps[-1]]
+    if now:
+        return 'bad', ' '.join(['Yes.', *(f'{s.name}: {s.finding}. Try: {s.advice}.' for s in now)])
+    if told:
+        past = ', '.join(f'{name} up to iteration {at}' for name, (at, _) in told.items())
+        return 'look', f'Not any more, but it was: {past}.'
+    return 'good', f'No sign of it in {", ".join(names)}.'
+
+
+def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
+    if not {'data_time', 'time'} <= set(curves):
+        return 'unknown', 'Not measured: data_time and time were not logged.'
+    # The first iterations start the workers.
+    waits, whole = (
+        float(np.mean(curves[name][1][len(curves[name][1]) // 2 :]))
+        for name in ('data_time', 'time')
+    )
+    share = waits / max(whole, 1e-12)
+    said = f'{share:.0%} of an iteration ({whole:.3g} s) waits for data'
+    if share > STARVED:
+        return 'bad', f'Yes: {said}. Try: more num_workers, proxies of the videos.'
+    if share > WAITS:
+        return 'look', f'Partly: {said}. More num_workers may help.'
+    return 'good', f'No: {said}.'
+
+
+def _learning(run: Run) -> tuple[str, str]:
+    """Compare the last fifth of the run with the one before it."""
+    curves = {**run.curves, **group_curves(run.curves)['Loss']}
+    name = next((name for name in LEARNING if name in curves), None)
+    if run.nan:
+        return 'bad', f'No: NaNGuardHook stopped the run; {run.nan} has the batch.'
+    if name is None:
+        return 'unknown', 'Not measured: no loss was logged.'
+    x, y = (np.asarray(values, float) for values in curves[name])
+    if not np.isfinite(y).all():
+        return 'bad', f'No: {name} is not finite at iteration {x[~np.isfinite(y)][0]:.0f}.'
+    if len(y) < 5 * MIN_POINTS:
+        return 'unknown', f'Too early to say: {len(y)} values of {5 * MIN_POINTS} that are needed.'
+    first, *_, fourth, last = np.array_split(y, 5)
+    said = (
+        f'{name} is {first.mean():.4g} in the first fifth of the run, {fourth.mean():.4g} in the '
+        f'fourth, {last.mean():.4g} in the last'
+    )
+    change = _compare(fourth, last) * LEARNING[name]
+    if change > 0:
+        return 'good', f'Yes: {said}.'
+    if change < 0:
+        return 'look', f'It gets worse: {said}.'
+    if _compare(first, last) * LEARNING[name] > 0:
+        return 'good', f'It has learnt, and no longer changes clearly: {said}.'
+    return 'look', f'It does not learn: {said}.'
+
+
+def _compare(before: np.ndarray, after: np.ndarray) -> int:
+    """1 where the mean is clearly higher after than before, -1 lower, 0 neither."""
+    change = after.mean() - before.mean()
+    error = math.sqrt(before.var(ddof=1) / len(before) + after.var(ddof=1) / len(after))
+    return 0 if abs(change) <= STANDARD_ERRORS * error else 1 if change > 0 else -1

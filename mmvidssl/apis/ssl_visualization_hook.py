@@ -1,0 +1,71 @@
+"""Pictures of a fixed clip while a model trains."""
+
+import os
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from mmvidssl.engine.hooks.monitor_hooks import untouched
+from mmvidssl.engine.utils import unwrap_model
+from mmvidssl.registry import HOOKS
+from mmvidssl.visualization import picture_strip
+
+from .pictures import check_draws_targets, draw_masks, draw_objects, draw_predictions, read_footage
+
+
+@HOOKS.register_module()
+class SSLVisualizationHook(Hook):
+    """Draw what the model makes of a clip, always the same, every so many iterations.
+
+    Of DoRA the objects that it tracks (``objects``), of MaskFeat what it predicts
+    (``predictions``), to all backends of the run's visualizer: files, TensorBoard. The main process
+    draws; a run with the hook is equal to one without to the bit.
+
+    Args:
+        interval: Iterations from one picture to the next.
+        video: The file.
+        clip_len: Frames; None: 16, or one clip of a model of clips.
+        frame_interval: Frames of the video from one to the next.
+        start: Seconds of the first one.
+
+    Raises:
+        ValueError: if ``interval`` is not positive; before training, if the model is neither, its
+            targets cannot be drawn, or the video is too short.
+    """
+
+    priority = 'LOW'  # after TeacherMomentumHook
+
+    def __init__(
+        self,
+        interval: int,
+        video: str | os.PathLike,
+        clip_len: int | None = None,
+        frame_interval: int = 4,
+        start: float = 0.0,
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be positive (iterations), got {interval}')
+        self.interval = interval
+        self.footage = (video, clip_len, frame_interval, start)
+
+    def before_train(self, runner) -> None:
+        """Read the clip, and see that the model can be drawn."""
+        if is_main_process():
+            model = unwrap_model(runner.model)
+            if not hasattr(model, 'track'):
+                check_draws_targets(model)
+                draw_masks(runner.cfg, 1)
+            self.frames = read_footage(model, *self.footage).frames
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Draw, if it is time to."""
+        if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
+            return
+        model = unwrap_model(runner.model)
+        with untouched(model):
+            model.eval()
+            if hasattr(model, 'track'):
+                name, columns = 'objects', draw_objects(model, self.frames).tracks
+            else:
+                name, columns = 'predictions', draw_predictions(model, self.frames, runner.cfg)
+        runner.visualizer.add_image(name, picture_strip(columns), step=runner.iter + 1)
