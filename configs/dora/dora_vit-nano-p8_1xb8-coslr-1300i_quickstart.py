@@ -99,7 +99,7 @@ train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=1300)
 
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=325, max_keep_ckpts=4),
 )
 # The teacher's entropy is averaged over the same iterations as the loss, to be subtracted from it.
 log_processor = dict(

@@ -77,6 +77,6 @@ train_cfg = dict(_delete_=True, type='ResumableIterTrainLoop', max_iters=1200)
 
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=300, max_keep_ckpts=4),
 )
 log_processor = dict(window_size=10, by_epoch=False)

@@ -33,7 +33,7 @@ NUM_CLIPS = 10  # in which objects are tracked; each within a tenth of the video
 MAX_TRACKED_FRAMES = 10  # of each; a cut would end all tracks
 CLIPS_IN_PICTURE = 3
 ENLARGEMENT = 2
-CHANCE_POINTS = 5  # two standard errors of a difference of two shares of 800 crops
+CHANCE_POINTS = 5  # three standard errors of a difference of two shares of 1800 crops
 
 
 class DoRADemo:
@@ -109,8 +109,8 @@ Training saw these places too, without labels. One short run on one video is no 
 
 In {s['work_dir']}:
   loss_curve.png         loss, KL, entropy
-  object_masks.png       objects tracked through a clip: frames, each object, all together
-  object_masks.mp4       the same as a video"""
+  object_masks.png       three tracked clips, first and last frames: each object, all together
+  object_masks.mp4       ten of them as a video"""
 
 
 def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:

@@ -22,4 +22,5 @@ train_dataloader = dict(
     dataset=dict(ann_file='', data_root='', timeout=None, pipeline=train_pipeline),
 )
 
-default_hooks = dict(checkpoint=dict(minutes=2))  # what a killed run has done since then is lost
+# What a killed run has done since then is lost.
+default_hooks = dict(checkpoint=dict(minutes=2, max_keep_ckpts=1))
