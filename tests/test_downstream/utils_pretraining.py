@@ -70,7 +70,7 @@ def _dora(videos: Path) -> Config:
         bottleneck_channels=8,
     )
     cfg.model.target_generator.num_prototypes = 16
-    crops = cfg.train_dataloader.dataset.pipeline[1]
+    crops = cfg.train_dataloader.dataset.pipeline[2]
     crops.global_transforms[0].size, crops.local_transforms[0].size = 64, 32
     cfg.train_dataloader.dataset.data_root = str(videos)
     return cfg
