@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_configs import ROOT
+from tests.test_configs import ROOT, parse
 
 
 def paper_result(config: Path) -> str:
@@ -52,6 +52,9 @@ def test_headers_quote_the_numbers_of_their_recipe_alone():
 def test_metafiles_name_the_papers_numbers_and_not_ours(metafile):
     for entry in yaml.safe_load(metafile.read_text())['Models']:
         metadata = entry['Metadata']
+        if 'Iterations' in metadata and 'downstream' not in metafile.parts:
+            cfg = parse(ROOT / entry['Config'])
+            assert metadata['Iterations'] == cfg.train_cfg.max_iters, entry['Name']
         assert metadata['Paper Result'] == paper_result(ROOT / entry['Config'])
         assert (metadata['Our Result'] == 'not measured') is ('Weights' not in entry)
         if 'downstream' in metafile.parts:

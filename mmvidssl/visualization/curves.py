@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,53 +14,62 @@ from mmengine.config import Config
 from mmvidssl.utils.atomic_file import atomic_path
 
 DUMPED = '*/vis_data/config.py'
+KL = 'KL(teacher, student)'
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
-def read_scalars(path: str | os.PathLike, step: str = 'step') -> dict[str, Curve]:
-    """Read ``vis_data/scalars.json``, one JSON object a line.
+def read_scalars(*paths: str | os.PathLike) -> dict[str, Curve]:
+    """Read ``vis_data/scalars.json`` of each start of a run, in order, one JSON object a line.
 
-    A last line without an end, as a run that was killed leaves it, is left out.
-
-    Args:
-        path: The file.
-        step: The key that holds the x position.
+    A start that goes back takes the place of what was there. Lines of validation, whose step may be
+    the epoch, count at the last line of training, as ``val/<name>``; how long they took is left
+    out. So is a last line without an end, as a run that was killed leaves it.
 
     Returns:
-        ``{name: (steps, values)}`` for every number in the file.
+        ``{name: (iterations, values)}`` for every number in the files.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If a line is not JSON; names the file and the line.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'no scalars file {path}; MMEngine writes it while training')
     curves: dict[str, tuple[list[float], list[float]]] = {}
-    lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
-        for name, value in record.items():
-            if step in record and name != step and isinstance(value, int | float):
-                xs, ys = curves.setdefault(name, ([], []))
-                xs.append(record[step])
-                ys.append(value)
-    return dict(curves)
+    now = 0.0
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise FileNotFoundError(f'no scalars file {path}; MMEngine writes it while training')
+        lines = path.read_text(encoding='utf-8', errors='replace').split('\n')[:-1]
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
+            if (step := record.pop('step', None)) is None:
+                continue
+            is_training = 'iter' in record  # MMEngine's mark
+            if is_training:
+                for x, y in curves.values() if step <= now else ():
+                    kept = bisect.bisect_left(x, step)
+                    del x[kept:], y[kept:]
+                now = step
+            for name, value in record.items():
+                is_kept = is_training or name not in ('time', 'data_time')
+                if is_kept and isinstance(value, int | float):
+                    xs, ys = curves.setdefault(name if is_training else f'val/{name}', ([], []))
+                    xs.append(now)
+                    ys.append(value)
+    return {name: curve for name, curve in curves.items() if curve[0]}
 
 
-def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve]:
-    """Read the scalars of a work directory; where it was resumed, the later part wins.
+def read_run(work_dir: str | os.PathLike) -> dict[str, Curve]:
+    """Read the scalars of a work directory, and work out what follows from them and the config.
 
     Args:
         work_dir: Of a run; each start has a folder in it, named by its time.
-        step: As for :func:`read_scalars`.
 
     Returns:
         As :func:`read_scalars`, and ``'ln K'``, the entropy of a teacher that tells nothing apart,
-        where the config has prototypes; nothing where nothing was logged.
+        where the config has prototypes, and :data:`KL`, the loss without the teacher's entropy,
+        where that is what it says; nothing where nothing was logged.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -68,18 +77,52 @@ def read_run(work_dir: str | os.PathLike, step: str = 'step') -> dict[str, Curve
     """
     if not Path(work_dir).is_dir():
         raise FileNotFoundError(f'no such work directory: {work_dir}')
-    curves: dict[str, Curve] = {}
-    for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
-        for name, (later_x, later_y) in read_scalars(path, step).items():
-            x, y = curves.get(name, ((), ()))
-            kept = bisect.bisect_left(x, later_x[0])
-            curves[name] = [*x[:kept], *later_x], [*y[:kept], *later_y]
+    curves = read_scalars(*sorted(Path(work_dir).glob('*/vis_data/scalars.json')))
     cfg = read_config(work_dir)
     neck = (cfg.get('model') or {}).get('neck') if cfg else None
-    if curves and neck and neck.get('num_prototypes'):
+    if cfg and curves and neck and neck.get('num_prototypes'):
         ends = [at for x, _ in curves.values() for at in (x[0], x[-1])]
         curves['ln K'] = [min(ends), max(ends)], [math.log(neck.num_prototypes)] * 2
+        if {'loss', 'teacher_entropy'} <= set(curves) and _has_kl(cfg, curves):
+            loss, entropy = (
+                dict(zip(*curves[name], strict=True)) for name in ('loss', 'teacher_entropy')
+            )
+            steps = [at for at in loss if at in entropy]
+            curves[KL] = steps, [loss[at] - entropy[at] for at in steps]
     return curves
+
+
+def _has_kl(cfg: Config, names: Container[str]) -> bool:
+    """Whether loss minus entropy is a divergence: weights add up to 1, means are of the same steps.
+
+    Of the heads, DINO's is a mean; DoRA's has weights, which the released code's preset changes.
+    """
+    head = cfg.model.get('head') or {}
+    is_official = head.get('carry_over') or cfg.model.get('preset') == 'official'
+    weights = [
+        head.get(f'{part}_weight', 0.5) for part in ('object', 'local') if f'loss_{part}' in names
+    ]
+    if str(head.get('type')).endswith('DoRAHead') and (
+        is_official or not math.isclose(sum(weights), 1)
+    ):
+        return False
+    log = cfg.get('log_processor') or {}
+    windows = [
+        c.get('window_size')
+        for c in log.get('custom_cfg') or []
+        if (c.data_src, c.method_name) == ('teacher_entropy', 'mean')
+    ]
+    passes = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    interval = -(-hook_options(cfg, 'HealthHook').get('interval', 10) // passes) * passes
+    return [log.get('window_size', 10)] == [w * interval for w in windows if isinstance(w, int)]
+
+
+def hook_options(cfg: Config | None, name: str) -> dict:
+    """Arguments of the config's hook of a name; none where there is none."""
+    for hook in (cfg.get('custom_hooks') if cfg else None) or []:
+        if str(hook.get('type')).rpartition('.')[2] == name:
+            return {k: v for k, v in hook.items() if k not in ('type', 'priority', '_scope_')}
+    return {}
 
 
 def read_config(path: str | os.PathLike) -> Config | None:
@@ -100,7 +143,7 @@ def read_config(path: str | os.PathLike) -> Config | None:
 
 # Title, and the scalars that it holds; a name that ends in '*' stands for all that begin so.
 PANELS = {
-    'Loss': ('loss', 'loss_*', 'KL(teacher, student)', 'ln K'),
+    'Loss': ('loss', 'loss_*', KL, 'ln K'),
     'Entropy of the targets': ('teacher_entropy', 'teacher_batch_entropy', 'ln K'),
     'Prediction': ('explained', 'spread', 'code_*'),
     'Effective rank of the features': ('rank_*',),
@@ -118,19 +161,10 @@ UNDRAWN = ('base_lr', 'teacher_momentum', 'teacher_kl', 'iter', 'epoch', 'memory
 def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
     """Sort a run's curves by what they tell.
 
-    ``KL(teacher, student)``, the loss without the teacher's entropy, is worked out where it can be.
-
     Returns:
         By title (:data:`PANELS`, then a panel a prefix of what a ``MonitorHook`` evaluated, or
         :data:`EVALUATIONS` where none did); empty ones are there too.
     """
-    curves = dict(curves)
-    if 'teacher_entropy' in curves and 'loss' in curves:
-        entropy, loss = (
-            dict(zip(*curves[name], strict=True)) for name in ('teacher_entropy', 'loss')
-        )
-        if steps := [at for at in loss if at in entropy]:
-            curves['KL(teacher, student)'] = steps, [loss[at] - entropy[at] for at in steps]
     groups = {}
     seen = set(UNDRAWN)
     for title, wanted in PANELS.items():

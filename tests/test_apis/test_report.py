@@ -17,6 +17,7 @@ from mmvidssl.apis.report import Run, judge, read_checkpoint, read_runs, write_r
 from mmvidssl.engine.hooks import CollapseHook
 from mmvidssl.engine.hooks.collapse_hook import Symptom
 from mmvidssl.visualization import read_run
+from mmvidssl.visualization.curves import KL
 from tests.utils_model import maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
 from tests.utils_tool import run_tool
@@ -24,6 +25,9 @@ from tests.utils_video import write_video
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 LOG_K = math.log(16)
+NOISE = np.random.default_rng(1).normal(2, 0.1, 60)
+WAITS = np.where(np.arange(60) % 10 == 5, 9.0, 0.0)  # one line in ten has an evaluation
+SLOW = dict(data_time=0.001 + WAITS, time=0.2 + WAITS)
 
 
 def healthy(**changes) -> dict:
@@ -54,9 +58,15 @@ def healthy(**changes) -> dict:
         (dict(data_time=0.15), 'good bad good', '75%'),
         (dict(data_time=0.04), 'good look good', '20%'),
         (dict(loss=np.r_[np.full(50, 2), np.full(10, np.nan)]), 'good good bad', '1600'),
-        (dict(loss=np.random.default_rng(1).normal(2, 0.1, 60)), 'good good look', 'not learn'),
+        (dict(loss=np.r_[2, np.nan, np.linspace(3, 2, 58)]), 'good good good', '1110'),
+        (dict(loss=NOISE, explained=NOISE), 'good good look', 'not learn'),
+        (dict(loss=NOISE), 'good good unknown', 'no longer'),
+        ({KL: np.r_[np.zeros(12), NOISE[12:]]}, 'good good unknown', KL),
+        (SLOW, 'good good good', '0%'),
+        (dict(mask_overlap=np.r_[np.ones(57), np.nan, 1, 1]), 'bad good look', 'one object'),
         (dict(loss=np.r_[np.full(12, 3), np.full(48, 2)]), 'good good good', 'no longer'),
-        (dict(loss=np.linspace(2, 3, 60)), 'good good look', 'worse'),
+        (dict(loss=np.linspace(2, 3, 60)), 'good good look', 'rises'),
+        (dict(explained=np.linspace(0.3, 0.2, 60)), 'good good look', 'worse'),
     ],
 )
 def test_verdict(changes, levels, words):
@@ -75,6 +85,8 @@ def test_verdict_takes_the_thresholds_of_the_config():
     ):
         cfg = Config(dict(custom_hooks=[dict(hook, **options)]))
         assert judge(Run('run', curves, cfg))[0].level == level
+    old = Config(dict(custom_hooks=[dict(hook, min_variance=1)]))
+    assert 'min_variance' in judge(Run('run', curves, old))[0].answer
     assert [f.level for f in judge(Run('run'))] == ['unknown'] * 3
     assert [f.level for f in judge(Run('run', healthy(), nan='nan_iter_7.pth'))][2] == 'bad'
 
@@ -168,7 +180,7 @@ def empty(run_dir: Path) -> None:
     [
         (remove('*.pth'), 0, ['no checkpoint']),
         (crash, 5, ['Not drawn', 'epoch_2.pth']),
-        (empty, 0, ['log is empty']),
+        (empty, 0, ['log is empty', 'nothing was logged']),
         (remove('2*'), 5, ['log is empty']),
         (multiply, 5, ['Of 302 checkpoints, 8 ', 'epoch_302']),
         (remove('broken*'), 0, ['broken_videos.json']),
@@ -223,6 +235,7 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
         (('many', '--out', 'a.html'), 'many holds 0, 1, 2, 3, 4'),
         (('broken', '--out', 'a.html'), 'config.py'),
         (('broken/1/vis_data/config.py', 'run/epoch_1.pth', '--out', 'a.html'), 'config.py'),
+        (('odd', '--out', 'a.html'), 'broken_videos.json'),
         (('run', '--out', 'a.pdf'), 'a.pdf'),
         (('run', '--out', 'a.html', '--video', 'none.mp4'), 'none.mp4'),
         (('run', '--out', 'a.html', '--video', *'abcde'), 'at most 4'),
@@ -234,6 +247,8 @@ def test_mistakes_get_one_sentence(run_dir, tmp_path, monkeypatch, capsys, argum
     for name in ('nothing', *(f'many/{i}/1/vis_data' for i in range(5)), 'broken/1/vis_data'):
         Path(name).mkdir(parents=True)
     Path('broken/1/vis_data/config.py').write_text('model = dict(')
+    Path('odd/1/vis_data').mkdir(parents=True)
+    Path('odd/broken_videos.json').write_text('{"videos": ["a.mp4"]}')
     assert run_tool('visualization/report', *arguments) == 2
     assert message in capsys.readouterr().err
     assert not Path('a.html').exists() and not Path('a.pdf').exists()
@@ -255,9 +270,9 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     for start, steps in (('1', [1, 2, 3, 4]), ('2', [3, 4, 5])):
         file = tmp_path / start / 'vis_data' / 'scalars.json'
         file.parent.mkdir(parents=True)
-        lines = (json.dumps(dict(loss=int(start), step=step)) for step in steps)
+        lines = (json.dumps(dict(loss=int(start), iter=step, step=step)) for step in steps)
         file.write_text(''.join(f'{line}\n' for line in lines))
-    assert read_run(tmp_path) == {'loss': ([1, 2, 3, 4, 5], [1, 1, 2, 2, 2])}
+    assert read_run(tmp_path)['loss'] == ([1, 2, 3, 4, 5], [1, 1, 2, 2, 2])
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason='needs chromium: apt-get install chromium')

@@ -19,10 +19,11 @@ from mmvidssl.visualization import (
     mask_grid,
     overlay_masks,
     plot_curves,
-    read_scalars,
+    read_run,
     write_image,
     write_video,
 )
+from mmvidssl.visualization.curves import KL
 
 from .footage import open_footage
 from .object_jaccard import ObjectJaccard
@@ -85,6 +86,7 @@ class DoRADemo:
         rows = '\n'.join(
             f'{name:20} {s[f"first_{name}"]:6.3f} {s[f"last_{name}"]:6.3f}   {note}'
             for name, note in notes.items()
+            if f'first_{name}' in s
         )
         jaccard = ''
         if s['last_jaccard'] is not None:
@@ -117,24 +119,18 @@ def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
     """Draw ``loss_curve.png`` from the run's scalars; return first and last values for the summary.
 
     The loss of self-distillation is a cross-entropy, whose floor, the teacher's entropy, moves. So
-    their difference is drawn beside it, KL(teacher, student), of steps where both were logged, and
-    ``log_k``, the entropy of a teacher that tells nothing apart. The losses' weights add up to 1.
+    their difference, where :func:`read_run` has it, is drawn beside it, and ``log_k``, the entropy
+    of a teacher that tells nothing apart.
     """
-    scalars = read_scalars(next(iter(work_dir.glob('*/vis_data/scalars.json'))))
-    entropy = scalars['teacher_entropy']
-    loss_at, entropy_at = (dict(zip(*curve, strict=True)) for curve in (scalars['loss'], entropy))
-    steps = [step for step in loss_at if step in entropy_at]
-    kl = [loss_at[step] - entropy_at[step] for step in steps]
-    curves = {
-        'loss = KL + entropy': scalars['loss'],
-        'KL(teacher, student)': (steps, kl),
-        "teacher's entropy": entropy,
-        'ln K': (entropy[0], [log_k] * len(entropy[0])),
-    }
-    plot_curves(work_dir / 'loss_curve.png', curves, 'DoRA, quickstart', ylabel='nats')
-    ends = {'loss': scalars['loss'][1], 'kl': kl, 'teacher_entropy': entropy[1]}
+    run = read_run(work_dir)
+    names = dict(loss='loss', kl=KL, teacher_entropy='teacher_entropy')
+    curves = {key: run[name] for key, name in names.items() if name in run}
+    shown = {**{names[key]: curve for key, curve in curves.items()}, 'ln K': run['ln K']}
+    plot_curves(work_dir / 'loss_curve.png', shown, 'DoRA, quickstart', ylabel='nats')
     values = {
-        f'{end}_{k}': v[i] for k, v in ends.items() for end, i in (('first', 0), ('last', -1))
+        f'{end}_{key}': y[i]
+        for key, (_, y) in curves.items()
+        for end, i in (('first', 0), ('last', -1))
     }
     return {**values, 'log_k': log_k}
 

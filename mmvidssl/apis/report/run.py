@@ -21,6 +21,7 @@ VERSION = re.compile(
 )
 # What CollapseHook says when a collapse begins, and when it ends.
 COLLAPSE = re.compile(r'COLLAPSE \((?P<begins>[^)]+)\), .+|CollapseHook: (?P<ends>[^,]+), seen .+')
+VIDEO = {'path', 'reason', 'times', 'quarantined'}  # of broken_videos.json
 SETTINGS = {
     'method': 'model.type',
     'backbone': 'model.backbone.type',
@@ -113,7 +114,7 @@ def _read_run(folder: Path) -> Run:
         for found in COLLAPSE.finditer(log):
             collapses[found['begins'] or found['ends']] = found['begins'] and found[0]
         run.collapses = list(filter(None, collapses.values()))
-    run.broken = _read_json(folder / 'broken_videos.json')
+    run.broken = _read_broken(folder / 'broken_videos.json')
     run.summary = _read_json(folder / 'summary.json') or {}
     for path in folder.glob('nan_iter_*.pth'):
         if int(re.findall(r'\d+', path.name)[0]) >= run.last:  # else it went on
@@ -129,6 +130,18 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         raise ValueError(f'{path} is not JSON: {error}') from error
     if not isinstance(found, dict | None):
         raise ValueError(f'{path} must hold an object of JSON, got {type(found).__name__}')
+    return found
+
+
+def _read_broken(path: Path) -> dict[str, Any] | None:
+    found = _read_json(path)
+    videos = found.get('videos') if found else None
+    if found is not None and not (
+        {'num_samples', 'num_replaced'} <= set(found)
+        and isinstance(videos, list)
+        and all(isinstance(video, dict) and set(video) >= VIDEO for video in videos)
+    ):
+        raise ValueError(f'{path} is not what DataFailureHook writes; move it away')
     return found
 
 

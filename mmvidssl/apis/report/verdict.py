@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.config import Config
 
 from mmvidssl.engine.hooks import CollapseHook
-from mmvidssl.visualization import Curve, group_curves
+from mmvidssl.visualization import Curve
+from mmvidssl.visualization.curves import KL, hook_options
 
 from .run import Run
 
 ENTROPIES = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl')
 # What tells best how far a run has got, the first that was logged, and whether up is better.
-LEARNING = {'explained': 1, 'KL(teacher, student)': -1, 'loss': -1}
+LEARNING = {'explained': 1, KL: -1, 'loss': -1}
 MIN_POINTS = 5  # in each of the two fifths that are compared
 STANDARD_ERRORS = 2.0
 WAITS, STARVED = 0.1, 0.3  # shares of an iteration
@@ -44,26 +44,23 @@ def judge(run: Run) -> list[Finding]:
     ]
 
 
-def _hook(cfg: Config | None, name: str) -> dict:
-    """Arguments of the config's hook of a name; none where there is none."""
-    for hook in (cfg.get('custom_hooks') if cfg else None) or []:
-        if str(hook.get('type')).rpartition('.')[2] == name:
-            return {k: v for k, v in hook.items() if k not in ('type', 'priority', '_scope_')}
-    return {}
-
-
 def _collapse(run: Run) -> tuple[str, str]:
     """As ``CollapseHook``, from what was logged of what it saw, and from what it told."""
     if run.collapses:
         return 'bad', f'Yes. {" ".join(run.collapses)}'
-    hook = CollapseHook(**_hook(run.cfg, 'CollapseHook'))
-    span = hook.window * _hook(run.cfg, 'HealthHook').get('interval', 10)  # iterations
+    try:
+        hook = CollapseHook(**hook_options(run.cfg, 'CollapseHook'))
+    except (TypeError, ValueError) as error:  # options of another version
+        return 'unknown', f'Not judged: {error}.'
+    span = hook.window * hook_options(run.cfg, 'HealthHook').get('interval', 10)  # iterations
     names = [n for n in run.curves if n in ('spread', 'mask_overlap') or n.startswith('rank_')]
     names += ENTROPIES if set(ENTROPIES) <= set(run.curves) else ()
     if not names:
         return 'unknown', 'Not measured: HealthHook logged nothing.'
     by_step = [dict(zip(*run.curves[name], strict=True)) for name in names]
-    steps = np.array([at for at in by_step[0] if all(at in values for values in by_step)])
+    steps = np.array(
+        [at for at in by_step[0] if all(math.isfinite(v.get(at, math.nan)) for v in by_step)]
+    )
     table = np.array([[values[at] for values in by_step] for at in steps])
     streaks: dict[str, int] = {}
     told = {}  # the symptom, and when it was last there for long enough
@@ -91,9 +88,9 @@ def _collapse(run: Run) -> tuple[str, str]:
 def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
     if not {'data_time', 'time'} <= set(curves):
         return 'unknown', 'Not measured: data_time and time were not logged.'
-    # The first iterations start the workers.
+    # The first iterations start the workers; what hooks take now and then counts as data_time.
     waits, whole = (
-        float(np.mean(curves[name][1][len(curves[name][1]) // 2 :]))
+        float(np.median(curves[name][1][len(curves[name][1]) // 2 :]))
         for name in ('data_time', 'time')
     )
     share = waits / max(whole, 1e-12)
@@ -107,15 +104,16 @@ def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
 
 def _learning(run: Run) -> tuple[str, str]:
     """Compare the last fifth of the run with the one before it."""
-    curves = {**run.curves, **group_curves(run.curves)['Loss']}
-    name = next((name for name in LEARNING if name in curves), None)
+    name = next((name for name in LEARNING if name in run.curves), None)
     if run.nan:
         return 'bad', f'No: NaNGuardHook stopped the run; {run.nan} has the batch.'
     if name is None:
         return 'unknown', 'Not measured: no loss was logged.'
-    x, y = (np.asarray(values, float) for values in curves[name])
-    if not np.isfinite(y).all():
-        return 'bad', f'No: {name} is not finite at iteration {x[~np.isfinite(y)][0]:.0f}.'
+    x, y = (np.asarray(values, float) for values in run.curves[name])
+    is_finite = np.isfinite(y)
+    if not is_finite[-max(1, len(y) // 5) :].all():
+        return 'bad', f'No: {name} is not finite at iteration {x[~is_finite][0]:.0f}.'
+    y = y[is_finite]
     if len(y) < 5 * MIN_POINTS:
         return 'unknown', f'Too early to say: {len(y)} values of {5 * MIN_POINTS} that are needed.'
     first, *_, fourth, last = np.array_split(y, 5)
@@ -123,13 +121,20 @@ def _learning(run: Run) -> tuple[str, str]:
         f'{name} is {first.mean():.4g} in the first fifth of the run, {fourth.mean():.4g} in the '
         f'fourth, {last.mean():.4g} in the last'
     )
+    if not is_finite.all():
+        at = ', '.join(f'{step:.0f}' for step in x[~is_finite][:5])
+        said += f'; left out: {(~is_finite).sum()} that are not finite (iterations {at})'
     change = _compare(fourth, last) * LEARNING[name]
     if change > 0:
         return 'good', f'Yes: {said}.'
+    is_moving = name != 'explained' and 'teacher_entropy' in run.curves
     if change < 0:
-        return 'look', f'It gets worse: {said}.'
+        word = 'rises, as it may while the teacher changes' if is_moving else 'gets worse'
+        return 'look', f'It {word}: {said}.'
     if _compare(first, last) * LEARNING[name] > 0:
         return 'good', f'It has learnt, and no longer changes clearly: {said}.'
+    if is_moving:  # it begins near 0 where teacher and student are alike
+        return 'unknown', f'It no longer changes clearly: {said}.'
     return 'look', f'It does not learn: {said}.'
 
 

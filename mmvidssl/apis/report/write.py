@@ -25,8 +25,10 @@ MAX_CHECKPOINTS, MAX_FRAMES, MAX_VIDEOS = 8, 12, 4  # of all runs, and of all vi
 MAX_SIDE, MAX_SHEET = 320, 1280  # pixels, of a frame and of a sheet
 QUALITIES = (85, 60, 35, 10)  # of JPEG, until the file is small enough
 LEVELS = dict(good='healthy', unknown='not enough is known', look='take a look', bad='not healthy')
-# Who would measure what is missing.
+# Who would measure what is missing; HealthHook the rest.
 MEASURED_BY = {
+    **dict.fromkeys(('Loss', 'Learning rate'), "MMEngine's RuntimeInfoHook"),
+    'Seconds per iteration': "MMEngine's IterTimerHook",
     EVALUATIONS: 'KNNMonitorHook, LinearProbeHook or VOSMonitorHook',
     'Momentum of the teacher': 'TeacherMomentumHook, where there is a teacher',
 }
@@ -103,7 +105,9 @@ def _describe(run: Run, notes: Sequence[str]) -> dict[str, Any]:
             title: MEASURED_BY.get(title, 'HealthHook, where the method has it')
             for title, curves in groups.items()
             if not curves
-        },
+        }
+        if run.curves
+        else {'Curves': 'nothing was logged'},
         summary=dict(_flatten(run.summary)),
         notes=[*run.missing, *notes],
         config=run.cfg.pretty_text if run.cfg else '',
