@@ -95,6 +95,7 @@ def test_what_cannot_be_drawn_is_refused_before_training(tmp_path):
 
 def of_two_processes(rank, folder):
     """Each refuses a mistake; the second has nothing to draw with, and is not asked to."""
+    torch.set_num_threads(1)  # as forked processes must
     torch.distributed.init_process_group('gloo', f'file://{folder}/meet', rank=rank, world_size=2)
     backends = [LocalVisBackend(save_dir=f'{folder}/{rank}')]
     visualizer = Visualizer(vis_backends=backends)
@@ -115,6 +116,7 @@ def of_two_processes(rank, folder):
 
 def test_all_processes_see_a_mistake_and_the_first_draws(tmp_path):
     write_video(tmp_path / 'v.mp4')
-    mp.spawn(of_two_processes, (tmp_path,), nprocs=2)
+    # Forked, they need not import everything again.
+    mp.start_processes(of_two_processes, (tmp_path,), nprocs=2, start_method='fork')
     pictures = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob('objects_1.png')]
     assert pictures == ['0']
