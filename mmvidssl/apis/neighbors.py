@@ -36,7 +36,7 @@ def draw_neighbors(
     rounds = -(-max(num_queries, 1) // len(groups))
     places = [(x, (2 * i + 1) * len(x) // (2 * rounds)) for i in range(rounds) for x in groups]
     queries = list(dict.fromkeys(int(x[place]) for x, place in places))[: max(num_queries, 1)]
-    nearest = nearest_neighbors(*found[:3], queries, num, gap)
+    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, queries, num, gap)
     if min(num_queries, num) < 1 or not all(map(len, nearest)):
         raise ValueError(
             f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
