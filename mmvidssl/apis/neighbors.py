@@ -32,20 +32,20 @@ def draw_neighbors(
     Raises:
         ValueError: if a clip has no neighbour, or a number is not positive.
     """
-    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, num, gap)
     groups = [np.flatnonzero(np.equal(found.names, name)) for name in dict.fromkeys(found.names)]
     rounds = -(-max(num_queries, 1) // len(groups))
     places = [(x, (2 * i + 1) * len(x) // (2 * rounds)) for i in range(rounds) for x in groups]
     queries = list(dict.fromkeys(int(x[place]) for x, place in places))[: max(num_queries, 1)]
-    if min(num_queries, num) < 1 or not all(len(nearest[query]) for query in queries):
+    nearest = nearest_neighbors(found.features.numpy(), found.names, found.times, queries, num, gap)
+    if min(num_queries, num) < 1 or not all(map(len, nearest)):
         raise ValueError(
             f'no neighbour among {len(found.names)} clips that is more than gap={gap} s away: use '
             'longer or more videos, a smaller gap or every, and positive numbers'
         )
     paths = {name: path for path, name in find_media(videos)}
     sheet: list[tuple[str, np.ndarray]] = []
-    for query in queries:
-        row = [query, *nearest[query]]
+    for query, others in zip(queries, nearest, strict=True):
+        row = [query, *others]
         for place, i in enumerate(row):
             name = f'{"" if place else "query "}{Path(found.names[i]).stem} {found.times[i]:.1f} s'
             sheet.append((name, _thumbnail(paths[found.names[i]], found.times[i])))

@@ -65,7 +65,7 @@ def read_footage(
     Args:
         model: From :func:`init_model`.
         video: The file.
-        num_frames: How many; None: 16, or one clip of a model of longer ones.
+        num_frames: How many; None: 16, or the fewest more that are whole clips of the model.
         frame_interval: Frames of the video from one to the next.
         start: Seconds of the first one.
 
@@ -75,10 +75,11 @@ def read_footage(
         ValueError: if the numbers cannot be, or the model takes clips that do not divide them.
     """
     encoder = FeatureExtractor(model)
-    num_frames = max(NUM_FRAMES, encoder.clip_len or 1) if num_frames is None else num_frames
-    if min(num_frames, frame_interval) < 1 or start < 0 or num_frames % (encoder.clip_len or 1):
+    clip_len = encoder.clip_len or 1
+    num_frames = -(-NUM_FRAMES // clip_len) * clip_len if num_frames is None else num_frames
+    if min(num_frames, frame_interval) < 1 or start < 0 or num_frames % clip_len:
         raise ValueError(
-            f'needed are positive numbers, and frames that are clips of {encoder.clip_len or 1}, '
+            f'needed are positive numbers, and frames that are clips of {clip_len}, '
             f'got {num_frames} frames, each {frame_interval}th of the video from {start} s on'
         )
     reader = build_reader(str(video), READER)
@@ -141,7 +142,7 @@ def draw_objects(model: nn.Module, frames: np.ndarray) -> ObjectPictures:
         ValueError: if the model does not track.
     """
     if not hasattr(model, 'track'):
-        raise ValueError(f'{type(model).__name__} does not track objects; DoRA does')
+        raise ValueError(f'{type(model).__name__} does not track objects, as DoRA does; use pca')
     clip, tracker = _normalized(model, to_clip(frames)[None]), model.tracker
     tokens = model.teacher.backbone.forward_tokens(clip, tracker.block)
     found = tracker(tokens)
@@ -210,7 +211,8 @@ def check_draws_targets(model: nn.Module, checkpoint: str | os.PathLike | None =
         ValueError: if it is not MaskFeat, has other targets, or its checkpoint has no projection.
     """
     if not isinstance(model, MaskFeat):
-        raise ValueError(f'{type(model).__name__} predicts nothing that is masked; MaskFeat does')
+        use = 'objects or pca' if hasattr(model, 'track') else 'pca'
+        raise ValueError(f'{type(model).__name__} has no predictions, as MaskFeat has; use {use}')
     if type(model.target_generator) not in DRAWN:
         raise ValueError(
             f'targets of {type(model.target_generator).__name__} cannot be drawn; those of '

@@ -7,10 +7,18 @@ from mmengine.hooks import Hook
 
 from mmvidssl.engine.hooks.monitor_hooks import untouched
 from mmvidssl.engine.utils import unwrap_model
+from mmvidssl.models.algorithms import MaskFeat
 from mmvidssl.registry import HOOKS
 from mmvidssl.visualization import picture_strip
 
-from .pictures import check_draws_targets, draw_masks, draw_objects, draw_predictions, read_footage
+from .pictures import (
+    check_draws_targets,
+    draw_features,
+    draw_masks,
+    draw_objects,
+    draw_predictions,
+    read_footage,
+)
 
 
 @HOOKS.register_module()
@@ -18,19 +26,20 @@ class SSLVisualizationHook(Hook):
     """Draw what the model makes of a clip, always the same, every so many iterations.
 
     Of DoRA the objects that it tracks (``objects``), of MaskFeat what it predicts
-    (``predictions``), to all backends of the run's visualizer: files, TensorBoard. The main process
-    draws; a run with the hook is equal to one without to the bit.
+    (``predictions``), of others their patch features in colours (``features``), to all backends of
+    the run's visualizer: files, TensorBoard. The main process draws; a run with the hook is equal
+    to one without to the bit.
 
     Args:
         interval: Iterations from one picture to the next.
         video: The file.
-        clip_len: Frames; None: 16, or one clip of a model of clips.
+        clip_len: Frames; None: 16, or the fewest more that are whole clips of the model.
         frame_interval: Frames of the video from one to the next.
         start: Seconds of the first one.
 
     Raises:
-        ValueError: if ``interval`` is not positive; before training, if the model is neither, its
-            targets cannot be drawn, or the video is too short.
+        ValueError: if ``interval`` is not positive; before training, in all processes, if targets
+            of MaskFeat cannot be drawn, its pipeline has no mask, or the video is too short.
     """
 
     priority = 'LOW'  # after TeacherMomentumHook
@@ -49,13 +58,12 @@ class SSLVisualizationHook(Hook):
         self.footage = (video, clip_len, frame_interval, start)
 
     def before_train(self, runner) -> None:
-        """Read the clip, and see that the model can be drawn."""
-        if is_main_process():
-            model = unwrap_model(runner.model)
-            if not hasattr(model, 'track'):
-                check_draws_targets(model)
-                draw_masks(runner.cfg, 1)
-            self.frames = read_footage(model, *self.footage).frames
+        """Read the clip, and see that the model can be drawn, in all processes: none waits."""
+        model = unwrap_model(runner.model)
+        if isinstance(model, MaskFeat):
+            check_draws_targets(model)
+            draw_masks(runner.cfg, 1)
+        self.frames = read_footage(model, *self.footage).frames
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Draw, if it is time to."""
@@ -66,6 +74,8 @@ class SSLVisualizationHook(Hook):
             model.eval()
             if hasattr(model, 'track'):
                 name, columns = 'objects', draw_objects(model, self.frames).tracks
-            else:
+            elif isinstance(model, MaskFeat):
                 name, columns = 'predictions', draw_predictions(model, self.frames, runner.cfg)
+            else:
+                name, columns = 'features', draw_features({'features': model}, self.frames)
         runner.visualizer.add_image(name, picture_strip(columns), step=runner.iter + 1)

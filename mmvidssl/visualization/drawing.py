@@ -156,9 +156,13 @@ def _fit(name: str, most: int) -> tuple[str, float, int]:
 
 def picture_strip(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.ndarray:
     """:func:`picture_table` of ``max_rows`` rows at most, evenly spread."""
-    count = len(next(iter(columns.values())))
-    rows = np.linspace(0, count - 1, min(max_rows, count)).round().astype(int)
+    rows = spread(len(next(iter(columns.values()))), max_rows)
     return picture_table({name: pictures[rows] for name, pictures in columns.items()})
+
+
+def spread(count: int, most: int) -> np.ndarray:
+    """``most`` of ``count`` numbers from 0 on, or all, evenly, with the first and the last."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(int)
 
 
 def write_strip(path: str | os.PathLike, columns: Mapping[str, np.ndarray], fps: float) -> None:

@@ -55,24 +55,33 @@ def pca_colours(features: Sequence[np.ndarray], foreground: bool = False) -> lis
 
 
 def nearest_neighbors(
-    features: np.ndarray, names: Sequence[str], times: np.ndarray, num: int, gap: float
+    features: np.ndarray,
+    names: Sequence[str],
+    times: np.ndarray,
+    queries: Sequence[int],
+    num: int,
+    gap: float,
 ) -> list[np.ndarray]:
-    """Of each clip, the ``num`` others (or fewer) of the largest cosine similarity, nearest first.
+    """Of some clips, the ``num`` others (or fewer) of the largest cosine similarity, nearest first.
 
     Args:
         features: ``(S, D)``.
         names: Of the video of each.
         times: ``(S,)`` seconds in its video.
+        queries: Indices of those clips.
         num: How many.
         gap: Clips of the same video that are no further away, in seconds, are no neighbours.
     """
     from sklearn.metrics.pairwise import cosine_similarity
 
-    is_same = np.asarray(names)[:, None] == np.asarray(names)
-    is_near = is_same & (np.abs(times[:, None] - times) <= gap) | np.eye(len(names), dtype=bool)
-    similarity = np.where(is_near, -np.inf, cosine_similarity(features))
-    order = np.argsort(-similarity, axis=1, kind='stable')
-    return [row[np.isfinite(similarity[i, row])][:num] for i, row in enumerate(order)]
+    found, videos = [], np.asarray(names)
+    for query in queries:
+        is_far = (videos != videos[query]) | (np.abs(times - times[query]) > gap)
+        is_far[query] = False
+        others = np.flatnonzero(is_far)
+        similarity = cosine_similarity(features[[query]], features)[0, others]
+        found.append(others[np.argsort(-similarity, kind='stable')[:num]])
+    return found
 
 
 def embed_features(features: np.ndarray, method: str = 'tsne') -> np.ndarray:

@@ -18,6 +18,8 @@ from mmvidssl.apis import (
 )
 from mmvidssl.apis.pictures import DIMMED, GREY, draw_masks, draw_targets
 from mmvidssl.datasets.readers import PyAVReader, ShortVideoError
+from mmvidssl.visualization import pca_colours
+from mmvidssl.visualization.drawing import heat_map
 from tests.utils_model import dora_cfg, maskfeat_cfg
 from tests.utils_teacher import DALLE
 from tests.utils_video import write_video
@@ -64,9 +66,14 @@ def test_footage_is_the_frames_asked_for_in_whole_patches(dora, maskfeat, video)
         read_footage(maskfeat, video, num_frames=6)
     with pytest.raises(ValueError, match='from -1'):
         read_footage(dora, video, start=-1)
+    backbone = dict(maskfeat_cfg()['backbone'], temporal_size=6)
+    longer = init_model(Config(dict(model=maskfeat_cfg(backbone=backbone))))
+    for model, count in ((maskfeat, 16), (longer, 18)):
+        assert len(read_footage(model, video, frame_interval=2).frames) == count
 
 
-def test_objects_are_those_of_the_model(dora, maskfeat, video):
+def test_objects_are_those_of_the_model(dora, maskfeat, video, monkeypatch):
+    monkeypatch.setattr(dora.tracker, 'epsilon', 0.002)  # tells untrained features apart
     frames, _ = read_footage(dora, video, num_frames=3)
     pictures = draw_objects(dora, frames)
     assert list(pictures.tracks) == ['frame', 'object 1', 'object 2', 'masks']
@@ -79,6 +86,23 @@ def test_objects_are_those_of_the_model(dora, maskfeat, video):
         assert 0 < mask.mean() < 1
         np.testing.assert_array_equal(view[mask], shown[mask])
         assert (view[~mask] == fill).all()
+    tracker, backbone = dora.tracker, dora.teacher.backbone
+    with torch.no_grad():
+        tokens = backbone.forward_tokens(normalized(dora, frames), tracker.block)
+        found = dora.track(normalized(dora, frames))
+    keys = torch.nn.functional.normalize(tokens.patches[0], dim=-1)
+    before = (found.prototypes[0] @ keys.T / tracker.epsilon).softmax(dim=0)
+    shape = (2, *tokens.grid)
+    assert before.std() > 0.01
+    for row, shares in enumerate((before, found.assignment[0].T)):
+        top = row * (28 + 228)
+        for i, share in enumerate(heat_map(shares.reshape(shape).numpy(), (224, 336))):
+            drawn = pictures.assignment[top + 28 :][:224, (2 + i) * 340 :][:, :336]
+            np.testing.assert_allclose(drawn, share.astype(int), atol=2)
+    for i, attention in enumerate(tokens.class_attention[0].numpy()):
+        levels = attention.reshape(tokens.grid) / np.percentile(attention, 98)
+        drawn = pictures.attention[28:, (1 + i) * 340 :][:, :336]
+        np.testing.assert_allclose(drawn, heat_map(levels, (224, 336)).astype(int), atol=2)
     assert pictures.assignment.shape[1] == 4 * 340 - 4  # frame, both, one, the other
     with pytest.raises(ValueError, match='MaskFeat does not'):
         draw_objects(maskfeat, frames)
@@ -118,7 +142,7 @@ def test_predictions_of_several_clips_follow_each_other(maskfeat, dora, video):
     np.testing.assert_array_equal(columns['true HOG'][2:], second['true HOG'])
     with pytest.raises(ValueError, match='no mask'):
         draw_predictions(maskfeat, frames, Config(dict(model={})))
-    with pytest.raises(ValueError, match='DoRA'):
+    with pytest.raises(ValueError, match='use objects'):
         draw_predictions(dora, frames, cfg)
     other = init_model(cfg)
     other.target_generator = torch.nn.Identity()
@@ -176,11 +200,20 @@ def test_patch_features_lie_on_the_grid_of_tokens(dora, maskfeat, video):
 
 def test_features_of_models_are_side_by_side(dora, video):
     frames, _ = read_footage(dora, video, num_frames=2)
-    drawn = draw_features({'a': dora, 'b': dora}, frames)
+    torch.manual_seed(7)
+    models = {'a': dora, 'b': init_model(Config(dict(model=dora_cfg())))}
+    drawn = draw_features(models, frames)
     assert list(drawn) == ['frame', 'a', 'b'] and drawn['a'].shape == (2, 224, 336, 3)
-    np.testing.assert_array_equal(drawn['a'], drawn['b'])
-    cells = drawn['a'].reshape(2, 14, 16, 21, 16, 3)
-    assert (cells == cells[:, :, :1, :, :1]).all() and cells.std() > 20
+    colours = pca_colours([patch_features(model, frames) for model in models.values()])
+    for name, expected in zip(models, colours, strict=True):
+        cells = drawn[name].reshape(2, 14, 16, 21, 16, 3)
+        np.testing.assert_array_equal(cells[:, :, 0, :, 0], expected)
+        assert (cells == cells[:, :, :1, :, :1]).all() and cells.std() > 20
+    assert (drawn['a'] != drawn['b']).any()
+
+
+def far(clip, other, gap):
+    return clip[0] != other[0] or abs(clip[1] - other[1]) > gap
 
 
 def test_neighbours_are_shown_beside_their_query(dora, video, tmp_path):
@@ -190,9 +223,15 @@ def test_neighbours_are_shown_beside_their_query(dora, video, tmp_path):
     found = extract_features(dora, videos, sampling=sampling, show_progress=False)
     sheet = draw_neighbors(found, videos, num_queries=2, num=3, gap=0.6)
     assert sheet.shape == (2 * (28 + 164) - 4, 4 * 164 - 4, 3)
-    for row, (path, frame) in enumerate(((video, 20), (other, 10))):
-        middle = PyAVReader(str(path)).get_frames(np.array([frame]))[0][:, 16:80].mean(axis=(0, 1))
-        drawn = sheet[28 + row * 192 :][:160, :160].mean(axis=(0, 1))
-        np.testing.assert_allclose(drawn, middle, atol=4)
+    unit = torch.nn.functional.normalize(found.features, dim=-1).double()
+    clips = list(zip(found.names, found.times, strict=True))
+    for row, query in enumerate(((str(video), 2.0), (str(other), 1.0))):
+        similarity = (unit @ unit[clips.index(query)]).tolist()
+        order = sorted(range(len(clips)), key=lambda i, by=similarity: -by[i])
+        near = [c for c in map(clips.__getitem__, order) if far(c, query, 0.6)]
+        for column, (name, time) in enumerate([query, *near[:3]]):
+            frame = PyAVReader(name).get_frames(np.array([round(10 * time)]))[0]
+            drawn = sheet[28 + row * 192 :][:160, column * 164 :][:, :160].mean(axis=(0, 1))
+            np.testing.assert_allclose(drawn, frame[:, 16:80].mean(axis=(0, 1)), atol=4)
     with pytest.raises(ValueError, match='gap=9'):
         draw_neighbors(found.join([found])._replace(names=['v'] * len(found.names)), videos, gap=9)

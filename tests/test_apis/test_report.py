@@ -14,11 +14,12 @@ from mmengine.config import Config
 
 from mmvidssl.apis import init_model
 from mmvidssl.apis.report import Run, judge, read_checkpoint, read_runs, write_report
+from mmvidssl.apis.report.pictures import PCA, draw_run
 from mmvidssl.engine.hooks import CollapseHook
 from mmvidssl.engine.hooks.collapse_hook import Symptom
 from mmvidssl.visualization import read_run
 from mmvidssl.visualization.curves import KL
-from tests.utils_model import maskfeat_cfg
+from tests.utils_model import dora_cfg, maskfeat_cfg
 from tests.utils_run import tiny_cfg, train
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
@@ -179,7 +180,7 @@ def empty(run_dir: Path) -> None:
     ('damage', 'frames', 'words'),
     [
         (remove('*.pth'), 0, ['no checkpoint']),
-        (crash, 5, ['Not drawn', 'epoch_2.pth']),
+        (crash, 40, ['Not drawn', 'epoch_2.pth']),
         (empty, 0, ['log is empty', 'nothing was logged']),
         (remove('2*'), 5, ['log is empty']),
         (multiply, 5, ['Of 302 checkpoints, 8 ', 'epoch_302']),
@@ -196,6 +197,8 @@ def test_what_is_missing_is_said(run_dir, tmp_path, damage, frames, words):
     assert run_tool('visualization/report', damaged, *options, '--out', out) == 0
     page = out.read_text()
     assert all(w in page for w in words)
+    assert not frames or f'max="{min(frames, 12) - 1}" value="0"' in page
+    assert ('short.mp4 is short' in page) == bool(frames)
     assert ('data:image/jpeg' in page) == bool(frames)
 
 
@@ -205,6 +208,19 @@ def test_a_checkpoint_without_a_run(run_dir, tmp_path):
     arguments = (config, run_dir / 'epoch_2.pth', '--out', out)
     assert run_tool('visualization/report', *arguments) == 0
     assert 'checkpoint alone' in out.read_text()
+    (tmp_path / 'report.html').unlink()
+    shutil.copytree(run_dir, tmp_path / 'other' / 'run')
+    assert run_tool('visualization/report', run_dir, tmp_path / 'other', '--out', out) == 0
+    title = out.read_text().partition('<title>')[2].partition('</title>')[0]
+    assert title == f'{run_dir}: run, {tmp_path}/other: run: report'
+
+
+@pytest.mark.parametrize('name', ['NoModel', 'no_option'])
+def test_a_model_that_cannot_be_built_is_not_drawn(run_dir, tmp_path, name):
+    model = dict(type=name) if name == 'NoModel' else dora_cfg(no_option=1)
+    run = Run('run', cfg=Config(dict(model=model)), checkpoints=[run_dir / 'epoch_2.pth'])
+    shows, (note,) = draw_run(run, [run_dir.parent / 'video.mp4'], 8, 12, 'cpu')
+    assert shows == [] and name in note
 
 
 def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
@@ -223,6 +239,12 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
         run = read_checkpoint(tmp_path / 'config.py', tmp_path / 'epoch_1.pth')
         video = write_video(tmp_path / f'{num_frames}.mp4', num_frames=num_frames)
         assert words in write_report(tmp_path / 'a.html', [run], [video]).read_text()
+    torch.save(dict(state_dict=weights, meta={}), tmp_path / 'epoch_2.pth')
+    run.checkpoints.append(tmp_path / 'epoch_2.pth')
+    (show,), notes = draw_run(run, [video], 8, 12, 'cpu')
+    assert show.checkpoints == ['epoch_1', 'epoch_2'] and list(show.views) == ['frame', PCA]
+    assert [[len(x) for x in view] for view in show.views.values()] == [[6, 6]] * 2
+    assert [note for note in notes if 'predicted HOG' in note]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +253,8 @@ def test_hog_of_a_video_and_of_one_shorter_than_a_clip(tmp_path):
         (('none', '--out', 'a.html'), 'none'),
         (('none.py', 'none.pth', '--out', 'a.html'), 'none.py'),
         (('run/epoch_1.pth', '--out', 'a.html'), 'run/epoch_1.pth'),
+        (('run', 'typo', 'run', '--out', 'a.html'), 'such folder: typo'),
+        (('run', *4 * ['run'], '--out', 'a.html'), 'at most 4 runs'),
         (('nothing', '--out', 'a.html'), 'nothing holds no run'),
         (('many', '--out', 'a.html'), 'many holds 0, 1, 2, 3, 4'),
         (('broken', '--out', 'a.html'), 'config.py'),

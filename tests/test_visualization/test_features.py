@@ -1,5 +1,7 @@
 """Pictures of features, against numpy's own decompositions and plain loops."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,14 +47,24 @@ def test_background_is_black_and_the_basis_is_of_the_rest():
 def test_neighbours_are_those_of_a_plain_search():
     features = RNG.normal(size=(12, 5))
     names, times = ['a'] * 8 + ['b'] * 4, np.array([*range(8), *range(4)], float)
-    found = nearest_neighbors(features, names, times, num=3, gap=1.0)
+    queries = [11, *range(11)]
+    found = nearest_neighbors(features, names, times, queries, num=3, gap=1.0)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    for i, indices in enumerate(found):
+    for i, indices in zip(queries, found, strict=True):
         others = [j for j in range(12) if names[i] != names[j] or abs(times[i] - times[j]) > 1]
         expected = sorted(others, key=lambda j: -unit[i] @ unit[j])[:3]
         assert indices.tolist() == expected
-    alone = nearest_neighbors(features[:2], ['a', 'a'], times[:2], 3, 1.0)
+    alone = nearest_neighbors(features[:2], ['a', 'a'], times[:2], [0, 1], 3, 1.0)
     assert [len(indices) for indices in alone] == [0, 0]
+
+
+def test_neighbours_of_a_few_clips_take_no_square_of_memory():
+    count = 3000
+    tracemalloc.start()
+    nearest_neighbors(RNG.normal(size=(count, 4)), ['a'] * count, np.arange(3e3), [0, 9], 3, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < count**2
 
 
 def test_a_map_keeps_groups_apart(tmp_path):

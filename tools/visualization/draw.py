@@ -32,6 +32,8 @@ from mmvidssl.apis import (
 from mmvidssl.apis.pictures import check_draws_targets
 from mmvidssl.visualization import embed_features, plot_map, write_image, write_strip
 
+CHECKPOINTS = 'of a run; a published backbone will do for everything but predictions'
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -39,10 +41,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('kind', choices=('objects', 'predictions', 'pca', 'neighbors', 'map'))
     parser.add_argument('config', help='that the model was trained with')
-    parser.add_argument('checkpoints', nargs='+', help='of runs; but for predictions, backbones')
+    parser.add_argument('checkpoints', nargs='+', help=CHECKPOINTS)
     parser.add_argument('--video', nargs='+', required=True)
     parser.add_argument('--out', required=True, type=Path, help='folder of the pictures')
-    parser.add_argument('--frames', type=int, help='of a clip; default: 16, or one clip')
+    parser.add_argument('--frames', type=int, help='default: 16, or more in whole clips')
     parser.add_argument('--frame-interval', type=int, default=4, help='frames of the video')
     parser.add_argument('--start', type=float, default=0.0, help='seconds')
     parser.add_argument('--seed', type=int, default=0, help='predictions: of the masks')

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from mmvidssl.apis.report import read_checkpoint, read_runs, write_report
+from mmvidssl.apis.report import Run, read_checkpoint, read_runs, write_report
 
 EXAMPLE = """example:
   python tools/visualization/report.py work_dirs/mine --video walk.mp4 --out report.html
+  python tools/visualization/report.py work_dirs/first work_dirs/second --out report.html
   python tools/visualization/report.py CONFIG CHECKPOINT --video walk.mp4 --out report.html
 """
 
@@ -18,28 +21,41 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'run',
         nargs='+',
-        metavar='WORK_DIR | CONFIG CHECKPOINT',
-        help='a run, or a folder of at most 4; or a checkpoint',
+        metavar='WORK_DIR... | CONFIG CHECKPOINT',
+        help='at most 4 runs, or folders of them; or a checkpoint',
     )
     parser.add_argument('--video', nargs='+', default=[], metavar='FILE', help='drawn (at most 4)')
     parser.add_argument('--out', required=True, help='name of the new file, ending in .html')
     parser.add_argument('--device', default='cpu')
-    args = parser.parse_args()
-    if len(args.run) > 2:
-        parser.error(f'WORK_DIR, or CONFIG and CHECKPOINT are expected, got {" ".join(args.run)}')
-    return args
+    return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
     try:
-        runs = read_runs(*args.run) if len(args.run) == 1 else [read_checkpoint(*args.run)]
-        write_report(args.out, runs, args.video, args.device)
+        write_report(args.out, read(args.run), args.video, args.device)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(args.out)
     return 0
+
+
+def read(paths: Sequence[str]) -> list[Run]:
+    """All runs of folders, those of one name told apart by the folders; or a checkpoint."""
+    others = [path for path in paths if not Path(path).is_dir()]
+    if len(others) == len(paths) == 2:
+        return [read_checkpoint(*paths)]
+    if others:
+        raise ValueError(
+            'expected are folders of runs, or a config and a checkpoint; no such folder: '
+            + ', '.join(others)
+        )
+    found = [(folder, run) for folder in paths for run in read_runs(folder)]
+    if len({run.name for _, run in found}) < len(found):
+        for folder, run in found:
+            run.name = f'{folder}: {run.name}'
+    return [run for _, run in found]
 
 
 if __name__ == '__main__':

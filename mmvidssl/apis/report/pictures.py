@@ -1,10 +1,10 @@
 """Pictures of what a run's checkpoints make of videos."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -13,6 +13,7 @@ from torch import nn
 from mmvidssl.datasets.readers import ShortVideoError
 from mmvidssl.utils.progress import progress
 from mmvidssl.visualization import pca_colours
+from mmvidssl.visualization.drawing import enlarge, spread
 
 from ..features import FeatureExtractor
 from ..model import init_model
@@ -65,40 +66,50 @@ def draw_run(
     for path in progress(chosen, f'drawing {run.name}'):
         try:
             model = init_model(run.cfg, path, device)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever the classes of a config say to its options
             notes[f'Not drawn: {error}'] = None
             continue
         for video, show in shows.items():
             try:
-                frames = _read(model, video, num_frames)
+                frames = _read(model, video, num_frames, notes)
+                found = patch_features(model, frames)
                 views = _views(model, run.cfg, path, frames, notes)
-                features[video].append(patch_features(model, frames))
             except (OSError, ValueError) as error:
                 notes[f'Not drawn: {error}'] = None
                 continue
+            features[video].append(found)
             show.checkpoints.append(path.stem)
+            views = views or {'frame': frames[:: len(frames) // len(found)]}
             for title, drawn in views.items():
                 kept = drawn[spread(len(drawn), num_frames)]
                 show.views.setdefault(title, []).append(kept)
     for video, show in shows.items():
         if show.checkpoints:
-            size = show.views['frame'][0].shape[2:0:-1]
+            for title in [x for x in show.views if len(show.views[x]) < len(show.checkpoints)]:
+                del show.views[title]
+                notes[f'Not every checkpoint has it, so that it is not drawn: {title}.'] = None
             sheets = {title: show.views.pop(title) for title in SHEETS if title in show.views}
+            pairs = zip(pca_colours(features[video]), show.views['frame'], strict=True)
             show.views[PCA] = [
-                np.stack([cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in maps])
-                for maps in (m[spread(len(m), num_frames)] for m in pca_colours(features[video]))
+                np.stack([enlarge(m[i * len(m) // len(x)], x.shape[1:3]) for i in range(len(x))])
+                for m, x in pairs
             ]
             show.views.update(sheets)
     return [show for show in shows.values() if show.checkpoints], list(notes)
 
 
-def _read(model: nn.Module, video: Path, num_frames: int) -> np.ndarray:
-    """Whole clips, of about ``num_frames``; of a short video one, of all its frames."""
+def _read(model: nn.Module, video: Path, num_frames: int, notes: dict[str, None]) -> np.ndarray:
+    """Whole clips, of about ``num_frames``; of a short video without gaps, as many as it has."""
     length = FeatureExtractor(model).clip_len or 1
-    try:
-        return read_footage(model, video, max(1, num_frames // length) * length).frames
-    except ShortVideoError:
-        return read_footage(model, video, length, frame_interval=1).frames
+    whole = max(1, num_frames // length) * length
+    with suppress(ShortVideoError):
+        return read_footage(model, video, whole).frames
+    for count in range(whole, 0, -length):
+        with suppress(ShortVideoError):
+            frames = read_footage(model, video, count, frame_interval=1).frames
+            notes[f'{video.name} is short: {count} frames that follow each other are drawn.'] = None
+            return frames
+    return read_footage(model, video, length, frame_interval=1).frames  # which says what is missing
 
 
 def _views(
@@ -113,9 +124,4 @@ def _views(
         return draw_predictions(model, frames, cfg)
     except ValueError as error:
         notes[f'Drawn are the features alone: {error}'] = None
-        return {'frame': frames}
-
-
-def spread(count: int, most: int) -> np.ndarray:
-    """``most`` of ``count`` numbers from 0 on, or all, evenly, with the first and the last."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(int)
+        return {}

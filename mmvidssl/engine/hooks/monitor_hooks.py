@@ -66,9 +66,7 @@ class MonitorHook(Hook):
         self.metric = metric or {}
 
     def before_train(self, runner) -> None:
-        """Build all, and see that the backbone takes a sample of the data."""
-        if not is_main_process():
-            return
+        """Build all, and see that the backbone takes a sample, in all processes: none waits."""
         loader, model = self.cfg.test_dataloader, unwrap_model(runner.model)
         for part in loader.dataset.get('datasets', [loader.dataset]):
             part.update(self.dataset)
