@@ -127,16 +127,14 @@ def _learning(run: Run) -> tuple[str, str]:
     change = _compare(fourth, last) * LEARNING[name]
     if change > 0:
         return 'good', f'Yes: {said}.'
-    if name != 'explained' and 'teacher_entropy' in run.curves:
-        # It begins near 0 where teacher and student are alike, and rises where targets sharpen.
-        word = (
-            'rises, as it may while the teacher changes' if change else 'no longer changes clearly'
-        )
-        return 'good', f'It {word}: {said}.'
+    is_moving = name != 'explained' and 'teacher_entropy' in run.curves
     if change < 0:
-        return 'look', f'It gets worse: {said}.'
+        word = 'rises, as it may while the teacher changes' if is_moving else 'gets worse'
+        return 'look', f'It {word}: {said}.'
     if _compare(first, last) * LEARNING[name] > 0:
         return 'good', f'It has learnt, and no longer changes clearly: {said}.'
+    if is_moving:  # it begins near 0 where teacher and student are alike
+        return 'unknown', f'It no longer changes clearly: {said}.'
     return 'look', f'It does not learn: {said}.'
 
 
