@@ -1,4 +1,4 @@
-"""Stacking, moving and normalising clips, on the device."""
+"""Data preprocessor: stack clips to batches, move them to the device, normalise them there."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     Args:
         mean: Mean of each channel, in the range of the input (0 to 255). Defaults to ImageNet's.
         std: Standard deviation of each channel, likewise.
-        non_blocking: Copy to the device without waiting.
+        non_blocking: Copy to the device asynchronously.
 
     Raises:
         ValueError: if clips of one view have different shapes.
