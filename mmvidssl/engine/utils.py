@@ -48,7 +48,7 @@ def is_step_skipped(optimizer: Optimizer) -> bool:
 
 
 def check_loop_counts_epochs(runner, setting: str) -> None:
-    """Refuse a setting in epochs in a loop that counts none.
+    """Check that the training loop counts epochs, for a setting that is given in epochs.
 
     Args:
         runner: The runner.

@@ -39,7 +39,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """``{'inputs', 'data_samples'}`` as collated -> the same, on the device, normalised."""
+        """Collated ``{'inputs', 'data_samples'}`` -> the same, on the device, normalised."""
         inputs = {name: self._views(value, name) for name, value in data['inputs'].items()}
         return dict(inputs=inputs, data_samples=self.cast_data(data.get('data_samples')))
 

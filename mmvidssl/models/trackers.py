@@ -98,7 +98,7 @@ class MultiObjectTracker(BaseModule):
         self.register_buffer('num_draws', torch.zeros((), dtype=torch.long))
 
     def check_backbone(self, num_heads: int, num_layers: int | None = None) -> None:
-        """Refuse a backbone without the attention heads or, where known, the block asked for.
+        """Check that a backbone has the heads and, if ``num_layers`` is given, the block asked for.
 
         Raises:
             ValueError: names what the tracker asks for and what the backbone has.

@@ -45,7 +45,7 @@ def read_scalars(*paths: str | os.PathLike) -> dict[str, Curve]:
                 raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
             if (step := record.pop('step', None)) is None:
                 continue
-            is_training = 'iter' in record  # MMEngine's mark
+            is_training = 'iter' in record  # which MMEngine writes in training only
             if is_training:
                 for x, y in curves.values() if step <= now else ():
                     kept = bisect.bisect_left(x, step)
@@ -93,7 +93,7 @@ def read_run(work_dir: str | os.PathLike) -> dict[str, Curve]:
 
 
 def _has_kl(cfg: Config, names: Container[str]) -> bool:
-    """Whether loss minus entropy is a divergence: weights add up to 1, means are of the same steps.
+    """Whether loss minus entropy is a divergence: weights sum to 1, both average the same steps.
 
     Of the heads, DINO's is a mean; DoRA's has weights, which the released code's preset changes.
     """

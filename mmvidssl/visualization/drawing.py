@@ -36,7 +36,7 @@ def overlay_masks(
         masks: ``(O, T, h, w)``: bool, True = on the object, or float in [0, 1], how strongly. Each
             is enlarged to the frame: token by token (nearest) if bool, smoothly if float.
         palette: RGB colours, taken in turn.
-        opacity: Of the paint where a mask is 1.
+        opacity: Opacity of the paint where a mask is 1.
 
     Returns:
         ``(T, H, W, 3)`` uint8. Where objects overlap, the later one lies on top.
@@ -169,9 +169,9 @@ def write_strip(path: str | os.PathLike, columns: Mapping[str, np.ndarray], fps:
     """Write columns of frames as a picture, ``<path>.png``, and as a video, ``<path>.mp4``.
 
     Args:
-        path: Of both files, without a suffix.
+        path: Path of both files, without suffix.
         columns: As for :func:`picture_strip`; the ``N`` pictures of a column are frames in time.
-        fps: Of the video, frames per second.
+        fps: Frames per second of the video.
     """
     write_image(f'{path}.png', picture_strip(columns))
     count = len(next(iter(columns.values())))

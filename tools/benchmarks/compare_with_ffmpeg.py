@@ -2,12 +2,12 @@
 
 Every frame is asked for singly and in clips of 8 with steps 1, 2 and 4, in random order. Prints a
 line per file: 'equal'; 'refused' (or 'partly', if only some requests are) with the reason; 'WRONG'
-with the first wrong request (exit code 1); 'unclear' if ffmpeg and PyAV decode different frames.
+with the first wrong request (exit code 1); 'unclear' if PyAV decodes another number of frames.
 
 ffmpeg gives the number of frames, their times and the MD5 of each one's planes (-f framemd5). PyAV
-decodes the file from the start too; where the MD5s agree, PyAVReader's pixels must be exactly those
-that PyAV converts to RGB. Other readers round colours in another way: their frame has to look like
-the wanted one, and no other frame may be clearly nearer.
+decodes the file from the start too (the line says how many MD5s agree, if not all), and PyAVReader
+must give exactly its pixels, converted to RGB. Other readers round colours in another way: their
+frame has to look like the wanted one, and no other frame may be clearly nearer.
 """
 
 import hashlib

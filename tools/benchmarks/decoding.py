@@ -61,7 +61,7 @@ def parse_args():
 
 
 class Files:
-    """The video, the minute of it that the proxy is made of, and the proxy."""
+    """Paths of the video, of a minute of it, and of the proxy made of that minute."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.minutes = dict(long=args.minutes, short=min(args.minutes, 1))
@@ -72,7 +72,7 @@ class Files:
         self.proxy = args.work_dir / f'{self.short.stem}{PROXY_SUFFIX}'
 
     def make(self, height: int, with_proxy: bool) -> None:
-        """Write those that are not there yet."""
+        """Write the files that do not exist yet."""
         _make(self.long, lambda path: make_video(path, height, self.minutes['long']))
         if with_proxy:
             from mmvidssl.apis import ProxySettings, make_proxy

@@ -28,8 +28,8 @@ class LoadingRate(NamedTuple):
 
     Attributes:
         num_workers: Processes that loaded; 0 for the one that would train.
-        clips_per_second: Of all workers together, while nothing else was done.
-        batches_per_second: Likewise; an item of the data set may be several clips.
+        clips_per_second: Clips loaded by all workers together, while nothing else was done.
+        batches_per_second: Batches loaded; an item of the data set may be several clips.
         wait_share: Share of the time that steps of ``step_seconds`` would have waited for data;
             None if no step was given.
         mib_per_worker: Peak memory of a worker and its decoder, sampled between batches, shared

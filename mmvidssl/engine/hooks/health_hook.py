@@ -50,7 +50,7 @@ class HealthHook(Hook):
         self._passes: list[dict[str, Tensor]] = []
 
     def before_train(self, runner) -> None:
-        """Refuse a model that cannot be measured.
+        """Check that the model can be measured; register the hook that logs gradient norms.
 
         Raises:
             TypeError: names the model.

@@ -48,7 +48,7 @@ class NaNGuardHook(Hook):
         ValueError: if ``max_skipped_steps`` is not positive.
     """
 
-    # Last, to keep batch and random state as all other hooks leave them.
+    # Last, to save batch and random state as all other hooks leave them.
     priority = 'LOWEST'
 
     def __init__(self, max_skipped_steps: int = 20) -> None:

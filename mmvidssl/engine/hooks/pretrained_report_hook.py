@@ -57,7 +57,7 @@ class PretrainedReportHook(Hook):
         self._is_done = False
 
     def before_run(self, runner) -> None:
-        """Compare modules and files.
+        """Compare each module with its file, before anything is initialised.
 
         Raises:
             FileNotFoundError: if a file is missing.

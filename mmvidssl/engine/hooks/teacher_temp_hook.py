@@ -52,7 +52,7 @@ class TeacherTempHook(Hook):
         return self.warmup_teacher_temp + share * (self.teacher_temp - self.warmup_teacher_temp)
 
     def before_train(self, runner) -> None:
-        """Limit the warm-up to ``max_share``; refuse epochs in a loop that counts none.
+        """Limit the warm-up to ``max_share``; check that the loop counts epochs, if it must.
 
         Raises:
             ValueError: says which option to set.

@@ -29,7 +29,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
     worker has a random generator whose state must be saved.
 
     The number of processes and the batch size may change between stop and resume: the position in
-    samples is kept, iterations are counted anew from it, and the log says so.
+    samples is kept, the iteration is computed from it, and the log says so.
 
     Args:
         runner: The runner.
@@ -91,7 +91,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        """Train on one batch; the position counts it before the hooks after it run."""
+        """Train on one batch; the hooks after it find it counted in the position."""
         taken = self._batch_size * self.sampler.world_size
         self.position = DataPosition(self._epoch, self.position.num_samples + taken)
         super().run_iter(idx, data_batch)

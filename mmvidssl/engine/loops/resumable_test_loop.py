@@ -104,7 +104,7 @@ class ResumableTestLoop(TestLoop):
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         if self.checkpoint is None:
-            torch.manual_seed(self.runner.seed)  # alike in all processes
+            torch.manual_seed(self.runner.seed)  # the same in all processes
             unwrap_model(self.runner.model).init_weights()
         self.runner.model.eval()
         left = self._leave_out_done()

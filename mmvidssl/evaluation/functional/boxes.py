@@ -17,7 +17,7 @@ def box_overlap(
 
     Args:
         pred: ``(N, 4)`` as x, y, w, h.
-        gt: ``(N, 4)`` likewise.
+        gt: ``(N, 4)`` as x, y, w, h.
         bound: Width and height of the frame to which boxes are bounded; None for no bound.
 
     Returns:

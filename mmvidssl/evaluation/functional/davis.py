@@ -66,7 +66,7 @@ def contour_accuracy(pred: np.ndarray, gt: np.ndarray, tolerance: float = 0.008)
 
 
 def _contours(masks: np.ndarray) -> np.ndarray:
-    """``(T, H, W)`` uint8: pixels that differ from that to the right, below, or right below."""
+    """Contours ``(T, H, W)`` uint8: pixels unlike that to the right, below, or right below."""
     padded = np.pad(masks, ((0, 0), (0, 1), (0, 1)), mode='edge')
     others = padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
     return np.logical_or.reduce([masks != other for other in others]).astype(np.uint8)

@@ -17,7 +17,7 @@ class _Tile(NamedTuple):
     columns: slice
     near_rows: slice
     near_columns: slice
-    is_far: Tensor  # (Q, K): which are not in reach of which
+    is_far: Tensor  # (Q, K): True where a key is out of reach of a query
 
 
 def propagate_labels(
@@ -44,7 +44,7 @@ def propagate_labels(
         num_context: Previous frames that labels come from, besides the first.
         radius: In tokens, at least 1; as large as the grid for no limit.
         topk: Number of neighbours.
-        temperature: Of the weights, positive.
+        temperature: Temperature of the weights, positive.
 
     Returns:
         ``(T - 1, C, h, w)``, of the features' type and device; an array for arrays.

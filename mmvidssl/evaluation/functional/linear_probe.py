@@ -18,7 +18,7 @@ class LinearProbe(NamedTuple):
 
     Attributes:
         mean: ``(D,)`` of the training features.
-        std: ``(D,)``, likewise.
+        std: ``(D,)`` of the training features.
         weight: ``(D, num_classes)``.
         bias: ``(num_classes,)``; -inf for classes without a training sample.
         penalty: Penalty that it was fitted with.

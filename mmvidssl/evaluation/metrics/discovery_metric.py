@@ -82,6 +82,6 @@ class DiscoveryMetric(BaseMetric):
         )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """CorLoc by method."""
+        """Mean CorLoc over pictures, by method."""
         values = [*{result['name']: result['values'] for result in results}.values()]
         return {method: float(np.mean([v[method] for v in values])) for method in values[0]}

@@ -105,7 +105,7 @@ class LinearProbeMetric(FeatureMetric):
     the probe is then fitted to all training samples with it.
 
     Args:
-        penalties: To choose from; see :func:`fit_linear_probe`.
+        penalties: Penalties to choose from; see :func:`fit_linear_probe`.
         **kwargs: As in MMEngine's ``BaseMetric``.
     """
 

@@ -103,7 +103,7 @@ def check_class_tokens(backbone: nn.Module) -> None:
 
 
 def check_views(global_clips: list[Tensor], local_clips: list[Tensor]) -> None:
-    """Check that all clips have the same B, C and T, and those of a kind the same H and W."""
+    """Check that all clips share B, C and T, and all global (and all local) clips H and W."""
     expected = global_clips[0].shape[:3]
     for kind, clips in (('global', global_clips), ('local', local_clips)):
         for index, clip in enumerate(clips):

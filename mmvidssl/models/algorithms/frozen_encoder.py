@@ -27,7 +27,7 @@ class FrozenEncoder(BaseModel):
     Args:
         backbone: A ViT, for frames, or an MViT, for clips, or its config.
         mean: ``(3,)`` of RGB from 0 to 255; ImageNet's by default.
-        std: Likewise.
+        std: ``(3,)``, standard deviation of the same.
         layers: Index of a block, or of several whose features are concatenated; negative indices
             count from the end.
         pool: ``'class'`` (the class token), ``'mean'`` (of the patch tokens), ``'none'`` (all patch
@@ -139,7 +139,7 @@ class FrozenEncoder(BaseModel):
         Args:
             inputs: One a sample, uint8: a frame ``(3, H, W)`` or frames ``(T, 3, H, W)``; for a
                 backbone of clips a clip ``(3, T, H, W)`` or clips ``(M, 3, T, H, W)``.
-            data_samples: As many.
+            data_samples: One for each input.
 
         Returns:
             Each as a :class:`VidSSLDataSample`, with ``features`` ``(D,)`` of a frame or clip and

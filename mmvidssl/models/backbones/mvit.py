@@ -1,4 +1,4 @@
-"""mmaction2's MViTv2, which loads what MaskFeat pretrained; for clips, images and classifiers."""
+"""mmaction2's MViTv2 for clips, images and classifiers, which loads MaskFeat's weights."""
 
 import re
 from collections.abc import MutableMapping, Sequence

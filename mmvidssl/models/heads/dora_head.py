@@ -53,7 +53,7 @@ class DoRAHead(BaseModule):
     def loss(
         self, student_objects: Tensor, student_locals: Tensor | None, target: Tensor
     ) -> dict[str, Tensor]:
-        """Compare the student's views with the teacher.
+        """DoRA's losses of a batch.
 
         Args:
             student_objects: Logits ``(O, T, B, K)`` of the masked clips.

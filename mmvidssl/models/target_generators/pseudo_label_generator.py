@@ -19,7 +19,7 @@ class PseudoLabelGenerator(TeacherGenerator):
             (``mmpretrain.ImageClassifier``), whose head takes a tuple of features ``(M, D)`` and
             whose backbone puts out feature maps (a ViT: ``out_type='featmap'``). Its neck, which
             pools, is not used.
-        temperature: Of the softmax; below one sharpens.
+        temperature: Temperature of the softmax; below 1 it sharpens.
         **kwargs: As in :class:`TeacherGenerator`.
 
     Attributes:
