@@ -24,9 +24,9 @@ class BrokenDataError(RuntimeError):
 class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
-    Data sets report failures in ``decode_failures`` of their data samples; batches of data sets
-    that do not count as read. At the end of each epoch one line is logged, and
-    ``<work_dir>/broken_videos.json`` is written, for all processes together:
+    Data sets report failures in ``decode_failures`` of their data samples; samples without it count
+    as read. At the end of each epoch one line is logged, and ``<work_dir>/broken_videos.json`` is
+    written, for all processes together:
 
     - ``num_samples``, ``num_replaced``: since training began or was resumed;
     - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (reads that failed, and

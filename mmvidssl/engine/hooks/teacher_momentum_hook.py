@@ -13,10 +13,10 @@ from ..utils import first_pass_of_step, is_step_skipped, unwrap_model
 class TeacherMomentumHook(Hook):
     """Move the teacher after each real optimizer step, along a cosine schedule.
 
-    A real step is noted by a hook of the optimizer: it takes none between accumulated passes, nor
-    when the loss scaler skips a step because of infinite gradients. Whenever a step is due, skipped
-    or not, the model's ``finish_step()`` is called, if it has one. It moves the center, which
-    depends on the teacher alone; so that moves in skipped steps too, as in DINO's released code.
+    A hook of the optimizer notes real steps: there is none after a pass that only accumulates
+    gradients, nor if the loss scaler skips a step because of infinite gradients. Whenever a step is
+    due, skipped or not, the model's ``finish_step()``, if any, is called. It moves the center,
+    a statistic of the teacher alone, so also in skipped steps, as in DINO's released code.
 
     The schedule spans the run: in a step that began with iteration ``i`` of ``n``,
     ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``. It is logged as
