@@ -1,4 +1,4 @@
-"""Exporters of backbones to one file (TorchScript, torch.export, ONNX) that runs anywhere."""
+"""Exporters of backbones to one file that runs without this package (TorchScript, ONNX)."""
 
 import json
 import os

