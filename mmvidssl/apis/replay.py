@@ -1,4 +1,4 @@
-"""Replaying an iteration whose loss was not finite."""
+"""Replaying an iteration whose loss or gradient was not finite."""
 
 import os
 
