@@ -99,7 +99,7 @@ def draw_run(
 
 
 def _read(model: nn.Module, video: Path, num_frames: int, notes: dict[str, None]) -> np.ndarray:
-    """Read whole clips, about ``num_frames``; of a short video, consecutive ones, as many as fit."""
+    """Read whole clips of about ``num_frames``; of a short video, consecutive ones that fit."""
     length = FeatureExtractor(model).clip_len or 1
     whole = max(1, num_frames // length) * length
     with suppress(ShortVideoError):
