@@ -30,7 +30,7 @@ def parse_args():
     parser = make_parser(__doc__)
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), help='height, width (px)')
     parser.add_argument('--frames', type=int, default=8, help='frames per clip')
-    parser.add_argument('--rounds', type=int, default=15, help='rounds; each times all kinds')
+    parser.add_argument('--rounds', type=int, default=15, help='rounds; all kinds run in each')
     parser.add_argument('--samples', type=int, default=4, help='samples of each kind per round')
     parser.add_argument(
         '--content', choices=('video', 'noise'), default='video', help='synthetic video, or noise'

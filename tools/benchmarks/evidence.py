@@ -22,7 +22,7 @@ def parse_args():
     add('--budget', type=float, nargs='+', default=[2.0], help='processor minutes per training run')
     add('--seeds', type=int, nargs='+', default=[0, 1, 2], help='random seeds, a set of runs each')
     add('--davis', help='root folder of DAVIS-2016, for J&F and CorLoc; None: skip both')
-    add('--davis-list', default='ImageSets/480p/val.txt', help='list of sequences, below --davis')
+    add('--davis-list', default='ImageSets/480p/val.txt', help='file of sequences, inside --davis')
     add('--short-side', type=int, default=240, help='short side for J&F in pixels (protocol: 480)')
     add('--pictures', help='folder with train/CLASS/ and val/CLASS/ images, for k-NN; None: skip')
     add('--out', type=Path, default='work_dirs/evidence', help='folder of checkpoints and results')
