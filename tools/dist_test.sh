@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# CONFIG CHECKPOINT GPUS [arguments of test.py ...]
-# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on all of them, NODE_RANK aside.
+# Test on the GPUs of a machine: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py ...]
+# Several nodes: run it on each, with the same NNODES, MASTER_ADDR and PORT, and NODE_RANK 0, 1, ...
 set -euo pipefail
 
 if [[ $# -lt 3 ]]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# CONFIG GPUS [arguments of train.py ...]
-# Without a GPU, so many processes on the CPU.
-# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on all of them, NODE_RANK aside.
+# Train on the GPUs of a machine: bash tools/dist_train.sh CONFIG GPUS [arguments of train.py ...]
+# GPUS is the number of processes, one per GPU; without a GPU they all run on the CPU.
+# Several nodes: run it on each, with the same NNODES, MASTER_ADDR and PORT, and NODE_RANK 0, 1, ...
 set -euo pipefail
 
 if [[ $# -lt 2 ]]; then

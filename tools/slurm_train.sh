@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py ...]
-# GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS come from the environment.
+# Train with Slurm: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py ...]
+# Environment variables: GPUS (of all nodes, default: 8), GPUS_PER_NODE (8), CPUS_PER_TASK (5: of each
+# GPU's process) and SRUN_ARGS (more options of srun, default: none).
 set -euo pipefail
 
 if [[ $# -lt 4 ]]; then

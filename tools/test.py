@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'checkpoint',
         type=Path,
-        help='the checkpoint file; none: random weights of a FrozenEncoder (docs/en/evaluation.md)',
+        help='checkpoint file; "none": FrozenEncoder with random weights (docs/en/evaluation.md)',
     )
     add_test_options(parser)
     add_run_arguments(parser)

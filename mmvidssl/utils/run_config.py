@@ -15,14 +15,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--work-dir',
         metavar='DIR',
-        help='where logs and checkpoints go (default: work_dirs/<name of the config>)',
+        help='folder for logs and checkpoints (default: as in the config, or work_dirs/<its name>)',
     )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
-        help='change the config: dotted keys, lists as "[a,b]" or a,b, no white space inside',
+        help='change the config: dotted keys, lists as "[a,b]" or a,b without spaces',
     )
     parser.add_argument(
         '--launcher',

@@ -21,23 +21,23 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help="scale the learning rate by the batch, from the config's auto_scale_lr.base_batch_size"
-        ' (auto_scale_lr.enable=True)',
+        help="multiply the learning rate by the total batch size / the config's "
+        'auto_scale_lr.base_batch_size (sets auto_scale_lr.enable)',
     )
     parser.add_argument(
-        '--no-validate', action='store_true', help='no validation, and so no best checkpoint'
+        '--no-validate', action='store_true', help='skip validation, so keep no best checkpoint'
     )
     parser.add_argument(
-        '--seed', type=int, help="in place of the config's (randomness.seed); data follow it too"
+        '--seed', type=int, help="seed, also of the data (default: the config's randomness.seed)"
     )
     parser.add_argument(
-        '--diff-rank-seed', action='store_true', help='add the number of each process to the seed'
+        '--diff-rank-seed', action='store_true', help='add the rank of each process to its seed'
     )
     parser.add_argument(
         '--deterministic',
         action='store_true',
-        help="only torch's deterministic algorithms: slower, and an operator without one ends the "
-        'run and names itself',
+        help="use only torch's deterministic algorithms: slower; an operator that has none stops "
+        'the run with an error that names it',
     )
 
 
@@ -76,30 +76,30 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--show-dir',
         metavar='DIR',
-        help='draw predictions into files there (mmdetection: in <work dir>/<time>/DIR; '
-        'mmsegmentation: in DIR/vis_data/vis_image; mmaction2 cannot)',
+        help='save drawn predictions in DIR (mmdetection: <work dir>/<time>/DIR; '
+        'mmsegmentation: DIR/vis_data/vis_image; mmaction2 cannot)',
     )
     parser.add_argument(
-        '--wait-time', type=float, default=2, help='seconds that --show shows each (2)'
+        '--wait-time', type=float, default=2, help='seconds per image of --show (default: 2)'
     )
     parser.add_argument(
         '--out',
         metavar='PATH',
-        help='write predictions: masks into a folder (mmsegmentation), or the .pkl of --dump',
+        help='write predictions: folder of masks (mmsegmentation), or a .pkl as by --dump',
     )
     parser.add_argument(
-        '--dump', metavar='FILE', help='write all predictions into a .pkl for offline evaluation'
+        '--dump', metavar='FILE', help='write all predictions to a .pkl for offline evaluation'
     )
     parser.add_argument(
         '--tta',
         action='store_true',
-        help="average over views: the config's tta_model and tta_pipeline, else, in mmpretrain, an "
-        'image and its mirror image; mmaction2 has none but its clips and crops',
+        help="test-time augmentation by the config's tta_model and tta_pipeline; without these, "
+        'mmpretrain averages each image and its mirror image, other libraries refuse',
     )
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='test with automatic mixed precision (mmdetection, mmaction2: on a GPU alone)',
+        help='test with automatic mixed precision (mmdetection, mmaction2: only on a GPU)',
     )
 
 

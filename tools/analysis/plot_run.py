@@ -15,8 +15,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='of a run')
-    parser.add_argument('--out', required=True, help='the picture: .png, .pdf, .svg, ...')
+    parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work directory of a run')
+    parser.add_argument('--out', required=True, help='new picture file: .png, .pdf, .svg, ...')
     return parser.parse_args()
 
 

@@ -28,12 +28,14 @@ CONFIG = ROOT / 'configs/_base_/datasets/walking_tours_dora.py'
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), help='height and width')
-    parser.add_argument('--frames', type=int, default=8, help='of a clip')
-    parser.add_argument('--rounds', type=int, default=15, help='of all, in turn')
-    parser.add_argument('--samples', type=int, default=4, help='of each a round')
-    parser.add_argument('--content', choices=('video', 'noise'), default='video', help='of frames')
-    parser.add_argument('--profile', action='store_true', help='where our time goes as well')
+    parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), help='height, width (px)')
+    parser.add_argument('--frames', type=int, default=8, help='frames per clip')
+    parser.add_argument('--rounds', type=int, default=15, help='rounds; all kinds run in each')
+    parser.add_argument('--samples', type=int, default=4, help='samples of each kind per round')
+    parser.add_argument(
+        '--content', choices=('video', 'noise'), default='video', help='synthetic video, or noise'
+    )
+    parser.add_argument('--profile', action='store_true', help='also print a profile of ours')
     return parser.parse_args()
 
 

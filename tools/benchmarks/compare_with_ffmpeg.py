@@ -205,10 +205,10 @@ def compare_frames(
 
 def main() -> int:
     parser = make_parser(__doc__)
-    parser.add_argument('files', nargs='+', type=Path, help='files, and folders of them')
-    parser.add_argument('--reader', default=READERS[0], help='to be compared')
-    parser.add_argument('--seconds', type=float, default=60, help='for the frames of a file')
-    parser.add_argument('--timeout', type=float, default=60, help='seconds for a request')
+    parser.add_argument('files', nargs='+', type=Path, help='videos, or folders (with subfolders)')
+    parser.add_argument('--reader', default=READERS[0], help='reader to compare with ffmpeg')
+    parser.add_argument('--seconds', type=float, default=60, help='seconds of requests per file')
+    parser.add_argument('--timeout', type=float, default=60, help='time limit per request, seconds')
     args = parser.parse_args()
     counts: Counter = Counter()
     readers = GuardedReaders(max_open=1, timeout=args.timeout)

@@ -26,14 +26,20 @@ from tools.benchmarks.loading_rate import (
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('config', help='what is trained')
-    parser.add_argument('--workers', type=int, nargs='+', help='if not 1 and one a core')
-    parser.add_argument('--batches', type=int, default=10, help='that are timed')
-    parser.add_argument('--readers', nargs='*', choices=READERS, help='if not those installed')
-    parser.add_argument('--proxies', nargs='*', default=[], help="to compare with the config's")
-    parser.add_argument('--step-seconds', help="of an iteration without its data, or 'model'")
-    parser.add_argument('--processes', type=int, default=1, help='GPUs of a machine')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='changes')
+    parser.add_argument('config', help='config file whose training data are loaded')
+    parser.add_argument(
+        '--workers', type=int, nargs='+', help='worker processes to time; None: 1 and one per core'
+    )
+    parser.add_argument('--batches', type=int, default=10, help='batches to time (4+ per worker)')
+    parser.add_argument(
+        '--readers', nargs='*', choices=READERS, help='readers to time; None: all installed ones'
+    )
+    parser.add_argument('--proxies', nargs='*', default=[], help='proxy videos to time as well')
+    parser.add_argument('--step-seconds', help="seconds per iteration without data, or 'model'")
+    parser.add_argument('--processes', type=int, default=1, help='GPUs that train on one machine')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, help='config changes, KEY=VALUE'
+    )
     return parser.parse_args()
 
 

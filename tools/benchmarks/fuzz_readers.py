@@ -200,13 +200,17 @@ def _read(readers: GuardedReaders, name: str, path: Path) -> tuple[str, str]:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--num', type=int, default=1000, help='damaged videos (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the damages (%(default)s)')
     parser.add_argument(
-        '--timeout', type=float, default=10, help='seconds for a request (%(default)s)'
+        '--num', type=int, default=1000, help='damaged videos per reader (default: %(default)s)'
     )
-    parser.add_argument('--readers', nargs='+', help='by name, such as DecordReader (all)')
-    parser.add_argument('--verbose', action='store_true', help='list what timed out or died')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the damage (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--timeout', type=float, default=10, help='seconds per request (default: %(default)s)'
+    )
+    parser.add_argument('--readers', nargs='+', help='readers, such as DecordReader (default: all)')
+    parser.add_argument('--verbose', action='store_true', help='list videos that timed out or died')
     return parser.parse_args()
 
 

@@ -22,14 +22,14 @@ MEASURES = dict(seconds='time', mib='extra memory')
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--frames', type=int, default=16, help='of a clip')
-    parser.add_argument('--size', type=int, default=224, help='of a frame')
-    parser.add_argument('--threads', type=int, nargs='+', default=[1, 2], help='of torch')
-    parser.add_argument('--gaussian-window', type=int, default=0, help='of HOG')
+    parser.add_argument('--frames', type=int, default=16, help='frames per clip')
+    parser.add_argument('--size', type=int, default=224, help='height and width in pixels')
+    parser.add_argument('--threads', type=int, nargs='+', default=[1, 2], help='torch CPU threads')
+    parser.add_argument('--gaussian-window', type=int, default=0, help='HOG window in px; 0: none')
     parser.add_argument(
-        '--seconds', type=float, default=3, help='called for so long, the quickest call counts'
+        '--seconds', type=float, default=3, help='seconds of calls per run; the fastest call counts'
     )
-    parser.add_argument('--rounds', type=int, default=3, help='runs of each')
+    parser.add_argument('--rounds', type=int, default=3, help='runs of each kind, taken in turn')
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--save', help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -17,18 +17,20 @@ def parse_args():
     parser = make_parser(__doc__)
     parser.add_argument(
         '--images',
-        help='.npz file with images (N, H, W, 3) uint8 and labels (N,); 32 pixels, if no '
-        '--cfg-options say otherwise',
+        help='.npz file with images (N, H, W, 3) uint8 and labels (N,), of 32 x 32 '
+        'pixels unless --cfg-options change it; None: synthetic clips',
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='a run for each')
-    parser.add_argument('--threads', type=int, default=2, help='of torch')
-    parser.add_argument('--work-dir', type=Path, default='work_dirs/maskfeat_learns', help='logs')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='one run per seed')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads of torch')
+    parser.add_argument(
+        '--work-dir', type=Path, default='work_dirs/maskfeat_learns', help='logs and numbers.json'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         default={},
-        help='changes to the config, such as max_iters=500',
+        help='changes to the config, KEY=VALUE, such as max_iters=500',
     )
     return parser.parse_args()
 

@@ -28,7 +28,7 @@ EXAMPLES = """examples:
   python tools/datasets/check.py CONFIG --num-opened 1000
   python tools/datasets/check.py CONFIG --cfg-options train_dataloader.dataset.data_root=data/mine
 
-exit code 1: something that cannot be learnt from; warnings may be meant
+exit code 1 if there are errors: data that cannot be learnt from; warnings may be intended
 """
 
 
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--num-opened',
         type=int,
         metavar='N',
-        help='open N samples of each data set, evenly spaced, and no videos (default: all of all)',
+        help='open N evenly spaced samples per data set, but no videos (default: open everything)',
     )
     add_run_arguments(parser)
     return parser

@@ -18,9 +18,11 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('folder', help='the videos, in one sub-folder per class')
-    parser.add_argument('out', help='folder of the lists; it is made if need be')
-    parser.add_argument('--val-share', type=float, default=0.2, help='of each class (0.2)')
-    parser.add_argument('--seed', type=int, default=0, help='of the split (0)')
+    parser.add_argument('out', help='output folder of the lists, created if missing')
+    parser.add_argument(
+        '--val-share', type=float, default=0.2, help='share of each class in val.txt (default: 0.2)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random split (default: 0)')
     return parser.parse_args()
 
 

@@ -8,7 +8,7 @@ from mmvidssl.apis import convert_checkpoint
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('src', help='what the released code saved, or a released backbone')
+    parser.add_argument('src', help='checkpoint that the original code saved, or released backbone')
     parser.add_argument('dst', help='name of the new file')
     parser.add_argument('--force', action='store_true', help='overwrite DST')
     args = parser.parse_args()

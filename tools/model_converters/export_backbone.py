@@ -14,14 +14,14 @@ from mmvidssl.models.algorithms.frozen_encoder import POOLS
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config of the model')
-    parser.add_argument('checkpoint', help='of a training run, or a published backbone')
+    parser.add_argument('checkpoint', help='training checkpoint, or published backbone')
     parser.add_argument('out', help='the new file, ending in .ts, .pt2 or .onnx')
     parser.add_argument(
-        '--size', type=int, nargs='+', help='height and width, or one for both; default: as trained'
+        '--size', type=int, nargs='+', help='height and width in px, or one (default: as trained)'
     )
-    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='numbers of blocks')
-    parser.add_argument('--pool', choices=POOLS, help='default: what the model was trained for')
-    parser.add_argument('--role', choices=ROLES, help='default: the teacher if there is one')
+    parser.add_argument('--layers', type=int, nargs='+', default=[-1], help='blocks; default: last')
+    parser.add_argument('--pool', choices=POOLS, help='pooling of tokens (default: as trained)')
+    parser.add_argument('--role', choices=ROLES, help='backbone to take (default: teacher, if any)')
     parser.add_argument('--force', action='store_true', help='overwrite OUT')
     args = parser.parse_args()
     if args.size and len(args.size) > 2:

@@ -9,9 +9,11 @@ from mmvidssl.engine.checkpoint import read_plain
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint', help='what the runner saved, or a converter wrote')
-    parser.add_argument('out', help='name of the new file; a hash is put before .pth')
-    parser.add_argument('--role', choices=('teacher', 'student'), default='teacher')
+    parser.add_argument('checkpoint', help='training checkpoint, or converted checkpoint')
+    parser.add_argument('out', help='new file, NAME.pth; becomes NAME-HASH.pth')
+    parser.add_argument(
+        '--role', choices=('teacher', 'student'), default='teacher', help='default: teacher'
+    )
     return parser.parse_args()
 
 

@@ -10,9 +10,9 @@ from mmvidssl.apis.features import ROLES
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='the config of the model')
-    parser.add_argument('checkpoint', help='of a training run, or a published backbone')
+    parser.add_argument('checkpoint', help='training checkpoint, or published backbone')
     parser.add_argument('out', help='the new folder')
-    parser.add_argument('--role', choices=ROLES, help='default: the teacher if there is one')
+    parser.add_argument('--role', choices=ROLES, help='backbone to take (default: teacher, if any)')
     parser.add_argument('--force', action='store_true', help='overwrite OUT')
     args = parser.parse_args()
     try:

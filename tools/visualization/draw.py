@@ -32,7 +32,7 @@ from mmvidssl.apis import (
 from mmvidssl.apis.pictures import check_draws_targets
 from mmvidssl.visualization import embed_features, plot_map, write_image, write_strip
 
-CHECKPOINTS = 'of a run; a published backbone will do for everything but predictions'
+CHECKPOINTS = 'training checkpoints, or (except for predictions) published backbones'
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,21 +40,27 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('kind', choices=('objects', 'predictions', 'pca', 'neighbors', 'map'))
-    parser.add_argument('config', help='that the model was trained with')
+    parser.add_argument('config', help='config that the models were trained with')
     parser.add_argument('checkpoints', nargs='+', help=CHECKPOINTS)
-    parser.add_argument('--video', nargs='+', required=True)
-    parser.add_argument('--out', required=True, type=Path, help='folder of the pictures')
-    parser.add_argument('--frames', type=int, help='default: 16, or more in whole clips')
-    parser.add_argument('--frame-interval', type=int, default=4, help='frames of the video')
-    parser.add_argument('--start', type=float, default=0.0, help='seconds')
-    parser.add_argument('--seed', type=int, default=0, help='predictions: of the masks')
-    parser.add_argument('--foreground', action='store_true', help='pca: background in black')
-    parser.add_argument('--every', type=float, default=1.0, help='map, neighbors: seconds')
-    parser.add_argument('--queries', type=int, default=6, help='neighbors: rows')
-    parser.add_argument('--neighbors', type=int, default=5, help='of a row')
-    parser.add_argument('--gap', type=float, default=2.0, help='neighbors: seconds left out')
-    parser.add_argument('--method', choices=('tsne', 'umap'), default='tsne', help='of the map')
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--video', nargs='+', required=True, help='videos to look at')
+    parser.add_argument('--out', required=True, type=Path, help='output folder')
+    parser.add_argument('--frames', type=int, help='frames (default: 16, or more for whole clips)')
+    parser.add_argument('--frame-interval', type=int, default=4, help='step in frames (default: 4)')
+    parser.add_argument('--start', type=float, default=0.0, help='start in seconds (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='predictions: mask seed (default: 0)')
+    parser.add_argument('--foreground', action='store_true', help='pca: paint the background black')
+    parser.add_argument(
+        '--every', type=float, default=1.0, help='map/neighbors: seconds between clips (default: 1)'
+    )
+    parser.add_argument('--queries', type=int, default=6, help='neighbors: queries (default: 6)')
+    parser.add_argument('--neighbors', type=int, default=5, help='neighbors per query (default: 5)')
+    parser.add_argument(
+        '--gap', type=float, default=2.0, help='neighbors: seconds apart in one video (default: 2)'
+    )
+    parser.add_argument(
+        '--method', choices=('tsne', 'umap'), default='tsne', help='map: method (default: tsne)'
+    )
+    parser.add_argument('--device', default='cpu', help='torch device, such as cuda (default: cpu)')
     return parser.parse_args()
 
 

@@ -22,11 +22,13 @@ def parse_args() -> argparse.Namespace:
         'run',
         nargs='+',
         metavar='WORK_DIR... | CONFIG CHECKPOINT',
-        help='at most 4 runs, or folders of them; or a checkpoint',
+        help='work directories of up to 4 runs, or folders of them; or a config and a checkpoint',
     )
-    parser.add_argument('--video', nargs='+', default=[], metavar='FILE', help='drawn (at most 4)')
+    parser.add_argument(
+        '--video', nargs='+', default=[], metavar='FILE', help='up to 4 videos for the pictures'
+    )
     parser.add_argument('--out', required=True, help='name of the new file, ending in .html')
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--device', default='cpu', help='torch device, such as cuda (default: cpu)')
     return parser.parse_args()
 
 
