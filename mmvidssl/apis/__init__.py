@@ -11,6 +11,7 @@ from .features import FeatureExtractor, FileFeatures, extract_features
 from .media import Sampling
 from .model import init_backbone, init_model, load_weights
 from .proxies import (
+    BlurSettings,
     MadeProxies,
     Proxy,
     ProxySettings,
@@ -21,8 +22,10 @@ from .proxies import (
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
+from .walking_tours import TourCheck, download_tour, prepare_tours, verify_tour
 
 __all__ = [
+    'BlurSettings',
     'Conversion',
     'Export',
     'ExportedBackbone',
@@ -32,10 +35,12 @@ __all__ = [
     'Proxy',
     'ProxySettings',
     'Sampling',
+    'TourCheck',
     'TrackedObjects',
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'download_tour',
     'export_backbone',
     'export_to_hf',
     'export_to_timm',
@@ -46,9 +51,11 @@ __all__ = [
     'load_weights',
     'make_proxies',
     'make_proxy',
+    'prepare_tours',
     'publish_model',
     'replay_iteration',
     'track_objects',
     'verify_proxies',
+    'verify_tour',
     'write_features',
 ]
