@@ -23,12 +23,11 @@ from .proxies import MadeProxies, make_proxies
 from .proxies.one_video import choose_frames, hash_file, only_this_process_makes
 from .video_lists import write_lines
 
-CUT_SCORE = 8.0  # FFmpeg's documentation of scdet finds 8 to 14 good
 CUT_FPS, CUT_SHORT_SIDE = 4.0, 180
 
 
 def download_tour(
-    video: TourVideo, folder: str | os.PathLike, selector: str = 'bestvideo'
+    video: TourVideo, folder: str | os.PathLike, selector: str = 'bestvideo/best'
 ) -> dict[str, Any]:
     """Download a video with yt-dlp, unless its file is there, and record its checksum.
 
@@ -158,7 +157,7 @@ def find_cuts(reader: PyAVReader) -> list[float]:
             graph = Graph()
             size = dict(width=pixels.shape[1], height=pixels.shape[0])
             source = graph.add_buffer(**size, format='rgb24', time_base=Fraction(1))
-            scdet = graph.add('scdet', f'threshold={CUT_SCORE}:sc_pass=1')
+            scdet = graph.add('scdet', 'sc_pass=1')  # lets the first frames of scenes pass
             graph.link_nodes(source, scdet, graph.add('buffersink')).configure()
         frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
         frame.pts, frame.time_base = number, Fraction(1)

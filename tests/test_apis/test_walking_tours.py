@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(video, monkeypatch):
     monkeypatch.setenv('no_proxy', '127.0.0.1')
     with Server(video.read_bytes()) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -134,19 +134,21 @@ def test_verify_finds_damage(video, tmp_path, small_tours):
 
 
 @pytest.mark.parametrize('cut', [None, 17])
-def test_cuts_and_no_others(cut, tmp_path, small_tours):
+def test_cuts_and_no_others(cut, tmp_path, small_tours, monkeypatch):
     """Walking past a picture, and then past another one from frame 17 (of 10 a second) on."""
     data = pytest.importorskip('skimage.data')
     pictures = data.astronaut(), cv2.resize(data.rocket(), (512, 512))
 
+    monkeypatch.setattr(walking_tours, 'SIZE', (192, 128))
+
     def draw(number, size):
         picture = pictures[cut is not None and number >= cut]
-        return np.ascontiguousarray(picture[100 : 100 + size[0], 9 * number : 9 * number + size[1]])
+        return np.ascontiguousarray(picture[100 : 100 + size[0], 3 * number : 3 * number + size[1]])
 
-    write_video(tmp_path / 'zurich.mp4', 40, (64, 96), draw=draw)
+    write_video(tmp_path / 'zurich.mp4', 40, (128, 192), draw=draw)
     problems = verify_tour(WALKING_TOURS[8], tmp_path).problems
     assert len(problems) == (cut is not None)
-    assert not problems or '[1.8]' in problems[0]  # the first of 4 a second from there on
+    assert not problems or '[1.7]' in problems[0]
 
 
 def test_prepare_one_task_each(video, tmp_path, capsys):
@@ -162,7 +164,7 @@ def test_prepare_one_task_each(video, tmp_path, capsys):
     assert run_tool(*command, '--workers', 1) == 1  # the others are missing
     output = capsys.readouterr()
     assert output.out.count('was there already') == 2 and output.err.count('failed: ') == 8
-    dataset = VideoListDataset(str(out / 'train.txt'), data_root=str(out), clip_len=2)
+    dataset = VideoListDataset(str(out / 'train.txt'), data_root=str(out))
     assert len(dataset) == 2
     assert len(WalkingToursDataset(str(out), ['venice', 'chiang mai'], clip_len=2)) > 2
 

@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         add('--index', type=int, help='only one of them, counted from 0, for job arrays')
         if name == 'download':
             text = 'which of the formats, in the words of yt-dlp (%(default)s)'
-            add('--selector', default='bestvideo', help=text)
+            add('--selector', default='bestvideo/best', help=text)
         elif name == 'verify':
             add('--no-cuts', action='store_true', help='do not decode all the way to look for cuts')
         elif name == 'prepare':
