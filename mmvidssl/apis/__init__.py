@@ -22,7 +22,7 @@ from .proxies import (
 from .replay import replay_iteration
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
-from .walking_tours import TourCheck, download_tour, prepare_tours, verify_tour
+from .walking_tours import download_tour, prepare_tours, verify_tour
 
 __all__ = [
     'BlurSettings',
@@ -35,7 +35,6 @@ __all__ = [
     'Proxy',
     'ProxySettings',
     'Sampling',
-    'TourCheck',
     'TrackedObjects',
     'VideoLists',
     'convert_checkpoint',

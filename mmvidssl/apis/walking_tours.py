@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import numpy as np
@@ -14,7 +14,7 @@ from av.filter import Graph
 from tqdm import tqdm
 
 from mmvidssl.datasets.list_files import find_files
-from mmvidssl.datasets.readers import PROXY_SUFFIX, PyAVReader, VideoError
+from mmvidssl.datasets.readers import PROXY_SUFFIX, PyAVReader, VideoError, VideoNotFoundError
 from mmvidssl.datasets.walking_tours_dataset import find_tour
 from mmvidssl.datasets.walking_tours_videos import FPS, LICENCE, MINUTES, MIRROR, SIZE, TourVideo
 from mmvidssl.utils.atomic_file import atomic_path
@@ -86,7 +86,7 @@ def _fetch(video: TourVideo, folder: Path, selector: str) -> dict[str, Any]:
     try:
         with yt_dlp.YoutubeDL(options) as downloader:
             info = downloader.extract_info(video.url)
-    except yt_dlp.utils.DownloadError as error:
+    except (yt_dlp.utils.DownloadError, SyntaxError) as error:  # the latter of a selector
         raise OSError(
             f'{video.city} cannot be downloaded ({str(error).strip()}). The same command goes on. '
             f'Offline? A fresh yt-dlp may help: pip install -U yt-dlp. Or get it at {MIRROR} and '
@@ -98,36 +98,29 @@ def _fetch(video: TourVideo, folder: Path, selector: str) -> dict[str, Any]:
     )
 
 
-class TourCheck(NamedTuple):
-    """What :func:`verify_tour` saw, and what is wrong."""
-
-    what: str
-    problems: list[str]
-
-
-def verify_tour(video: TourVideo, folder: str | os.PathLike, with_cuts: bool = True) -> TourCheck:
+def verify_tour(video: TourVideo, folder: str | os.PathLike, with_cuts: bool = True) -> str:
     """Look whether a video is there, whole and what the paper says: 4K, 60 fps, a single take.
 
     Args:
         video: One of ``WALKING_TOURS``.
         folder: Where the videos are.
         with_cuts: Whether to look for cuts, for which a few frames a second are decoded.
+
+    Returns:
+        What it is like.
+
+    Raises:
+        VideoError: all that is wrong.
+        ValueError: several files are this video.
     """
-    try:
-        path = find_tour(Path(folder), video.city)
-        if path is None:
-            return TourCheck('no file', [f'there is no video of {video.city} in {folder}'])
-        return _verify_file(video, path, with_cuts)
-    except (OSError, ValueError) as error:
-        return TourCheck('cannot be read', [str(error)])
-
-
-def _verify_file(video: TourVideo, path: Path, with_cuts: bool) -> TourCheck:
+    path = find_tour(Path(folder), video.city)
+    if path is None:
+        raise VideoNotFoundError(f'there is no video of {video.city} in {folder}')
     reader = PyAVReader(str(path), num_threads=0)
-    ends = [reader.get_frames(np.array([k]))[0] for k in (0, reader.num_frames - 1)]
-    sizes = [frame.shape[1::-1] for frame in ends]
+    sizes = [reader.get_frames(np.array([k])).shape[2:0:-1] for k in (0, reader.num_frames - 1)]
     minutes = (reader.timestamps[-1] - reader.timestamps[0] + 1 / reader.fps) / 60
     shortest, longest = (video.minutes, video.minutes) if video.minutes else MINUTES
+    record = path.with_name(f'{video.stem}.download.json')
     problems = []
     if set(sizes) != {SIZE}:
         problems.append(f'the first and last frame have {sizes} pixels where the paper has {SIZE}')
@@ -135,15 +128,15 @@ def _verify_file(video: TourVideo, path: Path, with_cuts: bool) -> TourCheck:
         problems.append(f'{reader.fps:.2f} frames a second where the paper has {FPS}')
     if not shortest - 1 < minutes < longest + 1:
         problems.append(f'{minutes:.1f} minutes where the data set has {shortest} to {longest}')
-    record = path.with_name(f'{video.stem}.download.json')
     if record.is_file() and json.loads(record.read_text())['sha256'] != hash_file(path):
         problems.append(f'its bytes are not those of {record.name}: download it again')
     if with_cuts and (cuts := find_cuts(reader)):
         problems.append(f'{len(cuts)} cuts (look there), at seconds {np.round(cuts, 1).tolist()}')
     reader.close()
+    if problems:
+        raise VideoError(f'{path}: {"; ".join(problems)}')
     width, height = sizes[0]
-    what = f'{path.name}, {minutes:.1f} min, {width} x {height}, {reader.fps:.2f} fps'
-    return TourCheck(what, problems)
+    return f'{path}, {minutes:.1f} min, {width} x {height}, {reader.fps:.2f} fps'
 
 
 def find_cuts(reader: PyAVReader) -> list[float]:
@@ -184,12 +177,12 @@ def prepare_tours(
         **options: See :func:`make_proxies`; its settings say whether faces are blurred.
 
     Raises:
-        VideoError: none of the videos is there.
+        VideoNotFoundError: none of the videos is there.
     """
     found = {video.city: find_tour(Path(folder), video.city) for video in videos}
     paths = [path for path in found.values() if path]
     if not paths:
-        raise VideoError(f'{folder} holds no video of {", ".join(found)}')
+        raise VideoNotFoundError(f'{folder} holds no video of {", ".join(found)}')
     made = make_proxies(paths, out, **options)
     missing = {city: f'no video of it in {folder}' for city, path in found.items() if not path}
     if made.proxies:

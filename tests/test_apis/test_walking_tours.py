@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mmvidssl.apis import download_tour, verify_tour, walking_tours
-from mmvidssl.datasets import VideoListDataset, WalkingToursDataset
+from mmvidssl.datasets import VideoError, VideoListDataset, WalkingToursDataset
 from mmvidssl.datasets.walking_tours_videos import MIRROR, WALKING_TOURS, TourVideo
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
@@ -72,6 +72,8 @@ def test_download_goes_on_where_it_was_broken_off(server, tmp_path, monkeypatch)
         with pytest.raises(OSError, match='figshare'):
             download_tour(venice, tmp_path)
         assert names(tmp_path) == ['venice.mp4.part']
+    with pytest.raises(OSError, match='figshare'):
+        download_tour(venice, tmp_path, 'no such [format')
     server.breaks_after = None
     record = download_tour(venice, tmp_path)
     assert names(tmp_path) == ['venice.download.json', 'venice.mp4']
@@ -110,27 +112,33 @@ def small_tours(monkeypatch):
     monkeypatch.setattr(walking_tours, 'MINUTES', (0, 1))
 
 
+def problems_of(*arguments, **options):
+    with pytest.raises(VideoError) as caught:
+        verify_tour(*arguments, **options)
+    return str(caught.value)
+
+
 def test_verify_finds_what_differs_from_the_paper(video, tmp_path):
     shutil.copy(video, tmp_path / 'bangkok.mp4')
-    _, problems = verify_tour(WALKING_TOURS[1], tmp_path)
-    for wanted, problem in zip(('(96, 64)', '10.00', '0.1 min'), problems[:3], strict=True):
-        assert wanted in problem
+    problems = problems_of(WALKING_TOURS[1], tmp_path)
+    assert all(found in problems for found in ('bangkok', '(96, 64)', '10.00 fr', '0.1 min'))
 
 
 def test_verify_finds_damage(video, tmp_path, small_tours):
     amsterdam = WALKING_TOURS[0]
-    assert 'no video of Amsterdam' in verify_tour(amsterdam, tmp_path).problems[0]
+    assert 'no video of Amsterdam' in problems_of(amsterdam, tmp_path)
     path = tmp_path / 'amsterdam.mp4'
     shutil.copy(video, path)
     download_tour(amsterdam, tmp_path)
-    what, problems = verify_tour(amsterdam, tmp_path, with_cuts=False)
-    assert not problems and '96 x 64, 10.00 fps' in what
+    assert '96 x 64, 10.00 fps' in verify_tour(amsterdam, tmp_path, with_cuts=False)
     data = bytearray(video.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    assert 'download.json' in verify_tour(amsterdam, tmp_path, with_cuts=False).problems[0]
+    assert 'download.json' in problems_of(amsterdam, tmp_path, with_cuts=False)
     path.write_bytes(data[:3000])
-    assert 'amsterdam.mp4' in verify_tour(amsterdam, tmp_path).problems[0]
+    assert 'amsterdam.mp4' in problems_of(amsterdam, tmp_path)
+    with pytest.raises(OSError, match='download.json'):  # and is not recorded anew
+        download_tour(amsterdam, tmp_path)
 
 
 @pytest.mark.parametrize('cut', [None, 17])
@@ -146,9 +154,10 @@ def test_cuts_and_no_others(cut, tmp_path, small_tours, monkeypatch):
         return np.ascontiguousarray(picture[100 : 100 + size[0], 3 * number : 3 * number + size[1]])
 
     write_video(tmp_path / 'zurich.mp4', 40, (128, 192), draw=draw)
-    problems = verify_tour(WALKING_TOURS[8], tmp_path).problems
-    assert len(problems) == (cut is not None)
-    assert not problems or '[1.7]' in problems[0]
+    if cut is None:
+        assert '192 x 128' in verify_tour(WALKING_TOURS[8], tmp_path)
+    else:
+        assert 'at seconds [1.7]' in problems_of(WALKING_TOURS[8], tmp_path)
 
 
 def test_prepare_one_task_each(video, tmp_path, capsys):

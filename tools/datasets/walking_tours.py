@@ -47,25 +47,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def show(args: argparse.Namespace, video: TourVideo) -> list[str]:
+def show(args: argparse.Namespace, video: TourVideo) -> str:
     minutes = f'{video.minutes} min' if video.minutes else 'length not verified here'
-    print(f'{video.city}: {video.url}, {minutes}; {find_tour(Path(args.folder), video.city)}')
-    return []
+    return f'{video.url}, {minutes}; {find_tour(Path(args.folder), video.city) or "not there"}'
 
 
-def download(args: argparse.Namespace, video: TourVideo) -> list[str]:
-    try:
-        record = download_tour(video, args.folder, args.selector)
-    except OSError as error:
-        return [str(error)]
-    print(f'{record["file"]}: {record["bytes"] / 1e9:.2f} GB, sha256 {record["sha256"]}')
-    return []
+def download(args: argparse.Namespace, video: TourVideo) -> str:
+    record = download_tour(video, args.folder, args.selector)
+    return f'{record["file"]}, {record["bytes"] / 1e9:.2f} GB, sha256 {record["sha256"]}'
 
 
-def verify(args: argparse.Namespace, video: TourVideo) -> list[str]:
-    check = verify_tour(video, args.folder, not args.no_cuts)
-    print(f'{video.city}: {check.what}')
-    return check.problems
+def verify(args: argparse.Namespace, video: TourVideo) -> str:
+    return verify_tour(video, args.folder, not args.no_cuts)
 
 
 COMMANDS = dict(
@@ -85,10 +78,15 @@ def work(args: argparse.Namespace) -> dict[str, str]:
     if args.command == 'prepare':
         options = make_proxy.options_of(args, blur.blur_settings(args) if args.blur else None)
         return make_proxy.show(prepare_tours(videos, args.folder, args.out, **options))
+    failed = {}
+    for video in videos:
+        try:
+            print(f'{video.city}: {COMMANDS[args.command][0](args, video)}', flush=True)
+        except (OSError, ValueError) as error:
+            failed[video.city] = str(error)
     if args.command == 'list':
         print(f'licence: {LICENCE}; of each video not verified here. Mirror: {MIRROR}')
-    problems = {video.city: COMMANDS[args.command][0](args, video) for video in videos}
-    return {city: '; '.join(found) for city, found in problems.items() if found}
+    return failed
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ import pytest
 from mmvidssl.apis import BlurSettings, ProxySettings, make_proxies, make_proxy
 from mmvidssl.apis.proxies.blur import Blurrer
 from mmvidssl.datasets.readers import ProxyReader
+from tests.utils_tool import run_tool
 from tests.utils_video import draw_frame, write_video
 
 SIDE, STEP, FPS = 20, 16, 10  # of a chequered square that moves to the right
@@ -143,6 +144,10 @@ def test_proxies_are_the_same_again_also_after_a_stop(settings, video, tmp_path)
     )
     assert manifest['blurred']['boxes_detected'] == 11
     assert not make_proxy(video, made.path, proxy_settings).is_new
+    settings(missed=[3])
+    options = ('--fps', FPS, '--reach', 0.2, '--workers', 1, '--detector', 'my_detectors:build')
+    assert run_tool('datasets/blur', video, '--out', tmp_path / 'third', *options) == 0
+    assert read_all(first) == read_all(tmp_path / 'third')
     with pytest.raises(ValueError, match='--overwrite'):  # faces seen would be taken for blurred
         make_proxy(video, made.path, proxy_settings._replace(blur=None))
 
