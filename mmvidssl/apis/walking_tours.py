@@ -142,27 +142,27 @@ def verify_tour(video: TourVideo, folder: str | os.PathLike, with_cuts: bool = T
 def find_cuts(reader: PyAVReader) -> list[float]:
     """Seconds at which FFmpeg's filter ``scdet`` sees another scene begin, at 4 frames a second."""
     chosen = choose_frames(reader.timestamps, CUT_FPS)
-    times = reader.timestamps[chosen]
-    graph, cuts = None, []
+    graph: Graph | None = None
+    cuts: list[int] = []  # places in chosen
     frames = tqdm(reader.iter_frames(chosen, CUT_SHORT_SIDE), 'cuts', len(chosen))
     for number, pixels in enumerate(frames):
         if graph is None:
             graph = Graph()
             size = dict(width=pixels.shape[1], height=pixels.shape[0])
-            source = graph.add_buffer(**size, format='rgb24', time_base=Fraction(1))
+            source = graph.add_buffer(**size, format=av.VideoFormat('rgb24'), time_base=Fraction(1))
             scdet = graph.add('scdet', 'sc_pass=1')  # lets the first frames of scenes pass
             graph.link_nodes(source, scdet, graph.add('buffersink')).configure()
         frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
         frame.pts, frame.time_base = number, Fraction(1)
         graph.push(frame)
         try:
-            found = graph.pull().pts
+            found = graph.pull().pts or 0
         except (av.BlockingIOError, av.EOFError):
             continue
         # The filter compares changes: the first has none before it, and one after a cut is none.
-        if found > 1 and (not cuts or cuts[-1] != times[found - 1]):
-            cuts.append(times[found])
-    return [float(time) for time in cuts]
+        if found > 1 and found - 1 not in cuts:
+            cuts.append(found)
+    return reader.timestamps[chosen][cuts].tolist()
 
 
 def prepare_tours(

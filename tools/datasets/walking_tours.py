@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import blur
 import make_proxy
 
 from mmvidssl.apis import download_tour, prepare_tours, verify_tour
@@ -41,8 +40,6 @@ def parse_args() -> argparse.Namespace:
             add('--no-cuts', action='store_true', help='do not decode all the way to look for cuts')
         elif name == 'prepare':
             add('--out', default='data/walking_tours_proxy', help='folder of proxies (%(default)s)')
-            add('--blur', action='store_true', help='blur faces; see blur.py')
-            blur.add_blur_arguments(command)
             make_proxy.add_settings(command)
     return parser.parse_args()
 
@@ -76,8 +73,8 @@ def work(args: argparse.Namespace) -> dict[str, str]:
             raise ValueError(f'--index must be 0 to {len(videos) - 1}, got {args.index}')
         videos = [videos[args.index]]
     if args.command == 'prepare':
-        options = make_proxy.options_of(args, blur.blur_settings(args) if args.blur else None)
-        return make_proxy.show(prepare_tours(videos, args.folder, args.out, **options))
+        made = prepare_tours(videos, args.folder, args.out, **make_proxy.options_of(args))
+        return make_proxy.show(made)
     failed = {}
     for video in videos:
         try:

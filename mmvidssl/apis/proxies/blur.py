@@ -212,8 +212,8 @@ def _draw_tile(pixels: np.ndarray, box: np.ndarray, time: float, is_blurred: boo
     corner, scale = (box[:2] + box[2:4]) / 2 - reach, TILE_SIDE / (2 * reach)
     to_tile = scale * np.array([[1, 0, -corner[0]], [0, 1, -corner[1]]])
     tile = cv2.warpAffine(pixels, to_tile, (TILE_SIDE, TILE_SIDE))
-    ends = ((box[:4].reshape(2, 2) - corner) * scale).round().astype(int).tolist()
-    cv2.rectangle(tile, *ends, (0, 255, 0) if is_blurred else (255, 0, 0))
+    start, end = ((box[:4].reshape(2, 2) - corner) * scale).round().astype(int).tolist()
+    cv2.rectangle(tile, start, end, (0, 255, 0) if is_blurred else (255, 0, 0))
     label = f'{int(time) // 60}:{time % 60:04.1f}  {box[4]:.2f}'
     cv2.putText(tile, label, (4, TILE_SIDE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 0))
     return tile

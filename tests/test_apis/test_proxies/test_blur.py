@@ -145,9 +145,10 @@ def test_proxies_are_the_same_again_also_after_a_stop(settings, video, tmp_path)
     assert manifest['blurred']['boxes_detected'] == 11
     assert not make_proxy(video, made.path, proxy_settings).is_new
     settings(missed=[3])
-    options = ('--fps', FPS, '--reach', 0.2, '--workers', 1, '--detector', 'my_detectors:build')
-    assert run_tool('datasets/blur', video, '--out', tmp_path / 'third', *options) == 0
-    assert read_all(first) == read_all(tmp_path / 'third')
+    options = ('--blur-reach', 0.2, '--blur-detector', 'my_detectors:build', '--workers', 1)
+    out = tmp_path / 'third'
+    assert run_tool('datasets/blur', video, '--out', out, '--fps', FPS, *options) == 0
+    assert read_all(first) == read_all(out)
     with pytest.raises(ValueError, match='--overwrite'):  # faces seen would be taken for blurred
         make_proxy(video, made.path, proxy_settings._replace(blur=None))
 
