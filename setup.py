@@ -36,6 +36,7 @@ INSTALL_REQUIRES = [
     f'decord>=0.6{HAS_DECORD}',
     'filelock>=3.8',
     'importlib-metadata',  # mmaction2 does not ask for it
+    'jinja2>=3.1',
     'matplotlib>=3.5',
     f'mmaction2>=1.2.0,<1.3{HAS_DECORD}',
     'mmcv-lite>=2.0.0,<2.2.0',
@@ -45,6 +46,7 @@ INSTALL_REQUIRES = [
     'packaging>=21',
     'pebble>=5.0',
     'pillow>=9',
+    'plotly>=6.0',
     'safetensors>=0.4',
     'scikit-learn>=1.5',
     'scipy>=1.10',
@@ -156,6 +158,7 @@ if __name__ == '__main__':
             'Topic :: Scientific/Engineering :: Artificial Intelligence',
         ],
         packages=find_packages(include=['mmvidssl', 'mmvidssl.*']),
+        package_data={'mmvidssl.visualization': ['templates/*.j2']},
         python_requires='>=3.11,<3.14',
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS,
