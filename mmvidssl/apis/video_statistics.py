@@ -21,10 +21,11 @@ from mmvidssl.version import __version__
 from .media import READER
 
 SHORT_SIDE, DETECTOR_SIDE = 360, 800  # pixels of the frames that are looked at
+MIN_SIDE, FLOW_SIDE = 16, 256  # OpenCV's flow may crash on frames that are long and narrow
 # Least change from a frame to the next at a cut, and from one frame to a later one to look there
 # for such; mean difference, in grey values, without which colours only fade.
 CUT, MAY_HOLD_CUT, FADE = 0.5, 0.4, 12.0
-BLOCK, LITTLE, MUCH, MANY = 8, 5, 12, 0.33  # mpdecimate's frame, lo, hi and frac
+LITTLE, MUCH, MANY = 5, 12, 0.33  # mpdecimate's lo and hi, of a pixel, and frac
 TIMEOUT = 600.0  # seconds for a few frames of any video
 CHUNK = 32  # frames in memory
 CURVES, MAX_POINTS = ('lightness', 'motion', 'sharpness'), 300  # that are drawn
@@ -48,15 +49,14 @@ def describe_video(
         every: Seconds from one frame in which objects are looked for to the next.
 
     Returns:
-        What JSON can hold: ``path``; ``duration``, from the first frame to the end of the last, and
-        ``cuts``, at which shots begin, but the first, in seconds; ``fps`` and ``num_frames``, of
+        What JSON can hold: ``path``; ``start``, the first frame, ``duration``, to the end of the
+        last, and ``cuts``, at which further shots begin, in seconds; ``fps`` and ``num_frames``, of
         all there are; ``width`` and ``height``, upright; ``frames``, lists by name, see
         :func:`measure_pair`, with ``time``; ``objects``, ``time`` and ``counts`` of each class, or
         None without ``detect``; their means by name in ``summary``.
 
     Raises:
-        ShortVideoError: there is but one frame.
-        VideoError: the video cannot be read; names it.
+        VideoError: the video cannot be read, has one frame, or is below 16 pixels; names it.
         ValueError: ``per_second`` or ``every`` is not positive.
     """
     if not (per_second > 0 and every > 0):
@@ -65,9 +65,10 @@ def describe_video(
     try:
         info = probe_video(str(path), cfg, readers)
         times, reader = info.timestamps, readers.get(info.path, cfg, info.stamp)
-        if len(times) < 2:
-            raise ShortVideoError(f'{path} is too short: it has 1 frame, but motion needs 2')
         height, width = reader.get_frames(np.array([0])).shape[1:3]
+        if len(times) < 2 or min(height, width) < MIN_SIDE:
+            shape = f'it has {len(times)} frames of {width} x {height} pixels'
+            raise ShortVideoError(f'{path} is too short or small: {shape}, below 2 or {MIN_SIDE}')
         frames, cuts = _look(reader, times, sample_frames(times, per_second))
         summary = {name: float(np.mean(x)) for name, x in frames.items() if name != 'time'}
         summary |= dict(lightness_std=float(np.std(frames['lightness'])), shots=len(cuts) + 1)
@@ -81,7 +82,7 @@ def describe_video(
             summary['classes'] = float(np.mean([len(seen) for seen in counts]))
     finally:
         readers.close()
-    size = dict(duration=info.duration, fps=info.fps, num_frames=len(times))
+    size = dict(start=float(times[0]), duration=info.duration, fps=info.fps, num_frames=len(times))
     size |= dict(width=width, height=height)
     return dict(path=info.path, **size, summary=summary, cuts=cuts, frames=frames, objects=objects)
 
@@ -105,15 +106,21 @@ def measure_pair(frame: np.ndarray, after: np.ndarray, seconds: float) -> dict[s
     sides a second; ``repeated`` 1 if ffmpeg's mpdecimate would drop the next frame, by luma.
     """
     luma, luma_after = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (frame, after))
-    optical_flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow = optical_flow.calc(luma, luma_after, np.zeros((*luma.shape, 2), np.float32))
-    grid = [max(1, side // BLOCK) for side in luma.shape[::-1]]
-    blocks = cv2.resize(cv2.absdiff(luma, luma_after), grid, interpolation=cv2.INTER_AREA)
+    height, width = luma.shape
+    size = FLOW_SIDE, FLOW_SIDE
+    small = [cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (luma, luma_after)]
+    optical_flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = optical_flow.calc(small[0], small[1], np.zeros((*size, 2), np.float32)) / FLOW_SIDE
+    speed = np.hypot(*(flow * (width, height)).T).mean() / min(luma.shape) / seconds
+    means = cv2.boxFilter(cv2.absdiff(luma, luma_after), cv2.CV_32F, (8, 8), anchor=(0, 0))
+    blocks = means[: height - 7 : 4, 8 : width - 7 : 4]
+    is_repeated = blocks.max() <= MUCH
+    is_repeated &= (blocks > LITTLE).sum() <= (height // 16) * (width // 16) * MANY
     return dict(
         lightness=float(luma.mean() / 255),
         sharpness=float(cv2.Laplacian(luma, cv2.CV_32F).var()),
-        motion=float(np.hypot(*flow.T).mean() / min(luma.shape) / max(seconds, 1e-6)),
-        repeated=float(blocks.max() <= MUCH and (blocks > LITTLE).mean() <= MANY),
+        motion=float(speed),
+        repeated=float(is_repeated),
     )
 
 
@@ -133,13 +140,15 @@ def measure_change(frame: np.ndarray, other: np.ndarray) -> float:
 def _look(
     reader: VideoReader, times: np.ndarray, numbers: np.ndarray
 ) -> tuple[dict[str, list[float]], list[float]]:
-    """Series by name, and the seconds of cuts."""
+    """Series by name, and the seconds of cuts. Pairs across a cut tell no motion: left out."""
     read = _read(reader, np.stack([numbers, numbers + 1], axis=1).ravel(), SHORT_SIDE)
-    rows, spans, before = [], [], None
+    rows: list[dict[str, float]] = []
+    across, spans, before = rows[:], [], None
     pairs = zip(read, read, strict=True)
     for (number, frame), (_, after) in progress(pairs, 'frames', len(numbers)):
-        time = float(times[number])
-        rows.append(dict(time=time, **measure_pair(frame, after, float(times[number + 1]) - time)))
+        time, seconds = float(times[number]), float(times[number + 1] - times[number])
+        row = dict(time=time, **measure_pair(frame, after, seconds))
+        (across if measure_change(frame, after) > CUT else rows).append(row)
         if before and measure_change(before[1], frame) > MAY_HOLD_CUT:
             spans.append(np.arange(before[0], number + 1))
         before = number, frame
@@ -148,6 +157,7 @@ def _look(
         for (_, frame), (number, after) in pairwise(_read(reader, span, SHORT_SIDE)):
             if measure_change(frame, after) > CUT:
                 cuts.append(float(times[number]))
+    rows = rows or across
     return {name: [row[name] for row in rows] for name in rows[0]}, cuts
 
 
@@ -168,14 +178,8 @@ def write_statistics(
 ) -> Path:
     """Write ``statistics.json`` and ``statistics.html``, which needs nothing else, into a folder.
 
-    Args:
-        out: The folder.
-        videos: What :func:`describe_video` found.
-        failed: Why other videos were not described, by path.
-        settings: How videos were looked at.
-
-    Returns:
-        The page.
+    ``videos`` are from :func:`describe_video`; ``failed`` tells why others are not there, by path;
+    ``settings``, how videos were looked at. Returns the page.
     """
     from plotly.offline import get_plotlyjs
 

@@ -5,27 +5,22 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import mmvidssl  # noqa: F401  (first: it checks versions and makes 'mmvidssl::' bases resolve)
-
-# isort: split
 import numpy as np
 
 from mmvidssl.apis import load_weights
 from mmvidssl.apis.video_statistics import describe_video, write_statistics
 from mmvidssl.utils.listing import some
 
-EXAMPLES = """examples:
+EXAMPLE = """example:
   python tools/analysis/video_statistics.py mine.mp4 data/walking_tours/*.mp4 --out statistics
-  python tools/analysis/video_statistics.py mine.mp4 --detector CONFIG WEIGHTS
 
 exit code 1: some videos could not be described, which are named; 2: nothing could be done
 """
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE, formatter_class=plain)
     add = parser.add_argument
     add('videos', nargs='+', metavar='VIDEO')
     add('--out', default='video_statistics', metavar='DIR', help='(video_statistics)')
@@ -41,12 +36,14 @@ def build_detector(
     config: str, weights: str, score: float, device: str
 ) -> Callable[[np.ndarray], Sequence[str]]:
     """A model of mmdetection as a function: class names of the objects in an RGB frame."""
-    from mmdet.apis import inference_detector, init_detector
-
     given = load_weights(weights)
-    model = init_detector(config, weights, device=device)
-    missing = sorted(set(model.state_dict()) - set(given))
-    if missing:
+    try:
+        from mmdet.apis import inference_detector, init_detector
+
+        model = init_detector(config, weights, device=device)
+    except Exception as error:  # whatever a config lacks
+        raise ValueError(f'{config} with {weights} is no detector: {error}') from error
+    if missing := sorted(set(model.state_dict()) - set(given)):
         raise ValueError(f'{weights} is not of {config}: it lacks {some(missing)}')
     classes = model.dataset_meta['classes']
 
