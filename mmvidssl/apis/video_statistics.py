@@ -25,7 +25,8 @@ MIN_SIDE, FLOW_SIDE = 16, 256  # OpenCV's flow may crash on frames that are long
 # Least change from a frame to the next at a cut, and from one frame to a later one to look there
 # for such; mean difference, in grey values, without which colours only fade.
 CUT, MAY_HOLD_CUT, FADE = 0.5, 0.4, 12.0
-LITTLE, MUCH, MANY = 5, 12, 0.33  # mpdecimate's lo and hi, of a pixel, and frac
+LITTLE, MUCH = 5 * 255 / 219, 12 * 255 / 219  # mpdecimate's lo and hi, of a pixel in [16, 235]
+MANY = 0.33  # its frac
 TIMEOUT = 600.0  # seconds for a few frames of any video
 CHUNK = 32  # frames in memory
 CURVES, MAX_POINTS = ('lightness', 'motion', 'sharpness'), 300  # that are drawn

@@ -97,14 +97,18 @@ def assert_counts_objects(inferencer, classes):
     pairs = zip(whole['labels'], whole['scores'], strict=True)
     assert 0 < len(found) < len(whole['scores'])
     assert found == [classes[label] for label, at in pairs if at >= score]
-    statistics = describe_video('a.mp4', detect=detect)
-    seen = detect(PyAVReader('a.mp4').get_frames([0])[0])
-    assert statistics['objects'] == dict(time=[0], counts=[Counter(seen)])
-    assert statistics['summary']['objects'] == len(seen)
-    assert statistics['summary']['classes'] == len(set(seen))
+    described = describe_video('a.mp4', detect=detect)
+    frames = PyAVReader('a.mp4').get_frames(times=described['objects']['time'])
+    seen = [Counter(detect(frame)) for frame in frames]
+    assert described['objects']['counts'] == seen and len(seen) > 1
+    assert described['summary']['objects'] == np.mean([each.total() for each in seen])
+    assert described['summary']['classes'] == np.mean([len(each) for each in seen])
     torch.save(dict(state_dict={}), 'other.pth')
     with pytest.raises(ValueError, match='other.pth'):
         build_detector('CONFIG.py', 'other.pth', score, 'cpu')
+    Path('other.py').write_text('model = dict(type="ViT")')
+    with pytest.raises(ValueError, match='other.py'):
+        build_detector('other.py', 'CHECKPOINT.pth', score, 'cpu')
 
 
 def test_mmsegmentation(run):
