@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DoRA and MaskFeat on real footage in a few minutes on one CPU core: what each learns, in pictures.
+# DoRA and MaskFeat on real footage in a few minutes on two CPU cores: what each learns, in pictures.
 #
 #   bash tools/quickstart.sh [--method dora|maskfeat|both] [--video FILE] [--minutes M] [--davis FOLDER]
 #

@@ -3,6 +3,7 @@
 import copy
 import gc
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,14 +16,15 @@ from mmengine.runner import Runner
 NUM_WARMUP_STEPS = 3
 NUM_MEASURED_STEPS = 6
 MIN_CURVE_POINTS = 30
+NUM_CHECKPOINTS = 4  # that a report's slider goes through
 
 
 def set_max_iters(cfg: Config, max_iters: int) -> None:
     """Stretch or shrink everything in ``cfg`` that counts iterations to a run of ``max_iters``.
 
     That is the training loop, what schedulers count (``warmup``, ``end``, ...), temperature
-    warm-ups and grace periods counted in iterations, and the checkpoint, of which there is one, at
-    the end. Losses are logged often enough for a curve.
+    warm-ups and grace periods counted in iterations, and checkpoints, of which there are
+    ``NUM_CHECKPOINTS``, about. Losses are logged often enough for a curve.
 
     Raises:
         ValueError: If the config counts in epochs.
@@ -44,7 +46,8 @@ def set_max_iters(cfg: Config, max_iters: int) -> None:
         _scale(hook, ('grace',), factor)
     hooks = cfg.get('default_hooks', {})
     if hooks.get('checkpoint'):
-        hooks.checkpoint.update(by_epoch=False, interval=max_iters)
+        interval = math.ceil(max_iters / NUM_CHECKPOINTS)
+        hooks.checkpoint.update(by_epoch=False, interval=interval)
     if hooks.get('logger'):
         often_enough = max(1, max_iters // MIN_CURVE_POINTS)
         hooks.logger.interval = min(hooks.logger.get('interval', often_enough), often_enough)

@@ -38,7 +38,7 @@ def test_everything_counted_in_iterations_is_scaled_and_nothing_else():
     assert steps.end == 10
     assert [h.warmup_epochs for h in cfg.custom_hooks[:2]] == [20, 60]
     assert cfg.custom_hooks[2].grace == 10
-    assert cfg.default_hooks.checkpoint.interval == 100
+    assert cfg.default_hooks.checkpoint.interval == 25
     assert cfg.default_hooks.checkpoint.by_epoch is False
     assert cfg.default_hooks.logger.interval == 3
 
