@@ -4,14 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from av.filter import Graph
-from tqdm import tqdm
 
 from mmvidssl.datasets.list_files import find_files
 from mmvidssl.datasets.readers import PROXY_SUFFIX, PyAVReader, VideoError, VideoNotFoundError
@@ -20,10 +16,9 @@ from mmvidssl.datasets.walking_tours_videos import FPS, LICENCE, MINUTES, MIRROR
 from mmvidssl.utils.atomic_file import atomic_path
 
 from .proxies import MadeProxies, make_proxies
-from .proxies.one_video import choose_frames, hash_file, only_this_process_makes
+from .proxies.one_video import hash_file, only_this_process_makes
 from .video_lists import write_lines
-
-CUT_FPS, CUT_SHORT_SIDE = 4.0, 180
+from .video_statistics import describe_video
 
 
 def download_tour(
@@ -130,39 +125,13 @@ def verify_tour(video: TourVideo, folder: str | os.PathLike, with_cuts: bool = T
         problems.append(f'{minutes:.1f} minutes where the data set has {shortest} to {longest}')
     if record.is_file() and json.loads(record.read_text())['sha256'] != hash_file(path):
         problems.append(f'its bytes are not those of {record.name}: download it again')
-    if with_cuts and (cuts := find_cuts(reader)):
+    if with_cuts and (cuts := describe_video(path)['cuts']):
         problems.append(f'{len(cuts)} cuts (look there), at seconds {np.round(cuts, 1).tolist()}')
     reader.close()
     if problems:
         raise VideoError(f'{path}: {"; ".join(problems)}')
     width, height = sizes[0]
     return f'{path}, {minutes:.1f} min, {width} x {height}, {reader.fps:.2f} fps'
-
-
-def find_cuts(reader: PyAVReader) -> list[float]:
-    """Seconds at which FFmpeg's filter ``scdet`` sees another scene begin, at 4 frames a second."""
-    chosen = choose_frames(reader.timestamps, CUT_FPS)
-    graph: Graph | None = None
-    cuts: list[int] = []  # places in chosen
-    frames = tqdm(reader.iter_frames(chosen, CUT_SHORT_SIDE), 'cuts', len(chosen))
-    for number, pixels in enumerate(frames):
-        if graph is None:
-            graph = Graph()
-            size = dict(width=pixels.shape[1], height=pixels.shape[0])
-            source = graph.add_buffer(**size, format=av.VideoFormat('rgb24'), time_base=Fraction(1))
-            scdet = graph.add('scdet', 'sc_pass=1')  # lets the first frames of scenes pass
-            graph.link_nodes(source, scdet, graph.add('buffersink')).configure()
-        frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
-        frame.pts, frame.time_base = number, Fraction(1)
-        graph.push(frame)
-        try:
-            found = graph.pull().pts or 0
-        except (av.BlockingIOError, av.EOFError):
-            continue
-        # The filter compares changes: the first has none before it, and one after a cut is none.
-        if found > 1 and found - 1 not in cuts:
-            cuts.append(found)
-    return reader.timestamps[chosen][cuts].tolist()
 
 
 def prepare_tours(
