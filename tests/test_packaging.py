@@ -80,7 +80,8 @@ def test_wheel_holds_package_and_mim(wheel):
             is_there = f'mmvidssl/.mim/{path.relative_to(ROOT).as_posix()}' in names
             assert is_there == (path.parent.name != 'benchmarks'), path
     assert 'mmvidssl/.mim/model-index.yml' in names
-    assert 'mmvidssl/visualization/templates/report.html.j2' in names
+    for page in ('report', 'video_statistics'):
+        assert f'mmvidssl/visualization/templates/{page}.html.j2' in names
     assert not [name for name in names if '__pycache__' in name or '.egg-info' in name]
     assert f'Version: {__version__}\n' in metadata
 

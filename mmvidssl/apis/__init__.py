@@ -31,6 +31,7 @@ from .replay import replay_iteration
 from .ssl_visualization_hook import SSLVisualizationHook
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
+from .video_statistics import describe_video, describe_videos
 from .walking_tours import download_tour, prepare_tours, verify_tour
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'describe_video',
+    'describe_videos',
     'download_tour',
     'draw_features',
     'draw_neighbors',

@@ -3,22 +3,33 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 
-from mmvidssl.datasets.readers import ShortVideoError, VideoReader, build_readers, probe_video
+from mmvidssl.datasets.readers import (
+    ShortVideoError,
+    VideoReader,
+    build_readers,
+    probe_video,
+    stamp_of,
+)
+from mmvidssl.datasets.walking_tours_videos import FPS, MINUTES, SIZE
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.utils.progress import progress
 from mmvidssl.utils.setup_env import num_cores
 from mmvidssl.version import __version__
 
 from .media import READER
+from .proxies.one_video import only_this_process_makes
+from .report.write import render_page
+
+Detect = Callable[[np.ndarray], Sequence[str]]
+"""Class names of the objects in an RGB frame ``(H, W, 3)``, uint8, one an object."""
 
 SHORT_SIDE, DETECTOR_SIDE = 360, 800  # pixels of the frames that are looked at
 MIN_SIDE, FLOW_SIDE = 16, 256  # OpenCV's flow may crash on frames that are long and narrow
@@ -35,7 +46,7 @@ CURVES, MAX_POINTS = ('lightness', 'motion', 'sharpness'), 300  # that are drawn
 def describe_video(
     path: str | os.PathLike,
     per_second: float = 2.0,
-    detect: Callable[[np.ndarray], Sequence[str]] | None = None,
+    detect: Detect | None = None,
     every: float = 2.0,
 ) -> dict[str, Any]:
     """Look at two frames that follow one another, ``per_second`` times a second, at random times.
@@ -46,11 +57,11 @@ def describe_video(
     Args:
         path: The video, or a proxy.
         per_second: How often frames are looked at.
-        detect: Class names of the objects in an RGB frame ``(H, W, 3)``, uint8, one an object.
+        detect: What finds objects.
         every: Seconds from one frame in which objects are looked for to the next.
 
     Returns:
-        What JSON can hold: ``path``; ``start``, the first frame, ``duration``, to the end of the
+        What JSON can hold: ``path``; ``stamp``, size and time of the file; ``start``, the first frame, ``duration``, to the end of the
         last, and ``cuts``, at which further shots begin, in seconds; ``fps`` and ``num_frames``, of
         all there are; ``width`` and ``height``, upright; ``frames``, lists by name, see
         :func:`measure_pair`, with ``time``; ``objects``, ``time`` and ``counts`` of each class, or
@@ -60,8 +71,7 @@ def describe_video(
         VideoError: the video cannot be read, has one frame, or is below 16 pixels; names it.
         ValueError: ``per_second`` or ``every`` is not positive.
     """
-    if not (per_second > 0 and every > 0):
-        raise ValueError(f'per_second and every must be positive, got {per_second} and {every}')
+    _check(per_second, every)
     readers, cfg = build_readers(timeout=TIMEOUT), dict(READER, num_threads=num_cores())
     try:
         info = probe_video(str(path), cfg, readers)
@@ -83,9 +93,9 @@ def describe_video(
             summary['classes'] = float(np.mean([len(seen) for seen in counts]))
     finally:
         readers.close()
-    size = dict(start=float(times[0]), duration=info.duration, fps=info.fps, num_frames=len(times))
-    size |= dict(width=width, height=height)
-    return dict(path=info.path, **size, summary=summary, cuts=cuts, frames=frames, objects=objects)
+    file = dict(path=info.path, stamp=info.stamp, start=float(times[0]), duration=info.duration)
+    file |= dict(fps=info.fps, num_frames=len(times), width=width, height=height)
+    return dict(**file, summary=summary, cuts=cuts, frames=frames, objects=objects)
 
 
 def sample_frames(timestamps: np.ndarray, per_second: float) -> np.ndarray:
@@ -171,19 +181,72 @@ def _read(
         yield from zip(some.tolist(), reader.get_frames(some, short_side), strict=True)
 
 
-def write_statistics(
+def describe_videos(
+    videos: Sequence[str | os.PathLike],
     out: str | os.PathLike,
-    videos: Sequence[Mapping[str, Any]],
-    failed: Mapping[str, str],
-    settings: Mapping[str, Any],
-) -> Path:
-    """Write ``statistics.json`` and ``statistics.html``, which needs nothing else, into a folder.
+    per_second: float = 2.0,
+    detector: tuple[str, Detect] | None = None,
+    every: float = 2.0,
+) -> dict[str, str]:
+    """Describe videos in ``out/statistics.json`` and ``statistics.html``, which needs nothing else.
 
-    ``videos`` are from :func:`describe_video`; ``failed`` tells why others are not there, by path;
-    ``settings``, how videos were looked at. Returns the page.
+    Both are written after each video, and the same call after a stop goes on from there: a video is
+    looked at again if its file or the settings are others. One that fails does not stop the others.
+
+    Args:
+        videos: See :func:`describe_video`, also for ``per_second`` and ``every``.
+        out: The folder; it is made.
+        detector: What finds objects, after words for it, which are others where its answers are.
+
+    Returns:
+        Why videos could not be described, by path.
+
+    Raises:
+        ValueError: impossible settings, or ``statistics.json`` is something else.
+        OSError: the folder cannot be written to, or another process does so.
     """
-    from plotly.offline import get_plotlyjs
+    _check(per_second, every)
+    file, paths = Path(out, 'statistics.json'), list(dict.fromkeys(map(str, videos)))
+    words, detect = detector or ('', None)
+    settings = dict(version=__version__, per_second=per_second, every=every, detector=words)
+    failed: dict[str, str] = {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with only_this_process_makes(file):
+        done = _read_statistics(file, settings)
+        for path in paths:
+            try:
+                if path not in done or stamp_of(path) != tuple(done[path]['stamp']):
+                    done[path] = describe_video(path, per_second, detect, every)
+            # The last ones are a detector's.
+            except (OSError, MemoryError, ValueError, RuntimeError, cv2.error) as error:
+                done.pop(path, None)
+                reason = str(error).strip() or type(error).__name__
+                failed[path] = reason if path in reason else f'{path}: {reason}'
+            _write_statistics(file, settings, [done[p] for p in paths if p in done], failed)
+    return failed
 
+
+def _check(per_second: float, every: float) -> None:
+    if not (per_second > 0 and every > 0):
+        raise ValueError(f'per_second and every must be positive, got {per_second} and {every}')
+
+
+def _read_statistics(file: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Videos by path, if they were looked at with the same settings."""
+    try:
+        data = json.loads(file.read_text('utf-8'))
+        videos = {video['path']: video for video in data['videos']}
+        return videos if data['settings'] == settings else {}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f'{file} is damaged, or not of this tool: remove it') from error
+
+
+def _write_statistics(
+    file: Path, settings: dict[str, Any], videos: list[dict[str, Any]], failed: dict[str, str]
+) -> None:
+    """The file, and the page beside it."""
     names = [Path(video['path']).name for video in videos]
     names = names if len(set(names)) == len(names) else [video['path'] for video in videos]
     longest = max((video['duration'] for video in videos), default=0)
@@ -197,19 +260,13 @@ def write_statistics(
         for title, (x, y) in curves.items():
             curve = dict(name=name, x=_thin(np.array(x) / seconds), y=_thin(y))
             panels.setdefault(title, []).append(curve)
-    loader = jinja2.PackageLoader('mmvidssl.visualization')
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    data = dict(version=__version__, settings=settings, failed=failed, videos=videos)
-    page = environment.get_template('video_statistics.html.j2').render(
-        data | dict(names=names, panels=panels, longest=longest, unit=seconds),
-        plotly=get_plotlyjs(),
-    )
-    for name, text in ('statistics.json', json.dumps(data)), ('statistics.html', page):
-        with atomic_path(Path(out, name)) as temporary:
-            temporary.write_text(text, encoding='utf-8')
-    return Path(out, 'statistics.html')
+    data = dict(settings=settings, failed=failed, videos=videos)
+    shown = data | dict(names=names, panels=panels, longest=longest, unit=seconds)
+    tours = dict(minutes=MINUTES, size=SIZE, fps=FPS)
+    page = render_page('video_statistics.html.j2', tours=tours, **shown)
+    for path, content in (file, json.dumps(data).encode()), (file.with_suffix('.html'), page):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def _thin(values: Sequence | np.ndarray) -> list[float]:

@@ -1,22 +1,29 @@
 """What a video is like, against FFmpeg's own filters and closed forms."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import threading
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from skimage.data import astronaut
 
-from mmvidssl.apis.video_statistics import describe_video, sample_frames
+from mmvidssl.apis import describe_video, describe_videos
+from mmvidssl.apis.video_statistics import sample_frames
 from mmvidssl.datasets.readers import ShortVideoError, UndecodableVideoError
 from tests.utils_broken_video import BREAKAGES
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
+TOOL = 'analysis/video_statistics'
 pytestmark = pytest.mark.skipif(not shutil.which('ffmpeg'), reason='needs the ffmpeg command line')
 
 
@@ -183,7 +190,7 @@ def test_tool_goes_on_after_broken_videos(film, tmp_path, capsys):
         BREAKAGES[path.stem](film, path)
     broken.append(tmp_path / '<gone>.mp4')
     small = write_video(tmp_path / 'film.mp4', num_frames=8)
-    code = run_tool('analysis/video_statistics', *broken, film, small, '--out', tmp_path / 'out')
+    code = run_tool(TOOL, *broken, film, small, '--out', tmp_path / 'out')
     assert code == 1
     told = capsys.readouterr().err
     data = json.loads((tmp_path / 'out/statistics.json').read_text())
@@ -192,23 +199,75 @@ def test_tool_goes_on_after_broken_videos(film, tmp_path, capsys):
     assert [video['path'] for video in data['videos']] == [str(film), str(small)]
     assert data['videos'][0]['summary'] == describe_video(film)['summary']
     html = (tmp_path / 'out/statistics.html').read_text()
-    assert '&lt;gone&gt;' in html and '<gone>' not in html
+    assert '&lt;gone&gt;' in html and '<gone>' not in html and '3840 × 2160' in html
     page = Page(html)
     assert page.addresses == ['data:,'] and page.num_cuts == 2 + len(data['videos'][1]['cuts'])
     first, second, *_ = page.curves  # of one name in different folders
     assert (first['name'], second['name']) == (str(film), str(small))
     np.testing.assert_allclose(first['y'], data['videos'][0]['frames']['lightness'], rtol=1e-4)
-    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
-        'statistics.json',
-        'statistics.html',
-    }
+    names = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert names == {'statistics.json', 'statistics.html', '.statistics.json.lock'}
+
+
+def test_stopped_tool_goes_on(film, tmp_path, capsys):
+    small = write_video(tmp_path / 'small.mp4', num_frames=8)
+    long = tmp_path / 'long.mp4'
+    ffmpeg('-stream_loop', 50, '-i', film, '-c', 'copy', long)
+    whole, out = tmp_path / 'whole', tmp_path / 'out'
+    assert run_tool(TOOL, small, film, '--out', whole) == 0
+
+    def stop():
+        while not (out / 'statistics.html').exists():
+            time.sleep(0.01)
+        time.sleep(np.random.default_rng().uniform(0, 0.5))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop).start()
+    assert run_tool(TOOL, small, long, film, '--out', out) == 130
+    assert capsys.readouterr().err.splitlines()[-1].count('goes on') == 1
+    state = os.stat(small)
+    small.write_bytes(bytes(state.st_size))
+    os.utime(small, ns=(state.st_atime_ns, state.st_mtime_ns))  # it is not read again
+    assert run_tool(TOOL, small, film, '--out', out) == 0
+    for name in 'statistics.json', 'statistics.html':
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert run_tool(TOOL, small, '--out', out, '--per-second', 3) == 1  # other settings
+    os.utime(small)  # another file
+    assert run_tool(TOOL, small, film, '--out', whole) == 1
+    data = json.loads((whole / 'statistics.json').read_text())
+    assert list(data['failed']) == [str(small)] and len(data['videos']) == 1
+
+
+def test_detector_that_fails_stops_no_other(film, tmp_path):
+    """As OpenCV does by an error of its own, and torch by a RuntimeError."""
+    tall, low = (write_video(tmp_path / f'{size}.mp4', 2, size) for size in ((64, 96), (48, 96)))
+
+    def detect(frame):
+        if frame.shape[0] == 64:
+            cv2.resize(frame[:0], (8, 8))
+        if frame.shape[0] == 48:
+            torch.zeros(2) @ torch.zeros(3)
+        return ['dog', 'dog', 'cat']
+
+    failed = describe_videos([tall, low, film], tmp_path, 1, ('a detector <i>', detect), 3)
+    assert list(failed) == [str(tall), str(low)]
+    assert all(reason.startswith(path) for path, reason in failed.items())
+    (video,) = json.loads((tmp_path / 'statistics.json').read_text())['videos']
+    assert video['objects']['counts'] == [dict(dog=2, cat=1)] * 4
+    html = (tmp_path / 'statistics.html').read_text()
+    assert 'a detector &lt;i&gt;' in html
+    assert [set(curve['y']) for curve in Page(html).curves[-2:]] == [{3}, {2}]
 
 
 def test_tool_refuses(film, tmp_path, capsys):
     out = tmp_path / 'out'
-    tool = 'analysis/video_statistics'
-    assert run_tool(tool, film, '--out', out, '--per-second', 0) == 2
-    assert run_tool(tool, film, '--out', out, '--detector', film, tmp_path / 'gone.pth') == 2
+    assert run_tool(TOOL, film, '--out', out, '--per-second', 0) == 2
+    assert run_tool(TOOL, film, '--out', out, '--detector', film, tmp_path / 'gone.pth') == 2
     assert 'gone.pth' in capsys.readouterr().err
-    assert run_tool(tool, film, '--out', film) == 2
-    assert not list(out.iterdir())
+    assert run_tool(TOOL, film, '--out', film) == 2
+    assert not out.exists()
+    out.mkdir()
+    for text in '{', '[]', '{"settings": 0}':
+        (out / 'statistics.json').write_text(text)
+        assert run_tool(TOOL, film, '--out', out) == 2
+        assert str(out / 'statistics.json') in capsys.readouterr().err

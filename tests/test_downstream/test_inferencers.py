@@ -11,9 +11,10 @@ import torch
 from mmengine.registry import init_default_scope
 from skimage.data import astronaut
 
-from mmvidssl.apis.video_statistics import describe_video
+from mmvidssl.apis import describe_video
 from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.engine.checkpoint import to_plain
+from mmvidssl.engine.utils import digest_of
 from mmvidssl.registry import DATASETS, MODELS
 from tests.test_downstream import test_ade20k, test_coco, test_imagenet
 from tests.test_downstream.utils_action import shrink_recognizer
@@ -92,7 +93,8 @@ def assert_counts_objects(inferencer, classes):
     build_detector = load_tool('analysis/video_statistics').build_detector
     whole = inferencer(cv2.imread('a.jpg'))['predictions'][0]
     score = float(np.median(whole['scores']))
-    detect = build_detector('CONFIG.py', 'CHECKPOINT.pth', score, 'cpu')
+    words, detect = build_detector('CONFIG.py', 'CHECKPOINT.pth', score, 'cpu')
+    assert digest_of(inferencer.model)[:8] in words and str(score) in words
     found = detect(cv2.imread('a.jpg')[..., ::-1])
     pairs = zip(whole['labels'], whole['scores'], strict=True)
     assert 0 < len(found) < len(whole['scores'])

@@ -3,12 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from mmvidssl.apis import load_weights
-from mmvidssl.apis.video_statistics import describe_video, write_statistics
+from mmvidssl.apis import describe_videos, load_weights
+from mmvidssl.engine.utils import digest_of
 from mmvidssl.utils.listing import some
 
 EXAMPLE = """example:
@@ -34,8 +33,8 @@ def parse_args() -> argparse.Namespace:
 
 def build_detector(
     config: str, weights: str, score: float, device: str
-) -> Callable[[np.ndarray], Sequence[str]]:
-    """A model of mmdetection as a function: class names of the objects in an RGB frame."""
+) -> tuple[str, Callable[[np.ndarray], Sequence[str]]]:
+    """A model of mmdetection, in words, and as a function: class names of objects in a frame."""
     given = load_weights(weights)
     try:
         from mmdet.apis import inference_detector, init_detector
@@ -51,26 +50,24 @@ def build_detector(
         found = inference_detector(model, np.ascontiguousarray(frame[..., ::-1])).pred_instances
         return [classes[label] for label in found.labels[found.scores >= score].tolist()]
 
-    return detect
+    words = f'{config} with {weights} ({digest_of(model)[:8]}), of a score of {score} or more'
+    return words, detect
 
 
 def main() -> int:
     args = parse_args()
-    described, failed = [], {}
     try:
-        Path(args.out).mkdir(parents=True, exist_ok=True)
         detector = args.detector and build_detector(*args.detector, args.score, args.device)
-        for video in dict.fromkeys(args.videos):
-            try:
-                described.append(describe_video(video, args.per_second, detector, args.every))
-            except OSError as error:
-                failed[video] = str(error)
-                print(f'failed: {video}: {error}', file=sys.stderr)
-            page = write_statistics(args.out, described, failed, vars(args))
+        failed = describe_videos(args.videos, args.out, args.per_second, detector, args.every)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(page)
+    except KeyboardInterrupt:
+        print('interrupted: the same command goes on with what is missing', file=sys.stderr)
+        return 130
+    for reason in failed.values():
+        print(f'failed: {reason}', file=sys.stderr)
+    print(f'{args.out}/statistics.html')
     return 1 if failed else 0
 
 
