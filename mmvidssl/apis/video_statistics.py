@@ -11,13 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmvidssl.datasets.readers import (
-    ShortVideoError,
-    VideoReader,
-    build_readers,
-    probe_video,
-    stamp_of,
-)
+from mmvidssl.datasets.readers import ShortVideoError, VideoReader, build_readers, probe_video
+from mmvidssl.datasets.readers.reader_cache import stamp_of
 from mmvidssl.datasets.walking_tours_videos import FPS, MINUTES, SIZE
 from mmvidssl.utils.atomic_file import atomic_path
 from mmvidssl.utils.progress import progress
@@ -61,11 +56,11 @@ def describe_video(
         every: Seconds from one frame in which objects are looked for to the next.
 
     Returns:
-        What JSON can hold: ``path``; ``stamp``, size and time of the file; ``start``, the first frame, ``duration``, to the end of the
-        last, and ``cuts``, at which further shots begin, in seconds; ``fps`` and ``num_frames``, of
-        all there are; ``width`` and ``height``, upright; ``frames``, lists by name, see
-        :func:`measure_pair`, with ``time``; ``objects``, ``time`` and ``counts`` of each class, or
-        None without ``detect``; their means by name in ``summary``.
+        What JSON can hold: ``path`` and ``stamp`` of the file; ``start``, the first frame,
+        ``duration``, to the end of the last, and ``cuts``, at which further shots begin, in
+        seconds; ``fps`` and ``num_frames``, of all there are; ``width`` and ``height``, upright;
+        ``frames``, lists by name, see :func:`measure_pair`, with ``time``; ``objects``, ``time``
+        and ``counts`` of each class, or None without ``detect``; their means in ``summary``.
 
     Raises:
         VideoError: the video cannot be read, has one frame, or is below 16 pixels; names it.
@@ -190,8 +185,8 @@ def describe_videos(
 ) -> dict[str, str]:
     """Describe videos in ``out/statistics.json`` and ``statistics.html``, which needs nothing else.
 
-    Both are written after each video, and the same call after a stop goes on from there: a video is
-    looked at again if its file or the settings are others. One that fails does not stop the others.
+    Both are written after each video, and the same call after a stop goes on: a video is looked at
+    again if its file or the settings changed. One that fails does not stop the others.
 
     Args:
         videos: See :func:`describe_video`, also for ``per_second`` and ``every``.
@@ -203,7 +198,6 @@ def describe_videos(
 
     Raises:
         ValueError: impossible settings, or ``statistics.json`` is something else.
-        OSError: the folder cannot be written to, or another process does so.
     """
     _check(per_second, every)
     file, paths = Path(out, 'statistics.json'), list(dict.fromkeys(map(str, videos)))
@@ -262,8 +256,7 @@ def _write_statistics(
             panels.setdefault(title, []).append(curve)
     data = dict(settings=settings, failed=failed, videos=videos)
     shown = data | dict(names=names, panels=panels, longest=longest, unit=seconds)
-    tours = dict(minutes=MINUTES, size=SIZE, fps=FPS)
-    page = render_page('video_statistics.html.j2', tours=tours, **shown)
+    page = render_page('video_statistics.html.j2', tours=(MINUTES, SIZE, FPS), **shown)
     for path, content in (file, json.dumps(data).encode()), (file.with_suffix('.html'), page):
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
