@@ -222,7 +222,7 @@ def test_stopped_tool_goes_on(film, tmp_path, capsys):
         time.sleep(np.random.default_rng().uniform(0, 0.5))
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=stop).start()
+    threading.Thread(target=stop, daemon=True).start()
     assert run_tool(TOOL, small, long, film, '--out', out) == 130
     assert capsys.readouterr().err.splitlines()[-1].count('goes on') == 1
     state = os.stat(small)
