@@ -87,7 +87,8 @@ def work(args: argparse.Namespace) -> dict[str, str]:
         except (OSError, ValueError) as error:
             failed[video.city] = str(error)
     if args.command == 'list':
-        print(f'licence: {LICENCE}; of each video not verified here. Mirror: {MIRROR}')
+        print(f'licence: {LICENCE}; of each video not verified here')
+        print(f'mirror, not verified here, for download --url LINK: {MIRROR}')
     return failed
 
 
