@@ -209,13 +209,13 @@ def prepare_tours(
     missing = {city: f'no video of it in {folder}' for city, path in found.items() if not path}
     if made.proxies:
         with only_this_process_makes(out / 'train.txt'):  # tasks of an array may end at once
-            files = [file.with_suffix('.mp4') for file in sorted(out.glob('[!.]*.proxy.json'))]
-            files = [file for file in files if file.is_file()]
+            files = sorted(out.glob('[!.]*.proxy.mp4'))
+            files = [file for file in files if file.with_suffix('.json').is_file()]  # finished
             settings = {file.name: read_manifest(file)['settings'] for file in files}
             same = settings[Path(made.proxies[0].path).name]
             listed = [name for name in settings if settings[name] == same]
             write_lines(out / 'train.txt', [quoted(name) for name in listed])
         if others := sorted(settings.keys() - listed):
-            text = f'{out}/train.txt leaves out what has other settings: {some(others)}'
+            text = f'not in {out}/train.txt, since their settings are others: {some(others)}'
             MMLogger.get_current_instance().warning(text)
     return MadeProxies(made.proxies, {**missing, **made.failed})
