@@ -9,7 +9,7 @@ from mmvidssl.registry import DATASETS
 
 from .list_files import VIDEO_SUFFIXES
 from .long_video_dataset import LongVideoDataset
-from .readers import VideoNotFoundError, proxy_stem
+from .readers import VideoNotFoundError, is_proxy, proxy_stem
 from .walking_tours_videos import WALKING_TOURS, TourVideo
 
 
@@ -62,7 +62,7 @@ class WalkingToursDataset(LongVideoDataset):
         return [str(file) for file in found.values()]
 
 
-def find_tour(folder: Path, city: str) -> Path | None:
+def find_tour(folder: Path, city: str, with_proxies: bool = True) -> Path | None:
     """The file of a city, by its name; None if there is none.
 
     Raises:
@@ -71,7 +71,9 @@ def find_tour(folder: Path, city: str) -> Path | None:
     found = sorted(
         file
         for file in (folder.iterdir() if folder.is_dir() else ())
-        if file.suffix.lower() in VIDEO_SUFFIXES and _plain(proxy_stem(file)) == _plain(city)
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and _plain(proxy_stem(file)) == _plain(city)
+        and (with_proxies or not is_proxy(file))
     )
     if len(found) > 1:
         raise ValueError(

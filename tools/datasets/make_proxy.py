@@ -14,7 +14,7 @@ from mmvidssl.apis import (
 )
 
 EXAMPLES = """examples:
-  python tools/datasets/make_proxy.py data/walking_tours/*.mp4 --out data/walking_tours_proxy
+  python tools/datasets/make_proxy.py data/walking_tours --out data/walking_tours_proxy
   python tools/datasets/make_proxy.py a.mp4 videos/ --short-side 360 --fps 8 --out proxies
   python tools/datasets/make_proxy.py --verify proxies
 

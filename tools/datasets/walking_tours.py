@@ -36,6 +36,8 @@ def parse_args() -> argparse.Namespace:
         if name == 'download':
             text = 'which of the formats, in the words of yt-dlp (%(default)s)'
             add('--selector', default='bestvideo/best', help=text)
+            text = f'of one video, from elsewhere: the link of its file at {MIRROR}, say'
+            add('--url', help=f'{text} (not verified here)')
         elif name == 'verify':
             add('--no-cuts', action='store_true', help='do not decode all the way to look for cuts')
         elif name == 'prepare':
@@ -50,6 +52,7 @@ def show(args: argparse.Namespace, video: TourVideo) -> str:
 
 
 def download(args: argparse.Namespace, video: TourVideo) -> str:
+    video = video._replace(url=args.url or video.url)
     record = download_tour(video, args.folder, args.selector)
     return f'{record["file"]}, {record["bytes"] / 1e9:.2f} GB, sha256 {record["sha256"]}'
 
@@ -72,6 +75,8 @@ def work(args: argparse.Namespace) -> dict[str, str]:
         if not 0 <= args.index < len(videos):
             raise ValueError(f'--index must be 0 to {len(videos) - 1}, got {args.index}')
         videos = [videos[args.index]]
+    if getattr(args, 'url', None) and len(videos) > 1:
+        raise ValueError('--url is of one video: say which with --cities')
     if args.command == 'prepare':
         made = prepare_tours(videos, args.folder, args.out, **make_proxy.options_of(args))
         return make_proxy.show(made)
@@ -82,7 +87,8 @@ def work(args: argparse.Namespace) -> dict[str, str]:
         except (OSError, ValueError) as error:
             failed[video.city] = str(error)
     if args.command == 'list':
-        print(f'licence: {LICENCE}; of each video not verified here. Mirror: {MIRROR}')
+        print(f'licence: {LICENCE}; of each video not verified here')
+        print(f'mirror, not verified here, for download --url LINK: {MIRROR}')
     return failed
 
 
