@@ -1,7 +1,7 @@
 """Write features of images and videos to an .npz file, with file names and time stamps.
 
-What is done is kept: the same command after a stop goes on. A file that cannot be read is left out,
-named at the end and in the .npz; the exit code is then 1.
+After a stop the same command resumes. A file that cannot be read is left out and named, at the end
+and in the .npz; the exit code is then 1.
 """
 
 import argparse

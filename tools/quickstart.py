@@ -1,4 +1,4 @@
-"""DoRA and MaskFeat on one video in minutes: what tools/quickstart.sh runs after installing."""
+"""Train DoRA and MaskFeat on one video in minutes; tools/quickstart.sh runs this."""
 
 import argparse
 import sys

@@ -45,9 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """``None``: do not; ``'auto'``: from the latest checkpoint; else from that file.
+    """Set what to resume: nothing (None), the latest checkpoint (``'auto'``) or a given file.
 
-    Where there is nothing to resume yet, ``'auto'`` leaves the config's ``load_from`` as it is.
+    If there is nothing to resume yet, ``'auto'`` leaves the config's ``load_from`` as it is.
     """
     if resume is None:
         return

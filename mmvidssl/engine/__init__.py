@@ -1,4 +1,4 @@
-"""Pillar 3: the engine owns time."""
+"""All that depends on time in a run: loops, hooks, optimizers, schedules, checkpoints."""
 
 from .checkpoint import *  # noqa: F401,F403
 from .hooks import *  # noqa: F401,F403

@@ -1,4 +1,4 @@
-"""Learning rates that follow the length of the run."""
+"""Learning rate schedule that adapts to the length of the run."""
 
 import math
 
@@ -9,7 +9,7 @@ from mmvidssl.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(_ParamScheduler):
-    """Linear warm-up, then a cosine, together as long as the run.
+    """Linear warm-up, then cosine decay, together as long as the run.
 
     MMEngine's runner fills in ``end``, the length of the run, where a config leaves it out, so that
     ``train_cfg`` alone decides. Over ``n`` steps of which ``w = min(warmup, max_share * n)`` warm
@@ -22,10 +22,10 @@ class WarmupCosineLR(_ParamScheduler):
 
     Args:
         optimizer: The optimizer or its wrapper.
-        warmup: The longest that the warm-up may be, in epochs; with ``by_epoch=False``, iterations.
-        max_share: The largest share of the run that it may be.
+        warmup: Longest warm-up, in epochs or, with ``by_epoch=False``, iterations.
+        max_share: Longest warm-up as a share of the run.
         start_ratio: Rate of the first step, relative to the peak.
-        eta_min: Rate that the cosine ends at; the peak where that is lower.
+        eta_min: Rate that the cosine ends at; the peak if that is lower.
         eta_min_ratio: The same relative to the peak, in place of ``eta_min``.
         **kwargs: As in MMEngine's schedulers: ``begin``, ``end``, ``by_epoch``, ...
 
@@ -61,13 +61,13 @@ class WarmupCosineLR(_ParamScheduler):
     def build_iter_from_epoch(
         cls, optimizer, end: int, epoch_length: int, begin: int = 0, warmup: int = 0, **kwargs
     ) -> 'WarmupCosineLR':
-        """Of a config in epochs, the scheduler in iterations (``convert_to_iter_based=True``)."""
+        """Scheduler in iterations for a config in epochs (``convert_to_iter_based=True``)."""
         kwargs.update(begin=begin * epoch_length, end=end * epoch_length, by_epoch=False)
         return cls(optimizer, warmup * epoch_length, **kwargs)
 
     @property
     def num_warmup(self) -> int:
-        """Steps that the rate rises for."""
+        """Length of the warm-up in steps of the schedule."""
         return min(self.warmup, round(self.max_share * (self.end - self.begin)))
 
     def _get_value(self) -> list[float]:

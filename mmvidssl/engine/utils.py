@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """The model itself, without a wrapper for several processes, or for tests by many views."""
+    """The model without its wrappers for distributed training and test-time augmentation."""
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     return model
 
 
 def digest_of(model: nn.Module) -> str:
-    """Tells whether a model has the same weights."""
+    """SHA-256 digest (hex) of a model's weights and buffers."""
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
@@ -28,7 +28,7 @@ def digest_of(model: nn.Module) -> str:
 def gradient_norm(optimizer: Optimizer) -> Tensor:
     """Euclidean norm of all gradients that an optimizer is about to use, a float32 scalar.
 
-    Not finite exactly if a gradient is not finite, or their squares overflow.
+    It is not finite if and only if a gradient is not finite or the squares overflow.
     """
     groups = optimizer.param_groups
     grads = [p.grad for group in groups for p in group['params'] if p.grad is not None]
@@ -38,17 +38,17 @@ def gradient_norm(optimizer: Optimizer) -> Tensor:
 
 
 def is_step_skipped(optimizer: Optimizer) -> bool:
-    """Whether the step that an optimizer is called for does nothing; asked in one of its hooks.
+    """Whether a ``GradScaler`` skips the current optimizer step; to be called in a step hook.
 
-    A ``GradScaler`` does not call an optimizer for a step with infinite gradients, except for fused
-    ones, which it tells by ``found_inf`` to do nothing.
+    For infinite gradients it does not call an optimizer's step at all, except for fused optimizers,
+    which it tells by ``found_inf`` to do nothing.
     """
     found_inf = getattr(optimizer, 'found_inf', None)
     return found_inf is not None and bool(found_inf.item())
 
 
 def check_loop_counts_epochs(runner, setting: str) -> None:
-    """Refuse to wait for epochs in a loop that has none.
+    """Check that the training loop counts epochs, for a setting that is given in epochs.
 
     Args:
         runner: The runner.
@@ -66,10 +66,10 @@ def check_loop_counts_epochs(runner, setting: str) -> None:
 
 
 def passes_of_step(runner) -> int:
-    """Passes, which the runner calls iterations, that an optimizer step gathers."""
+    """Forward passes (the runner's iterations) that one optimizer step accumulates."""
     return getattr(runner.optim_wrapper, '_accumulative_counts', 1)
 
 
 def first_pass_of_step(runner) -> int:
-    """The iteration, from 0, that begins the step under way."""
+    """Iteration, counted from 0, of the first forward pass of the current optimizer step."""
     return runner.iter - runner.iter % passes_of_step(runner)

@@ -1,4 +1,4 @@
-"""Numbers: pure functions and the metrics that wrap them."""
+"""Evaluation: pure functions, and the metrics that wrap them."""
 
 from . import functional, metrics
 from .functional import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Pillar 2: models are functions of inputs and state, and know no clock."""
+"""Algorithms and their parts: functions of inputs and state, without epochs or schedules."""
 
 from .algorithms import *  # noqa: F401,F403
 from .backbones import *  # noqa: F401,F403

@@ -1,4 +1,4 @@
-"""Stacking, moving and normalising clips, on the device."""
+"""Data preprocessor: stack clips to batches, move them to the device, normalise them there."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
     Args:
         mean: Mean of each channel, in the range of the input (0 to 255). Defaults to ImageNet's.
         std: Standard deviation of each channel, likewise.
-        non_blocking: Copy to the device without waiting.
+        non_blocking: Copy to the device asynchronously.
 
     Raises:
         ValueError: if clips of one view have different shapes.
@@ -39,7 +39,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
         self.register_buffer('std', torch.tensor(std, dtype=torch.float32), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """``{'inputs', 'data_samples'}`` as collated -> the same, on the device, normalised."""
+        """Collated ``{'inputs', 'data_samples'}`` -> the same, on the device, normalised."""
         inputs = {name: self._views(value, name) for name, value in data['inputs'].items()}
         return dict(inputs=inputs, data_samples=self.cast_data(data.get('data_samples')))
 

@@ -19,37 +19,37 @@ DRAWS = ('step', 'pass')
 
 @MODELS.register_module()
 class MultiObjectTracker(BaseModule):
-    """Discover objects by attention heads, separate them, and track them by cross-attention.
+    """DoRA's tracker: finds objects by attention heads, follows them by cross-attention.
 
-    One head of the class token's attention in the first frame stands for one object. Its
-    attention-weighted mean query is the object's prototype; Sinkhorn-Knopp shares the patches out
-    among the prototypes; the refined prototypes attend to the keys of every frame.
+    One attention head stands for one object: the queries of the first frame, averaged by the head's
+    class attention, are the object's prototype. Sinkhorn-Knopp assigns the patches to prototypes
+    and so refines these; the refined prototypes attend to the keys of every frame.
 
     Args:
         num_objects: Number ``O`` of objects, at most the number of heads.
-        heads: The heads to use, ``num_objects`` different indices, or None to draw them in
-            training. The draw depends on ``seed`` and the number of earlier draws only, so a
-            resumed run goes on as it would have. In evaluation mode, None takes the first heads.
-        draw_heads: How often they are drawn: once a ``'step'`` of the optimizer, alike in all its
-            passes and on all ranks, until :meth:`finish_step`; or in each ``'pass'`` on each rank
-            by itself, where accumulated passes draw what as many ranks would.
-        seed: Seed of that draw.
+        heads: Indices of the heads to use, ``num_objects`` different ones. None: random ones in
+            training, the first ones in evaluation mode. A draw depends only on ``seed`` and the
+            number of draws before it, so a resumed run draws what it would have drawn.
+        draw_heads: When heads are drawn: once per optimizer ``'step'``, the same for all its passes
+            and ranks, until :meth:`finish_step`; or in each forward ``'pass'``, on each rank
+            separately. (Then accumulated passes draw what as many ranks would.)
+        seed: Seed of these draws.
         block: The block of the teacher's backbone whose query, keys and class attention are used;
             negative counts from the end. The caller passes it on to ``forward_tokens``.
         use_sinkhorn: Whether prototypes are refined. Off in one row of the paper's ablation.
-        epsilon: Of :func:`mmvidssl.models.utils.sinkhorn_knopp`.
-        num_iters: Likewise.
+        epsilon: Strength of the entropy in :func:`mmvidssl.models.utils.sinkhorn_knopp`.
+        num_iters: Number of its iterations.
         normalize_features: Whether patch tokens are scaled to unit length before they are compared
             with the prototypes and summed to refined ones.
         mask_type: ``'hard'`` thresholds each map at a mean; ``'soft'`` divides it by its maximum.
-        threshold: What the mean of a hard mask runs over: each ``'map'``, or the maps of a whole
-            ``'batch'`` for the same object and frame (scaled to unit length first), where a
-            sample's mask depends on its batch mates.
+        threshold: What the mean of a hard mask is taken over: each ``'map'``; or, for an object and
+            a frame, the maps of the whole ``'batch'`` (scaled to unit length first), so that a
+            sample's mask depends on the other samples.
 
-    Source: DoRA, section 3.2, equations 1 to 6. Differs from the released code: the heads are drawn
-    from a seed and alike on all ranks (``draw_heads='pass'``: by each rank, as there), and
-    ``threshold='batch'`` gives its masks. Not found in the paper: ``epsilon``,
-    ``num_iters``, ``normalize_features``, ``mask_type``; the defaults are the released code's.
+    Source: DoRA, section 3.2, equations 1 to 6. Differs from the released code: heads are drawn
+    from a seed, and by default the same on all ranks; there each rank draws its own
+    (``draw_heads='pass'``), and masks are those of ``threshold='batch'``. Not found in the paper:
+    ``epsilon``, ``num_iters``, ``normalize_features``, ``mask_type``; the released code's values.
     """
 
     num_draws: Tensor
@@ -98,10 +98,10 @@ class MultiObjectTracker(BaseModule):
         self.register_buffer('num_draws', torch.zeros((), dtype=torch.long))
 
     def check_backbone(self, num_heads: int, num_layers: int | None = None) -> None:
-        """Refuse a backbone without the attention heads or, where known, the block asked for.
+        """Check that a backbone has the heads and, if ``num_layers`` is given, the block asked for.
 
         Raises:
-            ValueError: says what is asked for and there is.
+            ValueError: names what the tracker asks for and what the backbone has.
         """
         needed = max(self.num_objects, *(head + 1 for head in self.heads or (0,)))
         if needed > num_heads:
@@ -149,7 +149,7 @@ class MultiObjectTracker(BaseModule):
         )
 
     def select_heads(self, num_heads: int) -> tuple[int, ...]:
-        """The heads of this call."""
+        """Indices of the heads for a forward pass: given, drawn, or in evaluation the first."""
         self.check_backbone(num_heads)
         if self.heads is not None:
             return self.heads
@@ -163,7 +163,7 @@ class MultiObjectTracker(BaseModule):
         return tuple(order[: self.num_objects].tolist())
 
     def finish_step(self) -> None:
-        """Draw other heads from here on, if they are drawn once a step."""
+        """End an optimizer step: with ``draw_heads='step'``, the next pass draws heads anew."""
         if self.heads is None and self.draw_heads == 'step':
             self.num_draws += 1
 
@@ -171,14 +171,14 @@ class MultiObjectTracker(BaseModule):
     def discover(tokens: FrameTokens, heads: Sequence[int]) -> Tensor:
         """Prototypes ``(B, O, D)``: queries averaged by the attention of each head (equation 2).
 
-        The query is taken over all heads side by side, ``D = heads * d``.
+        The queries of all heads are concatenated, ``D = heads * d``.
         """
         query = tokens.query[:, :, 1:].transpose(1, 2).flatten(2).float()
         attention = tokens.class_attention[:, list(heads)].float()
         return torch.einsum('bon,bnd->bod', attention, query)
 
     def compare(self, tokens: FrameTokens, prototypes: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``(B, N, D)`` of the patches; how well each prototype fits, ``(B, N, O)``."""
+        """Patch features ``(B, N, D)`` and their scores for each prototype, ``(B, N, O)``."""
         features = tokens.patches.float()
         if self.normalize_features:
             features = F.normalize(features, dim=-1)

@@ -19,11 +19,11 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 
 def read_scalars(*paths: str | os.PathLike) -> dict[str, Curve]:
-    """Read ``vis_data/scalars.json`` of each start of a run, in order, one JSON object a line.
+    """Read the curves of a run from the ``vis_data/scalars.json`` of each of its starts, in order.
 
-    A start that goes back takes the place of what was there. Lines of validation, whose step may be
-    the epoch, count at the last line of training, as ``val/<name>``; how long they took is left
-    out. So is a last line without an end, as a run that was killed leaves it.
+    A start that resumes at an earlier iteration replaces what was logged from there on. Values of
+    validation, whose step may be the epoch, are placed at the last iteration of training, as
+    ``val/<name>``, without times. An incomplete last line, of a killed run, is left out.
 
     Returns:
         ``{name: (iterations, values)}`` for every number in the files.
@@ -45,7 +45,7 @@ def read_scalars(*paths: str | os.PathLike) -> dict[str, Curve]:
                 raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
             if (step := record.pop('step', None)) is None:
                 continue
-            is_training = 'iter' in record  # MMEngine's mark
+            is_training = 'iter' in record  # which MMEngine writes in training only
             if is_training:
                 for x, y in curves.values() if step <= now else ():
                     kept = bisect.bisect_left(x, step)
@@ -61,15 +61,15 @@ def read_scalars(*paths: str | os.PathLike) -> dict[str, Curve]:
 
 
 def read_run(work_dir: str | os.PathLike) -> dict[str, Curve]:
-    """Read the scalars of a work directory, and work out what follows from them and the config.
+    """Read the curves of a work directory, and add those that follow from its config.
 
     Args:
-        work_dir: Of a run; each start has a folder in it, named by its time.
+        work_dir: Work directory of a run, with a folder for each start.
 
     Returns:
-        As :func:`read_scalars`, and ``'ln K'``, the entropy of a teacher that tells nothing apart,
-        where the config has prototypes, and :data:`KL`, the loss without the teacher's entropy,
-        where that is what it says; nothing where nothing was logged.
+        As :func:`read_scalars`; also ``'ln K'``, the largest entropy that a teacher can have, if
+        the config has prototypes, and :data:`KL`, the loss minus the teacher's entropy, if that is
+        the divergence. Empty if nothing was logged.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -93,7 +93,7 @@ def read_run(work_dir: str | os.PathLike) -> dict[str, Curve]:
 
 
 def _has_kl(cfg: Config, names: Container[str]) -> bool:
-    """Whether loss minus entropy is a divergence: weights add up to 1, means are of the same steps.
+    """Whether loss minus entropy is a divergence: weights sum to 1, both average the same steps.
 
     Of the heads, DINO's is a mean; DoRA's has weights, which the released code's preset changes.
     """
@@ -118,7 +118,7 @@ def _has_kl(cfg: Config, names: Container[str]) -> bool:
 
 
 def hook_options(cfg: Config | None, name: str) -> dict:
-    """Arguments of the config's hook of a name; none where there is none."""
+    """Arguments of the hook ``name`` in a config; empty if it has none."""
     for hook in (cfg.get('custom_hooks') if cfg else None) or []:
         if str(hook.get('type')).rpartition('.')[2] == name:
             return {k: v for k, v in hook.items() if k not in ('type', 'priority', '_scope_')}
@@ -126,7 +126,7 @@ def hook_options(cfg: Config | None, name: str) -> dict:
 
 
 def read_config(path: str | os.PathLike) -> Config | None:
-    """The config in a file, or the last one that a run left in its work directory; None without.
+    """Config in a file, or the last one in the work directory of a run; None if there is none.
 
     Raises:
         ValueError: If it cannot be read; names it.
@@ -137,11 +137,11 @@ def read_config(path: str | os.PathLike) -> Config | None:
         return None
     try:
         return Config.fromfile(found[-1])
-    except Exception as error:  # whatever Python says of half a file
+    except Exception as error:  # an incomplete file may raise anything
         raise ValueError(f'{found[-1]} is no config: {error}') from error
 
 
-# Title, and the scalars that it holds; a name that ends in '*' stands for all that begin so.
+# Title of each panel, and its scalars; '*' stands for the rest of a name.
 PANELS = {
     'Loss': ('loss', 'loss_*', KL, 'ln K'),
     'Entropy of the targets': ('teacher_entropy', 'teacher_batch_entropy', 'ln K'),
@@ -159,11 +159,11 @@ UNDRAWN = ('base_lr', 'teacher_momentum', 'teacher_kl', 'iter', 'epoch', 'memory
 
 
 def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
-    """Sort a run's curves by what they tell.
+    """Group a run's curves into panels.
 
     Returns:
-        By title (:data:`PANELS`, then a panel a prefix of what a ``MonitorHook`` evaluated, or
-        :data:`EVALUATIONS` where none did); empty ones are there too.
+        Curves by title of the panel: :data:`PANELS`, empty ones too; then one for each prefix of
+        the other curves, such as a ``MonitorHook``'s (or an empty :data:`EVALUATIONS`).
     """
     groups = {}
     seen = set(UNDRAWN)
@@ -181,11 +181,11 @@ def group_curves(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
 
 
 def plot_runs(path: str | os.PathLike, runs: Mapping[str, Mapping[str, Curve]]) -> None:
-    """Draw all curves of runs as one picture: a panel a kind, a colour a run, a dash a curve.
+    """Draw the curves of runs as one picture: a panel per kind, a colour per run.
 
     Args:
         path: The picture; its suffix chooses the format.
-        runs: :func:`read_run` by name.
+        runs: Curves of each run (:func:`read_run`) by its name.
 
     Raises:
         ValueError: If a run has nothing to draw, or the format is unknown.

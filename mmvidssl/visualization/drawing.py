@@ -1,4 +1,4 @@
-"""Pictures and videos put together, and the files that hold them."""
+"""Overlays, tables and sheets of pictures, written as images and videos."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ def overlay_masks(
         masks: ``(O, T, h, w)``: bool, True = on the object, or float in [0, 1], how strongly. Each
             is enlarged to the frame: token by token (nearest) if bool, smoothly if float.
         palette: RGB colours, taken in turn.
-        opacity: Of the paint where a mask is 1.
+        opacity: Opacity of the paint where a mask is 1.
 
     Returns:
         ``(T, H, W, 3)`` uint8. Where objects overlap, the later one lies on top.
@@ -72,9 +72,9 @@ def _paint(frame, masks, palette, opacity) -> np.ndarray:
 
 
 def mask_grid(frames: np.ndarray, masks: np.ndarray, gap: int = 4) -> np.ndarray:
-    """One picture of a tracked clip.
+    """One picture of a tracked clip, with a column per frame.
 
-    A column a frame; the rows are the frames, each object alone, and all objects together.
+    The rows are the frames, each object alone, and all objects together.
 
     Args:
         frames: ``(T, H, W, 3)`` uint8 RGB.
@@ -100,7 +100,7 @@ def _tile(rows: Iterable[np.ndarray], gap: int) -> np.ndarray:
 
 
 def picture_table(columns: Mapping[str, np.ndarray], gap: int = 4) -> np.ndarray:
-    """Columns of pictures under their names, which are written as small as the pictures are.
+    """Table of pictures: columns under their names, which are made to fit the columns' width.
 
     Args:
         columns: ``(N, H, W, 3)`` uint8 RGB, of one shape, by name.
@@ -142,7 +142,7 @@ def _under_names(names: Sequence[str], rows: np.ndarray, gap: int) -> np.ndarray
 
 
 def _fit(name: str, most: int) -> tuple[str, float, int]:
-    """A name, its middle left out if need be; its scale; its width in pixels, ``most`` or less."""
+    """Fit a name into ``most`` pixels: its text (middle left out if need be), scale and width."""
     text, kept = name, len(name)
     for scale in (0.6, 0.5, 0.4):
         if (width := cv2.getTextSize(text, FONT, scale, 1)[0][0]) <= most:
@@ -161,17 +161,17 @@ def picture_strip(columns: Mapping[str, np.ndarray], max_rows: int = 8) -> np.nd
 
 
 def spread(count: int, most: int) -> np.ndarray:
-    """``most`` of ``count`` numbers from 0 on, or all, evenly, with the first and the last."""
+    """``most`` evenly spaced indices of ``range(count)``, first and last included, or all."""
     return np.linspace(0, count - 1, min(most, count)).round().astype(int)
 
 
 def write_strip(path: str | os.PathLike, columns: Mapping[str, np.ndarray], fps: float) -> None:
-    """Write columns of pictures in time as ``<path>.png`` (:func:`picture_strip`) and ``.mp4``.
+    """Write columns of frames as a picture, ``<path>.png``, and as a video, ``<path>.mp4``.
 
     Args:
-        path: Of both files, without a suffix.
-        columns: As for :func:`picture_table`, ``N`` frames in time.
-        fps: Of the video, frames per second.
+        path: Path of both files, without suffix.
+        columns: As for :func:`picture_strip`; the ``N`` pictures of a column are frames in time.
+        fps: Frames per second of the video.
     """
     write_image(f'{path}.png', picture_strip(columns))
     count = len(next(iter(columns.values())))
@@ -180,9 +180,9 @@ def write_strip(path: str | os.PathLike, columns: Mapping[str, np.ndarray], fps:
 
 
 def heat_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``(..., h, w)`` values, from black at 0 to bright at 1, as ``(..., H, W, 3)`` uint8 RGB.
+    """Heat map, black at 0 to bright at 1: ``(..., h, w)`` -> ``(..., H, W, 3)`` uint8 RGB.
 
-    Cells are enlarged to ``size``, ``(H, W)``, with their edges.
+    Values are enlarged to ``size``, ``(H, W)``, without smoothing.
     """
     flat = (255 * values.reshape(-1, *values.shape[-2:]).clip(0, 1)).round().astype(np.uint8)
     drawn = [cv2.applyColorMap(enlarge(v, size), cv2.COLORMAP_INFERNO)[..., ::-1] for v in flat]
@@ -190,7 +190,7 @@ def heat_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """``(h, w)`` or ``(h, w, 3)`` to ``size``, ``(H, W)``; cells keep their edges."""
+    """Enlarge ``(h, w)`` or ``(h, w, 3)`` to ``size``, ``(H, W)``, without smoothing."""
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 

@@ -1,4 +1,4 @@
-"""Features as colours, as neighbours and as points; scikit-learn does the mathematics."""
+"""Features drawn as PCA colours, nearest neighbours and 2-D maps, by scikit-learn."""
 
 import os
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ METHODS = ('tsne', 'umap')
 
 
 def pca_colours(features: Sequence[np.ndarray], foreground: bool = False) -> list[np.ndarray]:
-    """The three principal components of patch features as red, green and blue.
+    """The first three principal components of patch features as red, green and blue.
 
-    One basis is shared by all frames and all encoders, each of whose mean is taken off first. Of a
-    component, the 1st to the 99th percentile of an encoder's patches range from dark to bright.
+    One basis is shared by all frames and encoders, after each encoder's mean is subtracted. The 1st
+    to the 99th percentile of an encoder's patches range from dark to bright in each component.
 
     Args:
         features: ``(T, h, w, D)`` of each encoder, of one ``D``.
-        foreground: Paint black what lies on the background's side of 0 in the first component, and
-            fit the basis to the rest. The background is what most patches at the frames' edges are.
+        foreground: Paint the background black and fit the basis to the rest. The sign of the first
+            component splits patches; the side of most patches at the frames' edges is background.
 
     Returns:
         ``(T, h, w, 3)`` uint8 of each encoder.
@@ -62,15 +62,15 @@ def nearest_neighbors(
     num: int,
     gap: float,
 ) -> list[np.ndarray]:
-    """Of some clips, the ``num`` others (or fewer) of the largest cosine similarity, nearest first.
+    """Nearest neighbours of some clips by cosine similarity, nearest first.
 
     Args:
-        features: ``(S, D)``.
-        names: Of the video of each.
-        times: ``(S,)`` seconds in its video.
-        queries: Indices of those clips.
-        num: How many.
-        gap: Clips of the same video that are no further away, in seconds, are no neighbours.
+        features: ``(S, D)``, one for each clip.
+        names: Name of each clip's video.
+        times: ``(S,)``, seconds of each clip from the start of its video.
+        queries: Indices of the clips whose neighbours are wanted.
+        num: Number of neighbours, fewer if there are no more.
+        gap: Clips of the same video within so many seconds are no neighbours.
     """
     from sklearn.metrics.pairwise import cosine_similarity
 
@@ -85,7 +85,7 @@ def nearest_neighbors(
 
 
 def embed_features(features: np.ndarray, method: str = 'tsne') -> np.ndarray:
-    """Features ``(S, D)`` as points ``(S, 2)``, near each other if the features are.
+    """2-D map of features: ``(S, D)`` -> points ``(S, 2)``, close if the features are.
 
     Raises:
         ValueError: if there are fewer than 5 features, the method is unknown, or UMAP is not

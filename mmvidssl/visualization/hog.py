@@ -6,15 +6,15 @@ import numpy as np
 
 
 def draw_hog(histograms: np.ndarray, cell_size: int = 16, signed: bool = False) -> np.ndarray:
-    """Draw each cell as strokes along its edges, the brighter the larger the bin.
+    """Draw HOG cells as strokes along their edges; the larger a bin, the brighter its stroke.
 
-    A bin of :func:`mmvidssl.models.utils.hog.hog_cells` says how strong gradients of its
-    orientation are. Edges are across gradients: the middle of bin ``k`` of ``n`` is drawn
+    A bin of :func:`mmvidssl.models.utils.hog.hog_cells` holds the strength of the gradients of its
+    orientation, to which edges are perpendicular: the middle of bin ``k`` of ``n`` is drawn
     ``(k + 1/2) / n`` of the half circle counterclockwise from the horizontal.
 
     Args:
-        histograms: ``(T, h, w, bins)``; 1 is white, and what is below 0, black.
-        cell_size: Of a cell in the picture, in pixels.
+        histograms: ``(T, h, w, bins)``; 1 is white, 0 and less black.
+        cell_size: Side of a cell in the picture, in pixels.
         signed: Bins cover the whole circle.
 
     Returns:

@@ -10,12 +10,12 @@ MAX_COLUMNS = 5
 
 
 def attention_sheet(frame: np.ndarray, attention: np.ndarray, used: Sequence[int]) -> np.ndarray:
-    """A frame, and the attention of each head to its patches, bright as :func:`brightness` says.
+    """Sheet of a frame and each head's attention to its patches, scaled by :func:`brightness`.
 
     Args:
         frame: ``(H, W, 3)`` uint8 RGB.
         attention: ``(heads, h, w)``.
-        used: The heads that objects are found with, in the order of the objects.
+        used: Indices of the heads that the objects are found with, in the order of the objects.
     """
     maps = heat_map(brightness(attention), frame.shape[:2])
     objects = {head: f' (object {i})' for i, head in enumerate(used, start=1)}
@@ -28,14 +28,14 @@ def attention_sheet(frame: np.ndarray, attention: np.ndarray, used: Sequence[int
 def assignment_sheet(
     frame: np.ndarray, before: np.ndarray, after: np.ndarray | None = None
 ) -> np.ndarray:
-    """Which object each patch is given to: a row before Sinkhorn-Knopp, a row after it.
+    """Sheet of the patches' assignment to objects: a row before and a row after Sinkhorn-Knopp.
 
-    In the first picture of a row, the colours of the objects are mixed by their shares of a patch.
+    In a row's picture "all", the colours of the objects are mixed by their shares of a patch.
 
     Args:
         frame: ``(H, W, 3)`` uint8 RGB.
         before: ``(O, h, w)``, shares that add up to 1.
-        after: Likewise; None where there is no Sinkhorn-Knopp.
+        after: The same after Sinkhorn-Knopp; None if it is off.
     """
     names: list[str] = []
     pictures: list[np.ndarray] = []
@@ -50,11 +50,11 @@ def assignment_sheet(
 
 
 def track_columns(frames: np.ndarray, maps: np.ndarray, masks: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns for :func:`write_strip`: frames; on grey, each object's attention; masks.
+    """Columns for :func:`write_strip`: frames, and on grey each object's attention and the masks.
 
     Args:
         frames: ``(T, H, W, 3)`` uint8 RGB.
-        maps: ``(O, T, h, w)``; how opaque, :func:`brightness` says.
+        maps: ``(O, T, h, w)``, attention; :func:`brightness` makes opacity of it.
         masks: ``(O, T, h, w)``, bool or weights.
     """
     grey = frames.mean(axis=-1, keepdims=True).astype(np.uint8).repeat(3, axis=-1)
@@ -66,7 +66,7 @@ def track_columns(frames: np.ndarray, maps: np.ndarray, masks: np.ndarray) -> di
 
 
 def brightness(maps: np.ndarray) -> np.ndarray:
-    """Maps ``(..., h, w)`` from 0 to 1, the 98th percentile of each: a few patches may get most."""
+    """Scale maps ``(..., h, w)`` to [0, 1]; 1 is the 98th percentile, as a few may be far above."""
     return (maps / np.maximum(np.percentile(maps, 98, axis=(-2, -1), keepdims=True), 1e-12)).clip(
         0, 1
     )
@@ -75,12 +75,12 @@ def brightness(maps: np.ndarray) -> np.ndarray:
 def view_columns(
     frames: np.ndarray, masks: np.ndarray, fill: Sequence[float] | np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Columns for :func:`write_strip`: frames, and each view that a mask leaves of them.
+    """Columns for :func:`write_strip`: frames, and each masked view of them that the student sees.
 
     Args:
         frames: ``(T, H, W, 3)`` uint8 RGB.
         masks: ``(V, T, h, w)``, True or 1 where the student sees.
-        fill: RGB of what it does not see.
+        fill: RGB of the masked pixels.
     """
     colour, columns = np.array(fill, np.float32), {'frame': frames}
     for i, view in enumerate(masks.astype(np.float32), start=1):

@@ -1,10 +1,10 @@
-"""Samples a second of DoRA's augmentation on one core, ours against torchvision's on PIL images.
+"""Speed of DoRA's augmentation on one core, ours against torchvision's on PIL images.
 
 Both make one global and six local views of the same decoded clip, with the settings of
-configs/_base_/datasets/walking_tours_dora.py. Theirs (tests/references/pil_augmentation.py) is
-composed of torchvision's transforms a frame at a time, as in the official code, and ends with
-normalised tensors; ours ends with uint8 tensors, which are normalised on the device, so theirs is
-also timed without. Rounds alternate; the ratio is the median over rounds.
+configs/_base_/datasets/walking_tours_dora.py. Theirs (tests/references/pil_augmentation.py) applies
+torchvision's transforms frame by frame, as the official code does, and ends with normalised
+tensors. Ours ends with uint8 tensors, which are normalised on the device, so theirs is also timed
+without normalisation. Both run in turn, in several rounds; the ratio is the median over rounds.
 """
 
 import cProfile
@@ -61,7 +61,7 @@ def make_ours() -> Callable[[np.ndarray, int], dict]:
 
 
 def seconds_a_sample(make: Callable, clip: np.ndarray, seeds: range) -> float:
-    """CPU time of one call, on average: what other processes do at the time counts less."""
+    """Mean CPU time of a call, which other processes disturb less than wall-clock time."""
     started = time.process_time()
     for seed in seeds:
         make(clip, seed)

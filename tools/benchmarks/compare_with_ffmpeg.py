@@ -1,13 +1,13 @@
 """Compare the frames that a reader gives with what ffmpeg's command line decodes from the start.
 
-Every frame is asked for singly and in clips of 8 with steps 1, 2 and 4, in random order. A line a
-file: 'equal'; 'refused', or 'partly' where only some requests are, with the reason; 'WRONG', with
-the first wrong request, for which the status is 1; 'unclear' where ffmpeg's frames are not PyAV's.
+Every frame is asked for singly and in clips of 8 with steps 1, 2 and 4, in random order. Prints a
+line per file: 'equal'; 'refused' (or 'partly', if only some requests are) with the reason; 'WRONG'
+with the first wrong request (exit code 1); 'unclear' if PyAV decodes another number of frames.
 
-ffmpeg says how many frames there are, when, and the MD5 of the planes of each (-f framemd5). PyAV
-decodes the file from the start too; where the MD5s agree, its pixels in RGB, converted as by
-PyAVReader, are what the reader's are compared with, exactly. Other readers round colours in another
-way: their frame has to look like the wanted one, and no other may be nearer by more than that.
+ffmpeg gives the number of frames, their times and the MD5 of each one's planes (-f framemd5). PyAV
+decodes the file from the start too (the line says how many MD5s agree, if not all), and PyAVReader
+must give exactly its pixels, converted to RGB. Other readers round colours in another way: their
+frame has to look like the wanted one, and no other frame may be clearly nearer.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from mmvidssl.datasets.readers import GuardedReaders, VideoError, VideoReader
 
 CLIP_LENGTH, STEPS = 8, (1, 2, 4)
 THUMB = (16, 16)
-LEVELS = 4.0  # by which thumbnails differ, on average, where colours were rounded otherwise
+LEVELS = 4.0  # largest mean difference of thumbnails whose colours were rounded differently
 TIME_TOLERANCE = 1.5e-3  # Matroska's times are whole milliseconds
 ORIENTATIONS = [(turns, mirror) for mirror in (1, -1) for turns in range(4)]
 
@@ -44,14 +44,14 @@ class Frame(NamedTuple):
 
 
 def ffmpeg(path: Path, upright: int, *options: str) -> bytes:
-    """What ffmpeg writes of the first video stream, turned upright or as it is stored."""
+    """Output of ffmpeg's command line for the first video stream, upright or as stored."""
     command = ['ffmpeg', '-v', 'quiet', '-nostdin', '-threads', '1', '-autorotate', str(upright)]
     command += ['-i', f'file:{path}', '-map', '0:v:0', *options, '-']
     return subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout
 
 
 def decode_by_ffmpeg(path: Path) -> tuple[np.ndarray, list[str]]:
-    """Seconds after the first frame, and the MD5 of the planes, of each frame."""
+    """Of each frame: seconds after the first frame, and the MD5 of its planes."""
     as_they_are = ('-fps_mode', 'passthrough', '-enc_time_base', '-1', '-autoscale', '0')
     lines = ffmpeg(path, 0, *as_they_are, '-f', 'framemd5').decode().splitlines()
     unit = next((Fraction(line.split()[-1]) for line in lines if line.startswith('#tb 0:')), 0)
@@ -109,7 +109,7 @@ def look_at(rgb: np.ndarray, planes: str = '') -> Frame:
 
 
 def clips_of(num_frames: int) -> Iterator[list[int]]:
-    """Frame numbers to ask for, each frame once singly and once by each step, shuffled."""
+    """Requests of frame numbers, shuffled: each frame once singly and once with each step."""
     clips = [[number] for number in range(num_frames)]
     for step in STEPS:
         for start in range(0, num_frames, CLIP_LENGTH * step):
@@ -120,7 +120,7 @@ def clips_of(num_frames: int) -> Iterator[list[int]]:
 
 
 def compare(path: Path, name: str, readers: GuardedReaders, seconds: float) -> tuple[str, str]:
-    """The outcome for a file, and what there is to say of it."""
+    """Compare one file; return the outcome and a text with the details."""
     started = time.monotonic()
     times, truth = decode_by_ffmpeg(path)
     told = f'{len(truth)} frames by ffmpeg in {time.monotonic() - started:.2f} s'
@@ -141,7 +141,7 @@ def compare(path: Path, name: str, readers: GuardedReaders, seconds: float) -> t
         told += f'; without {num_before} before the first keyframe' if num_before else ''
         frames, times = frames[num_before:], times[num_before:] - times[num_before]
     stamps, numbers = stamps - stamps[0], np.arange(num_frames)
-    if num_frames > len(frames) > 0:  # those that ffmpeg leaves out may be counted, and refused
+    if num_frames > len(frames) > 0:  # a reader may count what ffmpeg leaves out, and refuse it
         is_shown = np.abs(stamps[:, None] - times).min(1) <= TIME_TOLERANCE
         left_out = [number for number in numbers[~is_shown] if is_refused(video, number)]
         told += f'; the reader counts, and refuses, {len(left_out)} more'

@@ -1,9 +1,9 @@
-"""How fast a config's training data arrives, by reader and by number of workers.
+"""Loading speed of a config's training data, by reader and by number of workers.
 
-Prints clips a second, the share of the time in which training would wait for data, and the memory
-of a worker, and recommends a number of workers. With --step-seconds (what an iteration takes on
-your GPU without data, from a training log: time - data_time) waiting is measured; on this machine
---step-seconds model measures the iteration itself, data included in neither.
+Prints clips per second and the memory of a worker. With --step-seconds, the time of an iteration
+without data (time - data_time in a training log), it also prints the share of the time in which
+training would wait for data, and recommends a number of workers; --step-seconds model measures that
+time on this machine.
 
 examples:
   python tools/benchmarks/data.py configs/dora/CONFIG.py --step-seconds 0.9

@@ -1,4 +1,4 @@
-"""Seconds and memory of clips of a long 4K video, by reader, beside the released code's way.
+"""Time and memory of decoding clips of a long 4K video, by reader and as the released code does.
 
 A file of 3840 x 2160 at 60 frames a second, a keyframe every 250, is made once in --work-dir: ten
 seconds of moving texture are encoded, and repeated (3 MB a second: 11 GB for the hour). A clip has
@@ -11,9 +11,9 @@ seconds of moving texture are encoded, and repeated (3 MB a second: 11 GB for th
 - PyAVReader, guarded: the same in a process that is killed when it stalls, as in training;
 - proxy: frames of a short side of 720 px, 4 a second, of a minute of the video.
 
-Memory is the most that a worker has (with the process that decodes for it, where there is one),
-libraries included, pages that several share counted in parts; processor time is that of the
-workers alone, without that of guarding processes.
+Memory is the peak of a worker (with the process that decodes for it, if there is one), libraries
+included and shared pages counted in proportion; processor time is that of the workers alone,
+without that of guarding processes.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def parse_args():
 
 
 class Files:
-    """The video, the minute of it that the proxy is made of, and the proxy."""
+    """Paths of the video, of a minute of it, and of the proxy made of that minute."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.minutes = dict(long=args.minutes, short=min(args.minutes, 1))
@@ -72,7 +72,7 @@ class Files:
         self.proxy = args.work_dir / f'{self.short.stem}{PROXY_SUFFIX}'
 
     def make(self, height: int, with_proxy: bool) -> None:
-        """Write those that are not there yet."""
+        """Write the files that do not exist yet."""
         _make(self.long, lambda path: make_video(path, height, self.minutes['long']))
         if with_proxy:
             from mmvidssl.apis import ProxySettings, make_proxy
@@ -90,7 +90,7 @@ def _make(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def make_video(path: Path, height: int, minutes: float) -> None:
-    """Ten seconds of texture that drifts and shakes under noise, again and again."""
+    """Write a video that repeats ten seconds of drifting, shaking texture under noise."""
     width = height * 16 // 9
     rng = np.random.default_rng(0)
     canvas = sum(
@@ -140,7 +140,7 @@ def repeat_packets(source: Path, target: Path, times: int) -> None:
 
 
 def measure(args: argparse.Namespace, files: Files) -> dict:
-    """Seconds of each clip of one kind in this process."""
+    """Decode clips by one kind in this process; return seconds of each, and mean CPU seconds."""
     is_proxy = args.kind == 'proxy'
     load, close = loader(args, str(files.proxy if is_proxy else files.long))
     num_clips = args.proxy_clips if is_proxy else args.clips
@@ -159,7 +159,7 @@ def measure(args: argparse.Namespace, files: Files) -> dict:
 
 
 def loader(args: argparse.Namespace, path: str) -> tuple[Callable, Callable]:
-    """A function from a start in seconds to a clip, and one that ends it."""
+    """A function that loads the clip at a start in seconds, and one that closes the reader."""
     if args.kind == 'reopen':
         import decord
 
@@ -181,7 +181,7 @@ def loader(args: argparse.Namespace, path: str) -> tuple[Callable, Callable]:
 
 
 def run_workers(kind: str, num_workers: int, first_seed: int) -> list[dict]:
-    """What :func:`measure` says in several processes at once, and the most memory of each."""
+    """Results of :func:`measure` in several processes at once, with the peak memory of each."""
     workers = []
     for seed in range(first_seed, first_seed + num_workers):
         command = [sys.executable, *sys.argv, '--kind', kind, '--seed', str(seed)]
@@ -191,7 +191,7 @@ def run_workers(kind: str, num_workers: int, first_seed: int) -> list[dict]:
         started = time.perf_counter()
         now = [memory_with_children(worker.pid) or 0 for worker in workers]
         most = list(map(max, most, now))
-        time.sleep(50 * (time.perf_counter() - started))  # a process asked about stands still
+        time.sleep(50 * (time.perf_counter() - started))  # reading its memory stops a process
     outputs = [worker.communicate()[0] for worker in workers]
     if any(worker.returncode for worker in workers):
         raise SystemExit(f'{kind} failed')

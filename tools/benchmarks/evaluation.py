@@ -1,8 +1,8 @@
 """Time and extra memory of label propagation, ours against the dense affinity of all tokens.
 
-Features are noise around a still scene; each kind runs in processes of its own, in turn. Beside it
-stand the matrix products of our tiles alone, and the whole of a sequence with the ViT's forward
-passes. Threads that wait sleep, so that other work on the machine slows both down alike.
+Features are noise around a still scene; each kind runs in processes of its own, in turn. Also timed
+are the matrix products of our tiles alone, and a whole sequence with the ViT's forward passes.
+Waiting threads sleep, so that other work on the machine slows all kinds down alike.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def parse_args():
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Call one kind in this process: seconds and extra peak memory; its labels are saved."""
+    """Run one kind in this process; return seconds and extra peak memory, save its labels."""
     torch.set_num_threads(args.threads)
     h, w = (side // args.patch_sizes[-1] for side in args.size)
     generator = torch.Generator().manual_seed(0)
@@ -68,12 +68,12 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def now() -> np.ndarray:
-    """Seconds that passed, and that processors worked for this process."""
+    """Wall-clock seconds, and CPU seconds of this process."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def multiply(features: torch.Tensor, h: int, w: int) -> list[float]:
-    """Both seconds of the matrix products of our tiles, of as many numbers, and nothing else."""
+    """Wall and CPU seconds of the matrix products of our tiles alone, on random numbers."""
     seconds = np.zeros(2)
     for columns in label_propagation._cut(w):
         for rows in label_propagation._cut(h):
@@ -90,7 +90,7 @@ def multiply(features: torch.Tensor, h: int, w: int) -> list[float]:
 
 
 def forward(args: argparse.Namespace) -> list[float]:
-    """Both seconds of a sequence through a ViT-S of random weights, from a few frames."""
+    """Wall and CPU seconds of a ViT-S on a whole sequence, extrapolated from a few frames."""
     vit = MODELS.build(
         dict(type='DINOViT', arch='deit-small', img_size=224, patch_size=args.patch_sizes[-1])
     )
@@ -103,7 +103,7 @@ def forward(args: argparse.Namespace) -> list[float]:
 
 
 def compare(args: argparse.Namespace, patch_size: int) -> None:
-    """Print the runs with one patch size."""
+    """Run all kinds with one patch size and print the comparison."""
     runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
         files = {kind: Path(folder, kind) for kind in KINDS}

@@ -2,9 +2,9 @@
 
 For each seed both start from the same weights, and train for as many iterations as fit into each
 budget. Frozen features are evaluated by label propagation on DAVIS-2016 (J&F), k-NN on pictures and
-LOST on DAVIS's first frames (CorLoc), those that data are given for. What is there already in --out
-is not done again, and a run that was stopped goes on: repeat the command. Started twice at the same
-time, it shares the work. See docs/en/evidence.md.
+LOST on DAVIS's first frames (CorLoc), as far as their data are given. Results in --out are not
+computed again: repeat the command to resume after a stop. Two commands started at the same time
+share the work. See docs/en/evidence.md.
 """
 
 import math

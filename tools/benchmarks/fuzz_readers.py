@@ -1,7 +1,7 @@
 """Damage small videos at random and read them with every reader, under a deadline.
 
-Prints what came of them; the status is 1 if the caller was held beyond the deadline, or if an error
-came up that is not a VideoError and would stop a run.
+Prints the outcomes; the exit code is 1 if a reader held its caller beyond the deadline, or raised
+an error other than a VideoError, which would stop a run.
 """
 
 import argparse
@@ -32,7 +32,7 @@ NUM_FRAMES, HEIGHT, WIDTH, FPS = 36, 96, 128, 12
 KINDS = ('bit flips', 'zeroed block', 'cut', 'doubled block', 'header bytes')
 HEADER_BYTES = 2048
 GRACE = 10.0
-"""Seconds after the deadline until a request counts as one that hung: killing takes its time."""
+"""Seconds after the deadline until a request counts as hung: killing takes its time."""
 
 
 class Sample(NamedTuple):
@@ -60,7 +60,7 @@ SAMPLES = (
 
 
 class FuzzTally(NamedTuple):
-    """What came of the damaged videos, by reader.
+    """Outcomes of reading the damaged videos, by reader.
 
     Attributes:
         outcomes: How many were 'decoded', ended in a 'typed error', a 'timeout' (their decoder was
@@ -134,12 +134,12 @@ def fuzz_readers(
     timeout: float = 10.0,
     readers: Sequence[str] | None = None,
 ) -> FuzzTally:
-    """Give each reader damaged videos, under a deadline; those that read alike get the same.
+    """Read damaged videos by each reader, under a deadline; all readers of videos get the same.
 
     Args:
         folder: Where videos are written.
         num_damages: How many damaged videos each reader gets.
-        seed: Of the damages.
+        seed: Seed of the damage.
         timeout: Seconds for a request.
         readers: Names of readers; all that are registered by default.
     """
@@ -169,7 +169,7 @@ def fuzz_readers(
 
 
 def _read(readers: GuardedReaders, name: str, path: Path) -> tuple[str, str]:
-    """What comes of a video, and the message of its error."""
+    """Outcome of reading a video, and the error message if there is one."""
     outcome, message = 'decoded', ''
     longest = 0.0
 

@@ -1,7 +1,7 @@
 """Time and extra memory of HOG targets, ours against mmpretrain's, on a CPU.
 
-Both compute all of the given frames, with the same numbers; each in processes of its own, in turn.
-Of a clip ours computes only the frames that are targets; that is printed apart.
+Both compute all given frames, with the same results, each in processes of its own, in turn. For a
+clip ours computes only the frames that are targets; that is printed separately.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def parse_args():
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Call one kind of HOG in this process: seconds, extra peak memory; its targets are saved."""
+    """Run one kind of HOG in this process; return seconds, extra peak memory; save its targets."""
     torch.set_num_threads(args.threads[0])
     name = 'mmpretrain.HOGGenerator' if args.kind == 'mmpretrain' else 'mmvidssl.HOGGenerator'
     generator = MODELS.build(dict(type=name, gaussian_window=args.gaussian_window))
@@ -60,7 +60,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def compare(args: argparse.Namespace, threads: int) -> None:
-    """Print the runs with one number of threads."""
+    """Run all kinds with one number of threads and print the comparison."""
     runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
         files = {kind: Path(folder, kind) for kind in KINDS}

@@ -1,4 +1,4 @@
-"""How fast a config's data arrives, and whether training would wait for it."""
+"""Loading speed of a config's data, and whether training would wait for it."""
 
 import copy
 import math
@@ -20,20 +20,20 @@ from mmvidssl.utils import register_all_modules
 from tools.benchmarks.measuring import memory_with_children
 
 MIN_BATCHES_EACH = 4
-MEMORY_SECONDS = 1.0  # a process stands still while it is looked at
+MEMORY_SECONDS = 1.0  # between readings of memory, each of which stops the process
 
 
 class LoadingRate(NamedTuple):
-    """What loading some batches took.
+    """Measured speed of loading some batches.
 
     Attributes:
         num_workers: Processes that loaded; 0 for the one that would train.
-        clips_per_second: Of all workers together, while nothing else was done.
-        batches_per_second: Likewise; an item of the data set may be several clips.
+        clips_per_second: Clips loaded by all workers together, while nothing else was done.
+        batches_per_second: Batches loaded; an item of the data set may be several clips.
         wait_share: Share of the time that steps of ``step_seconds`` would have waited for data;
             None if no step was given.
-        mib_per_worker: Most memory of a worker and its decoder, looked at between batches, pages
-            shared with others counted in parts; None where the system does not tell (Linux does).
+        mib_per_worker: Peak memory of a worker and its decoder, sampled between batches, shared
+            pages counted in proportion; None if the system does not tell (Linux does).
     """
 
     num_workers: int
@@ -46,14 +46,14 @@ class LoadingRate(NamedTuple):
 def measure_loading(
     cfg: Config, num_workers: int, num_batches: int, step_seconds: float | None = None
 ) -> LoadingRate:
-    """Load batches as training would.
+    """Measure the speed of loading batches as training would.
 
     Args:
-        cfg: With ``train_dataloader``.
-        num_workers: In place of the config's.
-        num_batches: Timed, after the workers' first ones; at least four of each worker, and as
-            many of each, because workers that began together deliver together.
-        step_seconds: What training does between two batches; it is slept through, as on a GPU.
+        cfg: Config with ``train_dataloader``.
+        num_workers: Replaces the config's.
+        num_batches: Batches to time, after the workers' first ones; rounded up to as many of each
+            worker, at least four, because workers that began together deliver together.
+        step_seconds: Seconds of training between two batches; slept, as if a GPU worked.
 
     Raises:
         ValueError: the data set has too few batches; whatever the data set raises.
@@ -111,7 +111,7 @@ def build_loader(cfg: Config, num_workers: int) -> DataLoader:
 
 
 def measure_step(cfg: Config, num_steps: int = 3) -> float:
-    """Seconds of an iteration (forward, backward, optimizer) on one batch that is there already."""
+    """Seconds of an iteration (forward, backward, optimizer) on a batch that is loaded already."""
     device = get_device()
     cfg = copy.deepcopy(cfg)
     fit_to_device(cfg.optim_wrapper, device)
@@ -128,7 +128,7 @@ def measure_step(cfg: Config, num_steps: int = 3) -> float:
 
 
 def needed_workers(rate: LoadingRate, step_seconds: float) -> int:
-    """Workers that load as fast as steps take batches, from what those measured load."""
+    """Number of workers that would load batches as fast as training takes them."""
     each = rate.batches_per_second / max(rate.num_workers, 1)
     return math.ceil(1 / step_seconds / each)
 
@@ -144,7 +144,7 @@ def with_videos(cfg: Config, videos: Sequence[str]) -> Config:
     """The same config with other videos (proxies, say) in a ``LongVideoDataset``.
 
     Raises:
-        ValueError: if its data set is another.
+        ValueError: if its data set is of another type.
     """
     cfg = copy.deepcopy(cfg)
     dataset = cfg.train_dataloader.dataset

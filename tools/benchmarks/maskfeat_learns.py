@@ -1,9 +1,9 @@
 """Does MaskFeat learn? Pretraining, probing and few-label fine-tuning in minutes, on a CPU.
 
-For each seed a narrow model is pretrained without labels. Printed are its loss in masked tokens
-beside that of a constant, and accuracies beside those of the random weights that it started from.
-By default it does so on synthetic clips that it draws (a shape that moves over clutter, 16
-classes); with --images on labelled pictures. See docs/en/maskfeat_learns.md.
+For each seed a narrow model is pretrained without labels. Prints its loss on masked tokens beside
+that of a constant prediction, and accuracies beside those of its random initial weights. The data
+are synthetic clips (a shape that moves over clutter, 16 classes) or, with --images, labelled
+pictures. See docs/en/maskfeat_learns.md.
 """
 
 import sys

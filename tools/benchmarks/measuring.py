@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, processes of their own, memory and ratios."""
+"""Helpers of the benchmarks: options, subprocesses, memory and ratios."""
 
 import argparse
 import json
@@ -19,12 +19,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaults
 
 
 def make_parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose help is a script's docstring and names defaults."""
+    """Argument parser whose help has a script's docstring and the defaults."""
     return argparse.ArgumentParser(description=doc, formatter_class=_Formatter)
 
 
 def installed_readers() -> list[str]:
-    """All but torchcodec's where it, or a library of FFmpeg that it needs, is missing."""
+    """Names of readers, without TorchCodecReader if torchcodec or its FFmpeg is missing."""
     try:
         import torchcodec.decoders  # noqa: F401
     except (ImportError, RuntimeError):
@@ -33,14 +33,14 @@ def installed_readers() -> list[str]:
 
 
 def call_again(*options: object) -> dict:
-    """What this script prints, as JSON, in a process of its own with more options."""
+    """Run this script in a subprocess with more options; return the JSON that it prints."""
     command = [sys.executable, *sys.argv, *map(str, options)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def median_ratio(ours: Iterable[float], theirs: Iterable[float]) -> float:
-    """Of runs that took turns."""
+    """Median of ``ours / theirs`` over pairs of runs that took turns."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -53,21 +53,21 @@ def peak_mib() -> float:
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, where the kernel is Linux."""
+    """Reset the peak that :func:`peak_mib` returns, on Linux."""
     clear_refs = Path('/proc/self/clear_refs')
     if clear_refs.exists():
         clear_refs.write_text('5')
 
 
 def memory_with_children(pid: int, kind: str = 'Pss') -> float | None:
-    """MiB of a process and its descendants; pages that several share count in parts.
+    """Memory in MiB of a process and its descendants, shared pages counted in proportion.
 
     None where ``/proc`` does not tell, or the process is gone.
 
     Args:
         pid: The process.
-        kind: 'Pss', or 'Pss_Anon' for what was allocated alone: without the pages of libraries and
-            files, whose part depends on what other processes use them.
+        kind: 'Pss', or 'Pss_Anon' for allocated memory only: without the pages of libraries and
+            files, whose share depends on which other processes use them.
     """
     try:
         own = _read_mib(f'/proc/{pid}/smaps_rollup', kind)

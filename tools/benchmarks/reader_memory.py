@@ -1,9 +1,9 @@
 """Resident memory over thousands of clips, by reader.
 
-Each reader, in a process of its own, takes clips of 8 frames from random places of several videos,
-as a data loading worker does, and prints what it has allocated (with the process that decodes for
-it, where there is one; libraries and files that are mapped do not count) after some of them. It is
-flat where the last figures are alike.
+Each reader, in a process of its own, reads clips of 8 frames at random positions of several videos,
+as a data loading worker does. After some of them its allocated memory is printed (with that of the
+process that decodes for it, if any; without mapped libraries and files). If the last figures are
+alike, the reader does not leak.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def parse_args():
 
 def measure(args: argparse.Namespace) -> dict[int, float]:
     """MiB of one reader in this process, by number of clips so far."""
-    # Fewer stay open than there are: they are opened and closed all the time.
+    # Fewer stay open than there are videos, so that they are opened and closed all the time.
     readers = GuardedReaders(max_open=4) if args.guarded else ReaderCache(max_open=4)
     rng = np.random.default_rng(0)
     trace = {}
@@ -49,7 +49,7 @@ def measure(args: argparse.Namespace) -> dict[int, float]:
 
 
 def write_videos(folder: Path, num_videos: int, size: tuple[int, int]) -> dict[str, list[Path]]:
-    """Videos and their proxies."""
+    """Write videos and their proxies; return their paths."""
     from mmvidssl.apis import ProxySettings, make_proxy
     from tests.utils_video import write_video
 

@@ -1,4 +1,4 @@
-"""Time and peak memory of a training step, ours against the same step composed otherwise.
+"""Time and peak memory of a training step, ours against another implementation of the same step.
 
 Forward, loss, backward, AdamW (and the teacher's update) on random input. Each kind runs in
 processes of its own, in turn, on the same weights and inputs.
@@ -8,9 +8,9 @@ processes of its own, in turn, on the same weights and inputs.
 - maskfeat: MViTv2-S against mmaction2's MViT and mmpretrain's HOG as they are
   (tests/references/peer_maskfeat.py): in float32 and in bfloat16.
 
-Peak memory is the whole process's, libraries included. A batch of few clips leaves holes in the C
-library's heap, more of them in a step that frees more; MALLOC_MMAP_THRESHOLD_=1048576 in the
-environment leaves none, and shows what tensors take.
+Peak memory is the whole process's, libraries included. With a batch of few clips it includes holes
+in the C library's heap, more of them if a step frees more; MALLOC_MMAP_THRESHOLD_=1048576 in the
+environment avoids them, and shows what tensors take.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def parse_args():
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Run one kind of step in this process."""
+    """Run one kind of step in this process; return seconds, memory and losses."""
     import torch
     from training_steps import STEPS
 

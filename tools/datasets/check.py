@@ -52,7 +52,7 @@ def print_errors(fault: Exception) -> None:
 
 
 def check_part(cfg: Config, part: str, model: nn.Module, num_opened: int | None) -> list[Subject]:
-    """Each data set of a data loader."""
+    """Check each data set of a data loader."""
     check_config(cfg, [part])
     subjects = []
     for leaf in leaves(DATASETS.build(cfg[f'{part}_dataloader'].dataset)):
@@ -63,7 +63,7 @@ def check_part(cfg: Config, part: str, model: nn.Module, num_opened: int | None)
 
 
 def print_table(subjects: list[Subject]) -> None:
-    """Samples, objects or pixels of each class, a column for each data set."""
+    """Print samples, objects or pixels of each class, a column for each data set."""
     classes = {str(name): n for each in subjects for n, name in enumerate(each.classes)}
     width = max(map(len, classes), default=0)
     for index, each in enumerate(subjects):

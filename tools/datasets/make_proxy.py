@@ -1,4 +1,4 @@
-"""Prepare videos for training: a few small frames a second, an MP4 of keyframes for each video."""
+"""Make proxies of videos for training: MP4 files of small frames, few a second, all keyframes."""
 
 import argparse
 import sys

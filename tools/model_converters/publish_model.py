@@ -1,4 +1,4 @@
-"""Write the backbone of a training checkpoint to a file of its own; see publish_model."""
+"""Write the backbone of a training checkpoint to a new file; see mmvidssl.apis.publish_model."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Write a ViT as transformers loads it; see mmvidssl.apis.export_to_hf."""
+"""Export a ViT for Hugging Face's transformers; see mmvidssl.apis.export_to_hf."""
 
 import argparse
 import sys

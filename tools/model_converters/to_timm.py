@@ -1,4 +1,4 @@
-"""Write a ViT as timm loads it; see mmvidssl.apis.export_to_timm."""
+"""Export a ViT for timm; see mmvidssl.apis.export_to_timm."""
 
 import argparse
 import sys

@@ -2,13 +2,13 @@
 
 objects      DoRA: attention of each head, assignment before and after Sinkhorn-Knopp, tracks, and
              what the student sees
-predictions  MaskFeat: what is masked of a clip, the prediction and the truth
+predictions  MaskFeat: the masked clip, the predicted and the true targets
 pca          any backbone: principal components of patch features as colours, the checkpoints side
              by side in one basis
-neighbors    clips and the nearest others
+neighbors    clips and their nearest neighbours
 map          t-SNE or UMAP of clips, coloured by video and by time
 
-Writes OUT/CHECKPOINT/*.png, and MP4 of what is in time; pca OUT/pca_VIDEO.
+Writes OUT/CHECKPOINT/*.png, and .mp4 of all that runs in time; pca writes OUT/pca_VIDEO.*.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def names_of(paths: Sequence[str]) -> list[str]:
-    """As short as tells them apart."""
+    """Short names of paths: their stems, numbered if two of them are the same."""
     names = [Path(path).stem for path in paths]
     if len(set(names)) < len(names):
         names = [f'{i}_{name}' for i, name in enumerate(names, start=1)]

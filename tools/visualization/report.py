@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def read(paths: Sequence[str]) -> list[Run]:
-    """All runs of folders, those of one name told apart by the folders; or a checkpoint."""
+    """Runs in folders, with the folder in their names if two are the same; or a checkpoint."""
     others = [path for path in paths if not Path(path).is_dir()]
     if len(others) == len(paths) == 2:
         return [read_checkpoint(*paths)]

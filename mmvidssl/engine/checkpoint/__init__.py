@@ -1,4 +1,4 @@
-"""Checkpoints: plain, whole, and of the right model."""
+"""Checkpoints: read as plain data, written atomically, checked against the model."""
 
 from .coverage import Coverage, find_coverage
 from .files import (

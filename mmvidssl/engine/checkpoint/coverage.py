@@ -1,4 +1,4 @@
-"""Coverage: a module's tensors against those of a file of weights, without loading them."""
+"""Coverage: which tensors of a module a file of weights has, found out without loading them."""
 
 import copy
 import warnings
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmvidssl.utils.roles import PRETRAINING_ONLY
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
-"""In the file, and in the module."""
+"""Shape in the file, shape in the module."""
 COUNTER = 'num_batches_tracked'
 
 
@@ -21,16 +21,16 @@ class Coverage:
     """What a module would load from some weights, name by name.
 
     Attributes:
-        loaded: What each tensor of the module would be, conversions of the module's own included.
+        loaded: Value that each tensor of the module would get, after the module's own conversions.
         renamed: The name in the file by the name in the module, where the module renames.
         interpolated: Shapes of those that the module interpolates (or cuts) to its own.
-        converted: Names of those that the module changes otherwise.
+        converted: Names of those that the module changes in another way.
         missing: Names in the module that are not in the file.
-        mismatched: Shapes of those that are of another shape, and so are not loaded.
+        mismatched: Shapes of those that differ in shape, and so are not loaded.
         unexpected: Names in the file that the module does not take.
-        defaults: Names of counters of batches (``num_batches_tracked``) that are not in the file;
-            torch's batch norm does without, or makes them up, so they tell nothing of a file.
-        other_prefixes: Under which the file has the same names: another role's weights.
+        defaults: Names of ``num_batches_tracked`` counters that are not in the file; they do not
+            count as missing, because torch's batch norm does without them or makes them up.
+        other_prefixes: Other prefixes under which the file has the same names: another role's.
     """
 
     loaded: dict[str, Tensor] = field(default_factory=dict)
@@ -45,19 +45,19 @@ class Coverage:
 
     @property
     def num_tensors(self) -> int:
-        """Of the module, but for ``defaults``."""
+        """Number of the module's tensors, without ``defaults``."""
         return len(self.loaded) + len(self.mismatched) + len(self.missing)
 
 
 def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
-    """Rehearse ``module.load_state_dict(weights)``, which itself would load what it can.
+    """Find out what ``module.load_state_dict(weights)`` would load, without changing the module.
 
-    The rehearsal is on a copy without memory, so whatever a module does while it loads (renaming,
-    interpolating positions, dropping tokens) is found out and not assumed.
+    Loading is rehearsed on a copy on the meta device, so whatever a module does while it loads
+    (renaming, interpolating positions, dropping tokens) is found out and not assumed.
 
     Args:
-        module: What shall load; not changed.
-        weights: Names without prefix.
+        module: The module that would load them; not changed.
+        weights: Tensors by their names in the module, without prefix.
 
     Raises:
         OtherArchitectureError: if the module finds out that they are of another architecture.
@@ -93,7 +93,7 @@ def find_coverage(module: nn.Module, weights: Mapping[str, Tensor]) -> Coverage:
 
 
 def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """What each tensor would be given, in whatever shape; None for a name that is replaced."""
+    """Value that each name would get, of any shape; None for a name that the module replaces."""
     tensors = (*module.parameters(), *module.buffers())
     shell = copy.deepcopy(module, {id(tensor): _without_memory(tensor) for tensor in tensors})
     given: dict[str, Tensor | None] = {}
@@ -113,7 +113,7 @@ def _rehearse(module: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Ten
                 visit(child, {k: v for k, v in state.items() if k.startswith(inner)}, inner)
 
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')  # torch's, that a copy without memory takes no values
+        warnings.simplefilter('ignore')  # torch's, that tensors on the meta device take no values
         try:
             visit(shell, dict(weights), '')
         except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Checkpoint files: read as plain data, written whole or not at all."""
+"""Checkpoint files: read as plain data, written atomically."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,11 +29,11 @@ BUFFER_KEY = 'history_buffer'
 
 
 class UnsafeCheckpointError(ValueError):
-    """A checkpoint names a class or function that reading it would have to run.
+    """A checkpoint cannot be read without running a class or function that it names.
 
     Args:
         checkpoint: Its path or address.
-        name: What it names, ``module.name``.
+        name: The class or function, ``module.name``.
     """
 
     def __init__(self, checkpoint: str, name: str) -> None:
@@ -45,7 +45,7 @@ class UnsafeCheckpointError(ValueError):
 
 
 def read_content(checkpoint: str) -> dict[str, Any]:
-    """All that a checkpoint holds; a file that is a ``state_dict`` itself is wrapped in one.
+    """All contents of a checkpoint; a bare ``state_dict`` comes as ``{'state_dict': ...}``.
 
     Args:
         checkpoint: A path, ``*.safetensors`` too, or an address that MMEngine fetches
@@ -97,7 +97,7 @@ def _read(checkpoint: str) -> Any:
         return load(checkpoint, map_location='cpu')
     except (PermissionError, URLError):
         raise
-    except Exception as error:  # bytes that are no checkpoint make the unpickler fail anyhow
+    except Exception as error:  # the unpickler may raise anything for bytes that are no checkpoint
         named = re.search(r'Unsupported (?:global|class|operand)[^\n]*?(\w+\.[\w.]+)', str(error))
         if named:
             raise UnsafeCheckpointError(checkpoint, named[1]) from error
@@ -115,7 +115,7 @@ def load_from_safetensors(filename: str, map_location: Any = None) -> dict[str, 
 
 
 def _fetch(address: str, map_location: str) -> Any:
-    """As MMEngine does, into torch's cache and once for all processes; but as plain data."""
+    """Download to torch's cache, once for all processes as MMEngine does; read as plain data."""
     load = partial(load_state_dict_from_url, address, map_location=map_location, weights_only=True)
     try:
         content = load() if is_main_process() else None
@@ -127,7 +127,7 @@ def _fetch(address: str, map_location: str) -> Any:
 class AtomicBackend(LocalBackend):
     """MMEngine's local file backend, which writes to a temporary name, syncs and renames.
 
-    A run that is killed while it saves leaves the previous file under the name, never a half one.
+    A run that is killed while it saves leaves the previous file, never a half-written one.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
@@ -144,7 +144,7 @@ class AtomicBackend(LocalBackend):
             raise OSError(error.errno, f'could not write {filepath} ({reason})') from error
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write a text, likewise."""
+        """Write a text in the same way."""
         self.put(obj.encode(encoding), filepath)
 
 
@@ -152,7 +152,7 @@ register_backend('atomic', AtomicBackend, force=True)
 
 
 def pack_message_hub(state: dict) -> dict:
-    """``MessageHub.state_dict()`` -> the same in dicts, lists, tensors, numbers and strings.
+    """Convert ``MessageHub.state_dict()`` to dicts, lists, tensors, numbers and strings.
 
     Values of any other type are left out, with a warning that names them.
     """
@@ -193,7 +193,7 @@ def unpack_message_hub(state: dict) -> dict:
 
 
 def to_plain(value: Any) -> Any:
-    """Numpy scalars and arrays become numbers and tensors, data samples dicts, part by part.
+    """Convert to plain data, part by part: NumPy to numbers and tensors, data samples to dicts.
 
     Raises:
         TypeError: names the type that ``torch.load(weights_only=True)`` would refuse.

@@ -1,4 +1,4 @@
-"""Modules and the files that they start from, compared before and after they are loaded."""
+"""Check modules against the files that they start from, before and after these are loaded."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ def find_sources(model: nn.Module) -> Iterator[Source]:
     """Every module of a model that an ``init_cfg`` initialises from a file.
 
     Raises:
-        ValueError: if a file is not named.
+        ValueError: if such an ``init_cfg`` names no file.
     """
     for name, module in model.named_modules():
         option = f'model.{name}.init_cfg' if name else 'model.init_cfg'
@@ -43,12 +43,12 @@ def _name_it(option: str) -> str:
 
 
 def drop_sources(model: nn.Module, names: Collection[str] | None = None) -> None:
-    """Let no ``init_cfg`` load a file whose weights others will replace, nor need it.
+    """Remove from each ``init_cfg`` the files whose weights will come from elsewhere.
 
     Args:
         model: Its modules' ``init_cfg`` are changed.
-        names: Of the tensors that come from elsewhere: a module with any of them goes without its
-            file. None: of all tensors.
+        names: Names of the tensors that come from elsewhere; a module that has any of them does not
+            load its file. None: all tensors.
     """
     for name, module in model.named_modules():
         place = f'{name}.' if name else ''
@@ -61,7 +61,7 @@ def drop_sources(model: nn.Module, names: Collection[str] | None = None) -> None
 
 
 def examine_all(model: nn.Module, allow_new: Sequence[str] = ()) -> list[tuple[Source, Coverage]]:
-    """What each module that an ``init_cfg`` initialises will load from its file.
+    """Coverage of each module that an ``init_cfg`` initialises, by the weights of its file.
 
     Raises:
         FileNotFoundError: if a file does not exist.
@@ -83,14 +83,14 @@ def examine(
     allow_new: Sequence[str] = (),
     required: tuple[str, ...] = ('',),
 ) -> Coverage:
-    """What a module will load from the weights of its file.
+    """Coverage of a module by the weights of its file; refuses a file that does not cover it.
 
     Args:
         source: Module and file.
-        weights: All of the file.
+        weights: All tensors of the file.
         allow_new: Patterns of names, in the module or in its backbone, that may be missing or of
             another shape. Those that only pretraining uses always may.
-        required: Beginnings of the names that may not be missing otherwise.
+        required: Beginnings of the names that must be in the file, apart from ``allow_new``.
 
     Raises:
         ValueError: if the file does not cover the module; names the tensors and the nearest prefix.
@@ -127,7 +127,7 @@ def examine(
 
 
 def _refuse_either_role(source: Source, weights: Mapping[str, Tensor]) -> None:
-    """Refuse an ``init_cfg`` of a whole model that leaves open whose backbone it takes."""
+    """Refuse a whole model's ``init_cfg`` that does not choose between student and teacher."""
     if source.prefix or not source.option or not _has_teacher(weights):
         return
     names = source.module.state_dict()
@@ -146,7 +146,7 @@ def _has_teacher(names: Iterable[str]) -> bool:
 def _find_problems(
     coverage: Coverage, allow_new: Sequence[str], required: tuple[str, ...]
 ) -> list[str]:
-    """What is wrong, tensor by tensor."""
+    """A line for each tensor that is of another shape, missing or not finite."""
 
     def may_be_new(name: str) -> bool:
         inner = re.sub(r'^(teacher\.)?backbone\.', '', name)
@@ -163,7 +163,7 @@ def _find_problems(
 
 
 def find_extra_blocks(names: Iterable[str], own: Iterable[str]) -> list[str]:
-    """Blocks (``layers.12.``) in ``names``, of a list of modules of ``own`` that is shorter."""
+    """Blocks (``layers.12.``) in ``names`` that ``own``, with fewer blocks, does not have."""
 
     def blocks(names: Iterable[str]) -> set[str]:
         return {name[: part.end()] for name in names for part in re.finditer(r'\b\d+\.', name)}
@@ -174,7 +174,7 @@ def find_extra_blocks(names: Iterable[str], own: Iterable[str]) -> list[str]:
 
 
 def check_loaded(source: Source, coverage: Coverage) -> None:
-    """Compare a module with what loading should have made of it.
+    """Check that a module's tensors are those that loading should have given it.
 
     Raises:
         RuntimeError: names the tensors that differ.
@@ -200,16 +200,16 @@ class Start(NamedTuple):
     source: Source
     coverage: Coverage
     choice: str
-    """Whose backbone it takes, where the file leaves a choice."""
+    """Sentence that says whose backbone is taken, if the file has student and teacher."""
 
     @property
     def place(self) -> str:
-        """Of what it takes, before its names in the model."""
+        """Prefix, in the model, of the names of what is taken."""
         return f'{self.source.name}.' if self.source.name else ''
 
     @property
     def names(self) -> list[str]:
-        """Of the model's tensors that it brings."""
+        """Names of the model's tensors that are taken."""
         return [self.place + name for name in self.coverage.loaded]
 
     def report(self) -> str:
@@ -217,7 +217,7 @@ class Start(NamedTuple):
         return f'{self.choice}{report(self.source, self.coverage)}'
 
     def filter_checkpoint_(self, checkpoint: dict) -> None:
-        """Leave in a checkpoint only what the model loads, by the model's names."""
+        """Reduce a checkpoint, in place, to what the model loads, by the model's names."""
         whole = checkpoint.get('state_dict', checkpoint)
         weights = self.source.strip(_without_wrapper(whole))
         taken = {
@@ -226,7 +226,7 @@ class Start(NamedTuple):
             if name not in self.coverage.mismatched
         }
         if taken.keys() == whole.keys():
-            return  # as it is, with the versions of modules that torch attaches to it
+            return  # unchanged, to keep the version metadata that torch attaches to it
         if 'state_dict' in checkpoint:
             checkpoint['state_dict'] = taken
         else:
@@ -242,20 +242,20 @@ def examine_start(
     allow_new: Sequence[str] = (),
     is_whole: bool = False,
 ) -> Start:
-    """What a model will load from a checkpoint of its own, of pretraining, or of a backbone.
+    """What a model takes from a checkpoint: its own, one of pretraining, or a backbone's.
 
     A model with student and teacher takes both, or one backbone for both. Any other takes, from a
     file that holds both, the backbone of one of them and nothing else.
 
     Args:
         model: The model, not wrapped.
-        state_dict: Of the checkpoint.
-        checkpoint: Its name, for messages.
+        state_dict: State dict of the checkpoint.
+        checkpoint: Name of the checkpoint, for messages.
         role: Whose backbone to take where there is a choice, ``'teacher'`` or ``'student'``. None:
             the teacher's, which DINO and DoRA are evaluated with.
         allow_new: As :func:`examine` takes.
-        is_whole: Whether every tensor of the model must be there, for a test, or those of its
-            backbone alone.
+        is_whole: Whether every tensor of the model must be in it (for a test), or only those of its
+            backbone.
 
     Raises:
         ValueError: if the checkpoint does not cover the model's backbone (or all of it), has
@@ -264,7 +264,7 @@ def examine_start(
     if role not in (None, *PREFIXES):
         raise ValueError(f'role must be one of {tuple(PREFIXES)}, got {role!r}')
     weights = _without_wrapper(state_dict)
-    # Of a model that is a backbone and nothing else (FrozenEncoder), a test needs no more.
+    # A model that is only a backbone (FrozenEncoder) needs nothing else for a test.
     is_whole = is_whole and any(not name.startswith(BACKBONE) for name in model.state_dict())
     source, choice = Source('', model, checkpoint), ''
     has_one = hasattr(model, 'backbone') and not hasattr(model, 'teacher')
@@ -285,6 +285,6 @@ def examine_start(
 
 
 def _without_wrapper(state_dict: Mapping) -> dict[str, Tensor]:
-    """The tensors, by names without what distributed training puts before them."""
+    """The tensors by name, without the prefix ``module.`` of distributed training."""
     tensors = {key: value for key, value in state_dict.items() if isinstance(value, Tensor)}
     return {key.removeprefix('module.'): value for key, value in tensors.items()}

@@ -1,4 +1,4 @@
-"""The report of what a module loads from a file."""
+"""Report of what a module loads from a file."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -17,11 +17,11 @@ class Source(NamedTuple):
     """A module, and the file that it is initialised from.
 
     Attributes:
-        name: Of the module in the model; empty for the model itself.
+        name: Name of the module in the model; empty for the model itself.
         module: The module.
         checkpoint: The file.
-        prefix: Of the module's names in the file.
-        option: Of the config, which names the file; empty if it is ``load_from`` or an argument.
+        prefix: Prefix of the module's names in the file.
+        option: Option of the config that names the file; empty for ``load_from`` or an argument.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Source(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """The weights, in the file."""
+        """The file, with the prefix if there is one, for messages."""
         return f'{self.checkpoint} (prefix {self.prefix!r})' if self.prefix else self.checkpoint
 
     @property
     def place(self) -> str:
-        """What messages begin with: the option that names the file, if there is one."""
+        """Beginning of messages: the option that names the file, if there is one."""
         return f'{self.option}: ' if self.option else ''
 
     def strip(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -74,11 +74,11 @@ def report(source: Source, coverage: Coverage) -> str:
 
 
 def find_prefixes(source: Source, weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """Other prefixes under which a file has as many of a module's names, or more, best first.
+    """Other prefixes under which a file has at least as many of a module's names, best first.
 
     Returns:
-        For how many names each is there. Of several, the teacher's comes first, which DINO and DoRA
-        are evaluated with.
+        Number of names by prefix. Of equals the teacher's comes first, which DINO and DoRA are
+        evaluated with.
     """
     names = source.module.state_dict().keys()
     counts: Counter[str] = Counter()
@@ -94,17 +94,17 @@ def find_prefixes(source: Source, weights: Mapping[str, Tensor]) -> dict[str, in
 
 
 def describe_mismatch(name: str, shapes: Shapes) -> str:
-    """A tensor of another shape in the file than in the module."""
+    """Text for a tensor whose shape in the file is not that in the module."""
     return f'{name}: {text_of(shapes[0])} in the file, {text_of(shapes[1])} in the model'
 
 
 def text_of(shape: Iterable[int]) -> str:
-    """``'384x3x16x16'``; ``'1'`` for a number."""
+    """A shape as text: ``'384x3x16x16'``; ``'1'`` for a scalar."""
     return 'x'.join(map(str, shape)) or '1'
 
 
 def show(items: Iterable[str], separator: str = ', ') -> str:
-    """The first few of many."""
+    """The first ``NUM_SHOWN`` items as text, and how many more there are."""
     items = list(items)
     more = [f'and {len(items) - NUM_SHOWN} more'] if len(items) > NUM_SHOWN else []
     return separator.join([*items[:NUM_SHOWN], *more])

@@ -1,4 +1,4 @@
-"""Resuming: the latest checkpoint, schedules, gradients of an unfinished accumulation."""
+"""Resume of a run: latest checkpoint, schedules, gradients of an unfinished accumulation."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .report import describe_mismatch, show
 
 LAST_CHECKPOINT = 'last_checkpoint'
-INTERIM = 'interim.pth'  # removed with each regular one, and so newer than any that is there
+INTERIM = 'interim.pth'  # removed when a regular one is written, so newer than all that exist
 
 
 def find_resumable(
@@ -25,7 +25,7 @@ def find_resumable(
 
     Args:
         work_dir: Folder of the run.
-        pattern: Of the names of checkpoints, ``*`` standing for a number.
+        pattern: Pattern of the checkpoints' names, in which ``*`` stands for a number.
         out_dir: Folder of the checkpoints, where it is not ``work_dir``; both are searched.
 
     Returns:
@@ -61,13 +61,13 @@ def find_resumable(
 
 
 def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Refuse to resume from weights of another model, which MMEngine would do with a mere warning.
+    """Refuse to resume from weights of another model; MMEngine would only warn.
 
-    Another ``img_size`` (or clip length) is another model here, though positions may be
-    interpolated. What a run may start from, :func:`examine_start` tells.
+    Another ``img_size`` (or clip length) is another model here, though positions could be
+    interpolated. (To start a new run from weights, see :func:`examine_start`.)
 
     Args:
-        state_dict: Of the checkpoint.
+        state_dict: State dict of the checkpoint.
         model: The model that is to load it, not wrapped.
 
     Raises:
@@ -76,7 +76,7 @@ def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) ->
     expected = model.state_dict()
     given = {key.removeprefix('module.'): value for key, value in state_dict.items()}
     shapes = {k: (tuple(given[k].shape), tuple(v.shape)) for k, v in expected.items() if k in given}
-    # What earlier versions did not gather, a module says and fills in.
+    # Modules name the buffers that files of earlier versions lack, and fill them in.
     filled = {
         f'{name}.{key}'
         for name, module in model.named_modules()
@@ -99,8 +99,8 @@ def check_checkpoint_fits(state_dict: Mapping[str, Tensor], model: nn.Module) ->
 def collect_gradients(model: nn.Module) -> dict[str, Tensor]:
     """Gradients of an unfinished accumulation, by parameter, averaged over all processes.
 
-    Every process must call it. Before the step, distributed training averages what each process has
-    accumulated; averaging early and then accumulating further comes to the same.
+    Every process must call it. Distributed training averages the accumulated gradients before the
+    step; to average earlier and then accumulate further gives the same result.
     """
     gradients = {
         name: parameter.grad.detach().clone()
@@ -122,12 +122,12 @@ def restore_gradients(gradients: dict[str, Tensor], model: nn.Module) -> None:
 def schedules_differ(stored: Sequence[dict], schedulers: Sequence) -> bool:
     """Whether the schedules of a checkpoint are not those of this run.
 
-    Another length of the run, learning rate or kind of schedule makes others of them; MMEngine
-    would take those of the checkpoint, in order, whatever they are.
+    They differ if the length of the run, the learning rate or the kind of schedule does. MMEngine
+    would load those of the checkpoint, in order, all the same.
 
     Args:
         stored: States of the checkpoint's schedulers.
-        schedulers: Of this run.
+        schedulers: Schedulers of this run.
     """
     now = [scheduler.state_dict() for scheduler in schedulers]
     position = {'last_step', '_global_step', '_last_value', 'verbose'}
@@ -141,18 +141,17 @@ def schedules_differ(stored: Sequence[dict], schedulers: Sequence) -> bool:
 def restart_schedules(
     checkpoint: dict, schedulers: Sequence, optim_wrapper: OptimWrapper, iters_per_epoch: int
 ) -> None:
-    """Put this run's own schedules into a checkpoint, advanced to where it goes on.
+    """Replace a checkpoint's schedules by this run's, advanced to the checkpoint's iteration.
 
-    For a run that goes on with another length, batch or learning rate: rates and weight decays of a
-    checkpoint belong to those of the run that wrote it. The schedulers of the present run are
-    stepped to the checkpoint's iteration.
+    For a run that resumes with another length, batch size or learning rate: the learning rates and
+    weight decays in the checkpoint are those of the run that wrote it.
 
     Args:
         checkpoint: Changed in place: schedulers, the settings of the optimizer's groups, and those
             that MMEngine keeps to log ``base_lr``.
-        schedulers: Of this run, fresh.
-        optim_wrapper: Of this run, fresh; the schedulers change its settings.
-        iters_per_epoch: Of this run.
+        schedulers: This run's, not stepped yet.
+        optim_wrapper: This run's; the schedulers change its settings.
+        iters_per_epoch: This run's.
     """
     for iteration in range(1, checkpoint['meta']['iter'] + 1):
         epoch_ends = iteration % iters_per_epoch == 0

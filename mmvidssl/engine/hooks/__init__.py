@@ -1,4 +1,4 @@
-"""Hooks: they compute a number and hand it over."""
+"""Hooks: schedules, checkpoints, monitoring, and checks of data and weights."""
 
 from .collapse_hook import CollapseHook
 from .data_check_hook import DataCheckHook

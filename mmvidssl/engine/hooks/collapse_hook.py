@@ -1,4 +1,4 @@
-"""Tell when what ``HealthHook`` measures says that the model collapses."""
+"""Detect a collapse of the model from the figures that ``HealthHook`` logs."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Symptom(NamedTuple):
 
 @HOOKS.register_module()
 class CollapseHook(Hook):
-    """Warn, or stop, when what ``HealthHook`` measures says that the model collapses.
+    """Warn, or stop the run, when the figures of ``HealthHook`` show that the model collapses.
 
     - *uniform targets*: the teacher's entropy is within ``uniform_tol`` of its maximum ``ln K``;
     - *one prototype*: the entropy of the mean target is below ``one_prototype_tol * ln K``, so that
@@ -32,18 +32,19 @@ class CollapseHook(Hook):
     - *one prediction*: predictions of masked tokens vary less than ``min_spread`` times as much as
       their targets, so that all tokens get the mean target.
     - *rank_teacher*, *rank_student*, *rank_tokens*: the effective rank of the features is below
-      ``min_rank``, or what it has above one has fallen below ``rank_drop`` times its best since the
+      ``min_rank``, or ``rank - 1`` has fallen below ``rank_drop`` times its largest value since the
       grace period.
     - *one object*: the masks of tracked objects overlap by more than ``max_overlap``.
 
-    Each is judged by its mean over the last measurements and told once, with the iteration that it
-    is seen since; so is its end. All processes see the same numbers, so that they stop together.
+    Each is judged by its mean over the last measurements. It is reported once, with the iteration
+    where it began, and once more when it ends. All processes see the same numbers and so stop
+    together.
 
     Args:
         window: Number of measurements (of ``HealthHook``) to average.
         patience: Number of measurements in a row that must show a symptom.
-        grace: Iterations at the beginning that are not judged: a model that has learned nothing
-            looks collapsed.
+        grace: Iterations at the beginning that are not judged, as an untrained model looks
+            collapsed.
         action: ``'warn'``, or ``'stop'`` to end the run with an error as well.
         uniform_tol, one_prototype_tol: See above; shares of ``ln K``. 0 switches these and the next
             three off.
@@ -89,16 +90,16 @@ class CollapseHook(Hook):
         self.uniform_tol, self.one_prototype_tol = uniform_tol, one_prototype_tol
         self.min_rank, self.rank_drop, self.min_spread = min_rank, rank_drop, min_spread
         self.max_overlap = max_overlap
-        # Nothing below is worth a checkpoint: a resumed run tells a lasting collapse once more.
+        # None of this is saved in checkpoints: a resumed run reports a lasting collapse once more.
         self._since: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         self._best_rank: dict[str, float] = {}
 
     def before_train(self, runner) -> None:
-        """Refuse to judge what nobody measures.
+        """Check that the run has a ``HealthHook``.
 
         Raises:
-            ValueError: says which hook is missing.
+            ValueError: if it has none.
         """
         if not any(isinstance(hook, HealthHook) for hook in runner.hooks):
             raise ValueError(
@@ -107,7 +108,7 @@ class CollapseHook(Hook):
             )
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Judge, if there is a new measurement.
+        """Look for symptoms of collapse, if there is a new measurement.
 
         Raises:
             RuntimeError: if there is a collapse and ``action='stop'``.
@@ -120,7 +121,7 @@ class CollapseHook(Hook):
             self._follow(runner, symptom)
 
     def examine(self, means: dict[str, float]) -> Iterator[Symptom]:
-        """Every symptom, seen or not, in recent means of whatever health scalars there are."""
+        """All symptoms, seen or not, that can be judged by the given means of health figures."""
         if 'teacher_entropy' in means:
             entropy, mean_target = means['teacher_entropy'], means['teacher_batch_entropy']
             most = entropy + means['teacher_kl']
@@ -171,7 +172,7 @@ class CollapseHook(Hook):
             )
 
     def _follow(self, runner, symptom: Symptom) -> None:
-        """Count a symptom, and tell its beginning and its end."""
+        """Count the measurements that show a symptom, and report its beginning and its end."""
         name, now = symptom.name, runner.iter + 1
         if not symptom.is_seen:
             since = self._since.pop(name, now)

@@ -12,16 +12,16 @@ from ..utils import unwrap_model
 
 @HOOKS.register_module()
 class DataCheckHook(Hook):
-    """Refuse to fine-tune on data that are not there, or do not fit the model.
+    """Check, before fine-tuning, that data sets are complete and fit the model.
 
     For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain; what is refused or
     warned about is listed in ``docs/en/loading.md``. All files are looked for and few are opened; a
-    line says what was found. Files that another backend of MMEngine than the disk reads are left
-    out. ``tools/datasets/check.py`` opens all.
+    log line per data set sums up. Files that MMEngine reads from elsewhere than the disk are
+    skipped. ``tools/datasets/check.py`` opens all files.
 
     Args:
-        num_opened: Of how many samples of each data set to open pictures and masks, evenly spaced,
-            first and last included.
+        num_opened: Number of samples of each data set whose images and masks are opened, evenly
+            spaced, first and last included.
 
     Raises:
         ValueError: if it is not positive.
@@ -38,7 +38,7 @@ class DataCheckHook(Hook):
         """Check the data sets of the loops that are about to run.
 
         Raises:
-            FileNotFoundError, ValueError: name what cannot be learnt from, and the file.
+            FileNotFoundError, ValueError: if data cannot be trained on; names them and the file.
         """
         model = unwrap_model(runner.model)
         for part in ('train', 'val', 'test'):

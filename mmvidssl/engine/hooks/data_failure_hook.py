@@ -1,4 +1,4 @@
-"""Counts what could not be read, and ends a run that loses too much."""
+"""Count samples whose videos cannot be read, and end a run that loses too many."""
 
 import json
 from pathlib import Path
@@ -24,25 +24,25 @@ class BrokenDataError(RuntimeError):
 class DataFailureHook(Hook):
     """Log how many samples were replaced because their videos could not be read, and which.
 
-    The data sets tell it in ``decode_failures`` of their data samples; batches of other data sets
-    count as read. At the end of each epoch one line is logged, and
-    ``<work_dir>/broken_videos.json`` written, over all processes:
+    Data sets report failures in ``decode_failures`` of their data samples; samples without it count
+    as read. At the end of each epoch one line is logged, and ``<work_dir>/broken_videos.json`` is
+    written, for all processes together:
 
     - ``num_samples``, ``num_replaced``: since training began or was resumed;
     - ``videos``: each with ``path``, ``reason`` (the last one), ``times`` (reads that failed, and
       samples for which it was not read because of the quarantine) and ``quarantined`` (whether a
-      worker reads it no more), the most frequent ones first.
+      worker has stopped reading it), the most frequent ones first.
 
-    Every 20 iterations the counts of all processes are put together, and the report is written if
-    there is something new. All processes stop together when too much is lost.
+    Every 20 iterations the counts of all processes are added up, and the report is written if it
+    has changed. All processes stop together when too many samples are lost.
 
     Args:
         max_failed_share: Largest share of the samples since the epoch began that may be replaced.
-        min_failed: The run is not stopped for fewer than so many, so that a video that comes up in
-            the first batches does not count as a large share.
+        min_failed: Number of replaced samples below which the run is not stopped: in the first
+            batches of an epoch, a single bad video would be a large share.
 
     Raises:
-        ValueError: impossible options.
+        ValueError: if an option is out of its range.
     """
 
     REMOVED = dict(interval=f'the report is written at most {CHECK_INTERVAL} iterations later')
@@ -58,21 +58,21 @@ class DataFailureHook(Hook):
         self.min_failed = min_failed
 
     def before_train(self, runner) -> None:
-        """Begin to count."""
+        """Reset all counts."""
         self._videos: dict[str, dict] = {}  # of this process, like the counts
         self._num_samples = self._num_replaced = 0
         self._done = (0, 0)  # of earlier epochs, of all processes
         self._written: list[dict] = []
 
     def before_train_epoch(self, runner) -> None:
-        """The share counts from here."""
+        """Reset the counts of the epoch."""
         self._num_samples = self._num_replaced = 0
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Count a batch, and look at the counts of all processes now and then.
+        """Count a batch; every 20 iterations, check the counts of all processes.
 
         Raises:
-            BrokenDataError: too many samples could not be read.
+            BrokenDataError: if too many samples could not be read.
         """
         for sample in _samples_of(data_batch):
             failures = getattr(sample, 'metainfo', {}).get('decode_failures', ())
@@ -84,10 +84,10 @@ class DataFailureHook(Hook):
             self._check(runner)
 
     def after_train_epoch(self, runner, metrics=None) -> None:
-        """Log and write.
+        """Log the counts of the epoch and write the report.
 
         Raises:
-            BrokenDataError: too many samples could not be read.
+            BrokenDataError: if too many samples could not be read.
         """
         num_samples, num_replaced = self._check(runner, is_last=True)
         line = f'epoch {runner.epoch + 1}: {num_replaced:,} of {num_samples:,} samples replaced'
@@ -97,7 +97,7 @@ class DataFailureHook(Hook):
         self._done = (self._done[0] + num_samples, self._done[1] + num_replaced)
 
     def _check(self, runner, is_last: bool = False) -> tuple[int, int]:
-        """Samples and replaced ones of this epoch, of all processes."""
+        """Numbers of samples and of replaced ones in this epoch; write the report, or stop."""
         counts = all_gather_object((self._num_samples, self._num_replaced, self._videos))
         num_samples, num_replaced = (sum(count[i] for count in counts) for i in range(2))
         merged: dict[str, dict] = {}
@@ -123,7 +123,7 @@ class DataFailureHook(Hook):
         text = json.dumps(report, indent=2, ensure_ascii=False)
         try:
             AtomicBackend().put_text(text, _report_of(runner))
-        except OSError as error:  # a full disk is for the checkpoint to end the run by
+        except OSError as error:  # if the disk is full, the next checkpoint ends the run
             runner.logger.warning(f'the report of broken videos was not written: {error}')
 
     def _stop(self, runner, num_samples: int, num_replaced: int) -> None:
@@ -138,7 +138,7 @@ class DataFailureHook(Hook):
 
 
 def add_to(videos: dict[str, dict], failed: dict) -> None:
-    """Add the failures of a video to those known, by path; the latest reason stays."""
+    """Add the failures of a video to those known, by path; the latest reason is kept."""
     path = failed['path']
     known = videos.get(path, dict(times=0, quarantined=False))
     videos[path] = dict(

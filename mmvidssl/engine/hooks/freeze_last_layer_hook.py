@@ -9,17 +9,17 @@ from ..utils import check_loop_counts_epochs, first_pass_of_step, unwrap_model
 
 @HOOKS.register_module()
 class FreezeLastLayerHook(Hook):
-    """Keep the prototypes as they are at the beginning of training.
+    """Freeze the prototypes (DINO's last layer) at the beginning of training.
 
     Their gradients are computed and dropped right before each optimizer step, so that they are
-    neither updated nor decayed and their moments stay empty. ``requires_grad`` is left alone, which
-    distributed wrappers, built long before, rely on.
+    neither updated nor decayed and their moments stay empty. ``requires_grad`` is not changed,
+    because distributed wrappers, which are built before, rely on it.
 
     Args:
-        num_epochs: How long, in epochs or, with ``by_epoch=False``, iterations.
+        num_epochs: Length of the freeze in epochs or, with ``by_epoch=False``, iterations.
         by_epoch: The unit.
         prefix: Name of the layer in the model.
-        max_share: The longest, as a share of the run.
+        max_share: Longest freeze as a share of the run.
 
     Source: DINO, appendix "Implementation details".
     """
@@ -39,7 +39,7 @@ class FreezeLastLayerHook(Hook):
         self.max_share = max_share
 
     def before_train(self, runner) -> None:
-        """Step in between the backward pass and the optimizer.
+        """Register the optimizer hook that drops the gradients.
 
         Raises:
             ValueError: if the model has no such layer, or the loop no epochs.
@@ -66,5 +66,5 @@ class FreezeLastLayerHook(Hook):
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(drop_gradients)
 
     def after_train(self, runner) -> None:
-        """Step aside."""
+        """Remove the optimizer hook."""
         self._handle.remove()

@@ -22,15 +22,14 @@ NORM = 'train/grad_norm'
 
 @HOOKS.register_module()
 class HealthHook(Hook):
-    """Let the model measure its health now and then, and put the numbers into the log.
+    """Log the model's health figures every ``interval`` iterations.
 
     A measurement is of an optimizer step: of the clips of all its passes (gradient accumulation)
     and processes, so that it does not depend on how they are divided. Figures are written as
     ``train/<name>``, the same on all processes; a log line shows the latest, so the first step that
-    begins in an epoch is always measured. One that a resumed run completes is not.
-    ``grad_norm`` is logged by whoever clips the gradients;
-    where nobody does, by this hook, in the steps that it measures or, if one is skipped, at the
-    next.
+    begins in an epoch is always measured. A step that a resumed run merely completes is not.
+    An optimizer wrapper that clips gradients logs ``grad_norm`` itself. Without clipping this hook
+    logs it in the steps that it measures; if such a step is skipped, in the next.
 
     Args:
         interval: Iterations from one measurement to the next, rounded up to whole steps. Measuring
@@ -40,7 +39,7 @@ class HealthHook(Hook):
         ValueError: if ``interval`` is not positive.
     """
 
-    # Before those who read what it writes: CollapseHook and MMEngine's LoggerHook.
+    # Before the hooks that read its figures: CollapseHook and MMEngine's LoggerHook.
     priority = 'ABOVE_NORMAL'
 
     def __init__(self, interval: int = 10) -> None:
@@ -51,7 +50,7 @@ class HealthHook(Hook):
         self._passes: list[dict[str, Tensor]] = []
 
     def before_train(self, runner) -> None:
-        """Refuse a model that cannot be measured.
+        """Check that the model can be measured; register the hook that logs gradient norms.
 
         Raises:
             TypeError: names the model.
@@ -66,7 +65,7 @@ class HealthHook(Hook):
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(step_hook)
 
     def _log_gradient_norm(self, runner, optimizer, args, kwargs) -> None:
-        """Just before a step: nothing to do if who clips has logged the norm."""
+        """Before an optimizer step: log the gradient norm, unless clipping has logged it."""
         if not self._is_norm_due or is_step_skipped(optimizer):
             return
         self._is_norm_due = False
@@ -74,7 +73,7 @@ class HealthHook(Hook):
             runner.message_hub.update_scalar(NORM, gradient_norm(optimizer).item())
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Say, where a step begins, whether it is measured."""
+        """At the first pass of a step, decide whether the step is measured."""
         model = unwrap_model(runner.model)
         if runner.iter == first_pass_of_step(runner):
             size = passes_of_step(runner)
@@ -86,7 +85,7 @@ class HealthHook(Hook):
         self._num_norms = _num_norms(runner)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Write down what was measured, once a step is complete."""
+        """Log the figures once a measured step is complete."""
         model = unwrap_model(runner.model)
         if not model.measured:
             return
@@ -106,7 +105,7 @@ class HealthHook(Hook):
             runner.message_hub.update_scalar(f'train/{name}', value)
 
     def after_train(self, runner) -> None:
-        """Measure no more."""
+        """Switch measuring off."""
         unwrap_model(runner.model).measure_health = False
         self._handle.remove()
 

@@ -21,26 +21,25 @@ from ..utils import unwrap_model
 
 @HOOKS.register_module()
 class MonitorHook(Hook):
-    """Run the protocol of a config of ``FrozenEncoder`` every so many iterations.
+    """Evaluate the frozen backbone every ``interval`` iterations, by a ``FrozenEncoder`` config.
 
-    The backbone is the teacher's, or the only one; pixels are normalised as the model in training
-    does. Nothing of the run is touched: neither random generators nor modes, so that a run with the
-    hook is equal to one without to the bit. The main process does it while others wait, on a set
-    that should be small. The metrics are written as ``train/<name>``: log lines and visualizer show
-    the last ones beside the loss.
+    The backbone is the teacher's if there is one; pixels are normalised as in training. Random
+    generators and modes are restored afterwards, so that a run with the hook equals one without it
+    to the bit. The main process evaluates while the others wait, so the data should be few. Metrics
+    are written as ``train/<name>``: log lines and visualizer show the last ones beside the loss.
 
     Args:
         interval: Iterations from one evaluation to the next.
-        data_root: In place of that of the config's data sets.
+        data_root: Replaces ``data_root`` of the config's data sets.
         config: A config file, ``'mmvidssl::downstream/...'`` for those of the package.
         dataset: Other options of each of its data sets, ``dict(indices=3)`` for the first three
             samples.
         metric: Options of its (first) metric.
-        num_workers: Processes that read.
+        num_workers: Worker processes of the data loader.
 
     Raises:
-        ValueError: if ``interval`` is not positive, or the backbone takes other inputs than the
-            config has.
+        ValueError: if ``interval`` is not positive, or the backbone does not take the config's
+            inputs.
     """
 
     priority = 55  # after TeacherMomentumHook (50, NORMAL), before LoggerHook (60, BELOW_NORMAL)
@@ -66,7 +65,7 @@ class MonitorHook(Hook):
         self.metric = metric or {}
 
     def before_train(self, runner) -> None:
-        """Build all, and see that the backbone takes a sample, in all processes: none waits."""
+        """Build data and encoder and try one sample, in all processes, so that all fail at once."""
         loader, model = self.cfg.test_dataloader, unwrap_model(runner.model)
         for part in loader.dataset.get('datasets', [loader.dataset]):
             part.update(self.dataset)
@@ -85,14 +84,14 @@ class MonitorHook(Hook):
         for name in ('mean', 'std'):
             options[name] = getattr(model.data_preprocessor, name).flatten()
         if options.get('pool') == 'class':
-            options['pool'] = None  # a backbone without class tokens has the mean
+            options['pool'] = None  # for a backbone without class tokens: the mean
         with untouched(options['backbone']):
             device = options['mean'].device
             self.encoder = MODELS.build({**options, 'type': 'mmvidssl.FrozenEncoder'}).to(device)
             self.encoder.test_step(pseudo_collate([self.loader.dataset[0]]))
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Evaluate, if it is time to."""
+        """Evaluate in the main process, every ``interval`` iterations."""
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
         with untouched(self.encoder):
@@ -110,7 +109,7 @@ class MonitorHook(Hook):
 
 @contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
-    """Put random generators, and the modes of a module's parts, back to what they were."""
+    """Context that restores random generators and the training modes of a module's parts."""
     modes = {part: part.training for part in module.modules()}
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  (mmcv's transforms)
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []

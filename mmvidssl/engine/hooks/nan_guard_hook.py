@@ -48,7 +48,7 @@ class NaNGuardHook(Hook):
         ValueError: if ``max_skipped_steps`` is not positive.
     """
 
-    # Batches and random states are noted after all other hooks have had their say.
+    # Last, to save batch and random state as all other hooks leave them.
     priority = 'LOWEST'
 
     def __init__(self, max_skipped_steps: int = 20) -> None:
@@ -59,13 +59,13 @@ class NaNGuardHook(Hook):
         self._has_stepped = False
 
     def before_train(self, runner) -> None:
-        """Begin to watch."""
+        """Wrap ``parse_losses`` and register an optimizer hook, to check losses and gradients."""
         model = unwrap_model(runner.model)
         parse_losses = model.parse_losses
 
         def parse_and_check(losses: dict) -> tuple[Tensor, dict[str, Tensor]]:
             total, named = parse_losses(losses)
-            # Those that the total is of, or is; accuracies of libraries may be what they like.
+            # The total and its parts; accuracies, which libraries report too, may be anything.
             self._check_losses(runner, {k: v for k, v in named.items() if 'loss' in k})
             return total, named
 
@@ -74,7 +74,7 @@ class NaNGuardHook(Hook):
         self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(check_gradients)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Note what the iteration starts from; the parameters do not change until its end."""
+        """Keep batch, buffers and random state; the parameters do not change until the end."""
         self._batch = data_batch
         self._losses: dict[str, Tensor] = {}
         self._buffers = {name: b.clone() for name, b in unwrap_model(runner.model).named_buffers()}
@@ -83,7 +83,7 @@ class NaNGuardHook(Hook):
             self._random_state['cuda'] = torch.cuda.get_rng_state()
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Count the steps that were due, but skipped."""
+        """Count the optimizer steps that the loss scaler has skipped in a row."""
         if not runner.optim_wrapper.should_update():
             return
         self._num_skipped = 0 if self._has_stepped else self._num_skipped + 1
@@ -93,7 +93,7 @@ class NaNGuardHook(Hook):
             self._stop(runner, self._save(runner, what, []))
 
     def after_train(self, runner) -> None:
-        """Watch no more."""
+        """Restore ``parse_losses`` and remove the optimizer hook."""
         del unwrap_model(runner.model).parse_losses  # the class's own is left
         self._handle.remove()
 
@@ -124,13 +124,13 @@ class NaNGuardHook(Hook):
 
     @staticmethod
     def _stop(runner, message: str) -> None:
-        """End the run on all processes, of which launchers kill the rest once the first ends."""
+        """Raise once all processes have saved: launchers kill the rest when the first ends."""
         runner.logger.error(message)
         barrier()
         raise FloatingPointError(message)
 
     def _save(self, runner, what: str, bad_gradients: list[str]) -> str:
-        """Save the iteration; a sentence on what was wrong and where it is."""
+        """Save the iteration; return a message on what was wrong and where it is saved."""
         suffix = f'_rank{get_rank()}' if get_world_size() > 1 else ''
         path = Path(runner.work_dir) / f'nan_iter_{runner.iter + 1}{suffix}.pth'
         try:
@@ -166,12 +166,12 @@ class NaNGuardHook(Hook):
 
 
 def _pretrains(runner) -> bool:
-    """Whether the model is one of ours, which an iteration can be replayed with."""
+    """Whether the model is one of our algorithms, so that iterations can be replayed."""
     return hasattr(unwrap_model(runner.model), 'target_generator')
 
 
 def _files_of(batch: Any) -> str:
-    """What is said of the files of a batch."""
+    """Sentence that names the files of a batch; empty if they are not known."""
     samples = batch.get('data_samples') if isinstance(batch, dict) else None
     infos = [getattr(sample, 'metainfo', {}) for sample in samples or ()]
     paths = [str(info[key]) for info in infos for key in FILE_KEYS if info.get(key)]

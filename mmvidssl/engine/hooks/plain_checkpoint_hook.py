@@ -1,4 +1,4 @@
-"""Write checkpoints as plain data, whole, with all that an exact resume needs."""
+"""Write checkpoints as plain data, atomically, with all that an exact resume needs."""
 
 import logging
 import os.path as osp
@@ -46,8 +46,8 @@ class PlainCheckpointHook(CheckpointHook):
     - where an epoch takes long, ``interim.pth`` is written in between.
 
     Args:
-        minutes: Write ``interim.pth`` whenever so many have passed since the last checkpoint, until
-            the next one takes its place. Not in a loop that cannot resume within an epoch.
+        minutes: Write ``interim.pth`` when this many minutes have passed since the last checkpoint;
+            the next regular one replaces it. Only in a loop that can resume within an epoch.
         **kwargs: As MMEngine's ``CheckpointHook`` takes.
     """
 
@@ -73,7 +73,7 @@ class PlainCheckpointHook(CheckpointHook):
             runner._load_from = find_resumable(runner.work_dir, pattern, out_dir)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Make the message hub plain; add what an exact resume needs."""
+        """Convert the message hub to plain data; add what an exact resume needs."""
         checkpoint['message_hub'] = pack_message_hub(checkpoint['message_hub'])
         if hasattr(runner.train_loop, 'state_dict'):
             checkpoint['train_loop'] = runner.train_loop.state_dict()
@@ -108,7 +108,7 @@ class PlainCheckpointHook(CheckpointHook):
     @staticmethod
     def _start(runner, model: nn.Module, checkpoint: dict) -> None:
         if any(isinstance(hook, PretrainedReportHook) for hook in runner.hooks):
-            return  # which does the same, with tensors that may be new
+            return  # that hook does the same, and knows which tensors may be new
         state_dict = checkpoint.get('state_dict', checkpoint)
         name = runner._load_from or 'the checkpoint'
         start = examine_start(model, state_dict, name, is_whole=is_only_tested(runner))
@@ -116,7 +116,7 @@ class PlainCheckpointHook(CheckpointHook):
         runner.logger.info(start.report())
 
     def _restore_position(self, runner, checkpoint: dict) -> bool:
-        """Whether it is another iteration than the checkpoint's, of another length."""
+        """Restore the loop's position; return whether its iteration is not the checkpoint's."""
         loop, meta = runner.train_loop, checkpoint['meta']
         if 'train_loop' not in checkpoint:
             raise ValueError(
@@ -134,7 +134,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     @staticmethod
     def _restore_schedules(runner, checkpoint: dict, has_moved: bool) -> None:
-        """Leave the schedules to MMEngine if they are this run's own."""
+        """Restart the schedules if they differ from the checkpoint's; else MMEngine loads them."""
         schedulers, stored = runner.param_schedulers, checkpoint.get('param_schedulers')
         if 'optimizer' not in checkpoint or not isinstance(schedulers, list):
             return
@@ -147,7 +147,7 @@ class PlainCheckpointHook(CheckpointHook):
             )
 
     def before_train(self, runner) -> None:
-        """Find out where checkpoints go."""
+        """Set up the folder of the checkpoints, and the clock."""
         super().before_train(runner)
         self._written_at = time.monotonic()
 
@@ -200,16 +200,16 @@ class PlainCheckpointHook(CheckpointHook):
         self._written_at = time.monotonic()
 
     def _choose_outdated(self, runner, step: int) -> list[str]:
-        """Note that ``step`` is kept; paths of those that need no longer be."""
+        """Record that ``step`` is kept; return the paths of checkpoints that may be removed."""
         if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
             return []
         outdated = [*self.keep_ckpt_ids, step][: -self.max_keep_ckpts]
-        self.keep_ckpt_ids.append(step)  # drops them
+        self.keep_ckpt_ids.append(step)  # of bounded length: drops the outdated
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         names = [self.filename_tmpl.format(number) for number in outdated]
         return [self.file_backend.join_path(self.out_dir, name) for name in names]
 
 
 def _is_no_false_alarm(record: logging.LogRecord) -> bool:
-    """MMEngine does not know that the gradients of an accumulation were restored."""
+    """Log filter: hide MMEngine's warning of lost gradients, which have been restored."""
     return 'the gradient of some iterations is lost' not in record.getMessage()

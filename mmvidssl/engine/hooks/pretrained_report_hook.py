@@ -32,21 +32,21 @@ class PretrainedReportHook(Hook):
     itself interpolates. Before the first iteration the tensors of the model are compared with those
     of the file, to the bit, and a line says what was loaded, interpolated, missing and unexpected.
 
-    Where a run starts from ``load_from``, that file takes the place of every such ``init_cfg`` of a
-    module that it has weights of: theirs are not read and need not be there. It is examined and
-    reported likewise: it must cover the model's backbone, or for a test all of the model. From a
-    training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's. What a
-    resumed run loads is left to ``PlainCheckpointHook``; it reads no file of an ``init_cfg``.
+    If a run starts from ``load_from``, that file replaces every such ``init_cfg`` of a module that
+    it has weights for; their files are not read and need not exist. It is checked and reported in
+    the same way, and must cover the model's backbone, or for a test all of the model. From a
+    training checkpoint of DINO or DoRA, a model with one backbone takes the teacher's. A resumed
+    run reads no file of an ``init_cfg``; ``PlainCheckpointHook`` checks its checkpoint.
 
     Args:
         allow_new: Patterns (``'norm3.*'``) of tensors, by their name in the module, that may be
             missing from the file or of another shape, and keep their initialisation, where the
             model is trained. Those that only pretraining uses (the mask token) always may.
-        role: Whose backbone a model with one takes from such a checkpoint; ``'student'`` for the
-            student's.
+        role: Whose backbone is taken from such a checkpoint, ``'teacher'`` (the default) or
+            ``'student'``.
     """
 
-    priority = 'LOWEST'  # a checkpoint hook has found what to resume from; all is initialised
+    priority = 'LOWEST'  # after the checkpoint hook has found what to resume from
 
     def __init__(self, allow_new: Sequence[str] = (), role: str | None = None) -> None:
         if isinstance(allow_new, str):
@@ -57,7 +57,7 @@ class PretrainedReportHook(Hook):
         self._is_done = False
 
     def before_run(self, runner) -> None:
-        """Compare modules and files.
+        """Compare each module with its file, before anything is initialised.
 
         Raises:
             FileNotFoundError: if a file is missing.
@@ -77,7 +77,7 @@ class PretrainedReportHook(Hook):
                 allow_new=() if is_tested else self.allow_new,
                 is_whole=is_tested,
             )
-        # Also called to validate or test, which initialise nothing.
+        # This is also called before validation and tests, which initialise nothing.
         if self._is_done or not isinstance(runner._train_loop, BaseLoop):
             return
         self._is_done = True
@@ -93,7 +93,7 @@ class PretrainedReportHook(Hook):
             )
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Leave of a checkpoint to start from what the model takes."""
+        """Reduce the checkpoint of ``load_from`` to what the model takes, and report it."""
         if self._start is not None:
             self._start.filter_checkpoint_(checkpoint)
             runner.logger.info(self._start.report())
@@ -108,7 +108,7 @@ class PretrainedReportHook(Hook):
         """
         for source, coverage in self._expected:
             check_loaded(source, coverage)
-            if source.option:  # else it is told when it was loaded
+            if source.option:  # load_from was reported when it was loaded
                 runner.logger.info(report(source, coverage))
         self._expected = []
 

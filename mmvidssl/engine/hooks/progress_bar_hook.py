@@ -1,4 +1,4 @@
-"""A progress bar."""
+"""Progress bar of training."""
 
 import sys
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from mmvidssl.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Shows how far training is, the time left and the loss, on the first process only.
+    """Progress bar of training, with the time left and the loss; on the first process only.
 
     On a terminal, the log is printed above the bar.
 

@@ -1,4 +1,4 @@
-"""The learning rate for the whole batch; what the run is going to do; warnings before it does."""
+"""Learning rate scaled by the whole batch; summary of the run, and warnings, at its start."""
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
@@ -10,22 +10,23 @@ from mmvidssl.registry import HOOKS
 
 from ..utils import passes_of_step
 
-# Of matrices at the beginning: the standard deviation that ViT and MViT draw them with.
+# Standard deviation of the initial weight matrices of ViT and MViT.
 INITIAL_SPREAD = 0.02
 
 
 @HOOKS.register_module()
 class ScheduleHook(Hook):
-    """Scale the learning rate by the whole batch, and say what the run is going to do.
+    """Scale the learning rate by the whole batch; log a summary of the run, and warnings.
 
-    MMEngine's ``auto_scale_lr`` knows processes and batch size; this hook adds the passes that are
-    accumulated for a step, and the floor. One line at the start tells iterations, steps, warm-up,
-    peak rate and batch; warnings name the option to change where
+    MMEngine's ``auto_scale_lr`` accounts for processes and batch size; this hook adds accumulated
+    passes, and the floor ``min_lr``. One log line at the start has iterations, steps, warm-up, peak
+    rate and batch; warnings name the option to change where
 
-    - the steps are too few or too small: Adam moves a weight by about the rate in each, and by less
-      than the spread of initial weights in all of them;
+    - the steps are too few or too small: Adam moves a weight by about the learning rate per step,
+      and all steps together move it by less than the spread of initial weights;
     - half of the run or more is warm-up;
-    - the last schedule of a parameter ends before or after the run, or never begins.
+    - the last schedule of a setting (``lr``, ``weight_decay``) does not end with the run, or never
+      begins.
 
     In the log, ``lr`` is the largest rate of all groups (MMEngine's is the first group's, the
     lowest layer's under layer decay), and ``base_lr`` is scaled as the others are.
@@ -43,7 +44,7 @@ class ScheduleHook(Hook):
         self.min_lr = min_lr
 
     def before_run(self, runner) -> None:
-        """Scale the rates, once they and their schedules are built and before a run is resumed."""
+        """Scale the rates, after optimizer and schedules are built and before a run is resumed."""
         wrapper = runner.optim_wrapper
         if not (isinstance(runner._train_loop, BaseLoop) and hasattr(wrapper, 'optimizer')):
             return
@@ -53,7 +54,7 @@ class ScheduleHook(Hook):
             by_passes = passes_of_step(runner)
         factor = max(by_passes, self.min_lr / peak if peak else 0.0)
         for group in wrapper.param_groups:
-            # The runner has scaled the others, and leaves those of base_lr alone.
+            # The runner has scaled all groups but this one, which base_lr is logged from.
             is_base = group is wrapper.base_param_settings
             for key in {'lr', 'initial_lr'} & group.keys():
                 group[key] *= factor * by_runner if is_base else factor
@@ -62,7 +63,7 @@ class ScheduleHook(Hook):
                 scheduler.base_values = [group['initial_lr'] for group in wrapper.param_groups]
 
     def before_train(self, runner) -> None:
-        """Say it in a line, and warn."""
+        """Log the summary line and the warnings."""
         if not hasattr(runner.optim_wrapper, 'optimizer'):
             return
         passes, peak = passes_of_step(runner), _peak(runner.optim_wrapper)
@@ -112,7 +113,7 @@ class ScheduleHook(Hook):
                 )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Put the rate that is in use into the log, where MMEngine has put the first group's."""
+        """Log the largest rate of all groups, in place of MMEngine's, the first group's."""
         if hasattr(runner.optim_wrapper, 'optimizer'):
             rates = runner.optim_wrapper.get_lr()['lr']
             if rates[0] < max(rates):
@@ -125,18 +126,18 @@ def _peak(wrapper: OptimWrapper) -> float:
 
 
 def _num_warmup(scheduler) -> int:
-    """Steps in which a schedule, ours or MMEngine's, lets the rate rise."""
+    """Warm-up steps of a schedule, ours or MMEngine's."""
     if isinstance(scheduler, LinearLR) and scheduler.start_factor < scheduler.end_factor:
         return scheduler.end - scheduler.begin
     return getattr(scheduler, 'num_warmup', 0)
 
 
 def _unit(runner, scheduler) -> int:
-    """Iterations in a step of a schedule."""
+    """Iterations per step of a schedule: those of an epoch, or 1."""
     return len(runner.train_dataloader) if scheduler.by_epoch else 1
 
 
 def _batch_size(runner) -> int:
-    """Samples of all processes in a pass."""
+    """Samples per forward pass, of all processes together."""
     loader = runner.train_dataloader
     return (getattr(loader.batch_sampler, 'batch_size', None) or 1) * get_world_size()

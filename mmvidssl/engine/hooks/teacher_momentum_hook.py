@@ -1,4 +1,4 @@
-"""Exponential moving average of the teacher: its schedule."""
+"""Schedule of the teacher's exponential moving average."""
 
 import math
 
@@ -13,14 +13,14 @@ from ..utils import first_pass_of_step, is_step_skipped, unwrap_model
 class TeacherMomentumHook(Hook):
     """Move the teacher after each real optimizer step, along a cosine schedule.
 
-    The optimizer itself says when it stepped: not between the steps of gradient accumulation, and
-    not when the loss scaler skips a step because of infinite gradients. Whenever a step is due,
-    skipped or not, the model's ``finish_step()`` is called, if it has one: the center, a statistic
-    of the teacher alone, moves there, and so in skipped steps too, as in DINO's released code.
+    A hook of the optimizer notes real steps: there is none after a pass that only accumulates
+    gradients, nor if the loss scaler skips a step because of infinite gradients. Whenever a step is
+    due, skipped or not, the model's ``finish_step()``, if any, is called. It moves the center,
+    a statistic of the teacher alone, so also in skipped steps, as in DINO's released code.
 
-    The schedule ends with the run however many iterations make up a step: where ``i`` of ``n`` is
-    the iteration that began the step, ``momentum = end + (start - end) * (1 + cos(pi * i / n)) /
-    2``. The log has it as ``teacher_momentum``, and DINO's ``m``, one minus it, as ``teacher_m``.
+    The schedule spans the run: in a step that began with iteration ``i`` of ``n``,
+    ``momentum = end + (start - end) * (1 + cos(pi * i / n)) / 2``. It is logged as
+    ``teacher_momentum``, and one minus it, DINO's ``m``, as ``teacher_m``.
 
     Args:
         momentum: Weight of the student at the start (DINO's 0.996 is 0.004 here).
@@ -47,10 +47,10 @@ class TeacherMomentumHook(Hook):
         return self.end_momentum + (self.momentum - self.end_momentum) * share
 
     def before_train(self, runner) -> None:
-        """Listen to the optimizer.
+        """Register the optimizer hook that notes real steps.
 
         Raises:
-            TypeError: if the model has no teacher, or says by ``has_moving_teacher`` that it rests.
+            TypeError: if the model has no teacher, or its ``has_moving_teacher`` is False.
         """
         model = unwrap_model(runner.model)
         if not (hasattr(model, 'update_teacher') and getattr(model, 'has_moving_teacher', True)):
@@ -79,5 +79,5 @@ class TeacherMomentumHook(Hook):
         runner.message_hub.update_scalar('train/teacher_m', 1 - momentum)
 
     def after_train(self, runner) -> None:
-        """Stop listening."""
+        """Remove the optimizer hook."""
         self._handle.remove()

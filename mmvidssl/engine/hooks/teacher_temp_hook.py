@@ -19,7 +19,7 @@ class TeacherTempHook(Hook):
         teacher_temp: Temperature after the warm-up.
         warmup_epochs: Length of the warm-up, in epochs or, with ``by_epoch=False``, iterations.
         by_epoch: The unit.
-        max_share: The longest that the warm-up may be, as a share of the run.
+        max_share: Longest warm-up as a share of the run.
 
     Source: DINO, appendix "Implementation details". The released DoRA sets both temperatures to
     0.04, so that its 30 warm-up epochs have no effect.
@@ -52,7 +52,7 @@ class TeacherTempHook(Hook):
         return self.warmup_teacher_temp + share * (self.teacher_temp - self.warmup_teacher_temp)
 
     def before_train(self, runner) -> None:
-        """Shorten the warm-up to its share; refuse to wait for epochs in a loop that has none.
+        """Limit the warm-up to ``max_share``; check that the loop counts epochs, if it must.
 
         Raises:
             ValueError: says which option to set.

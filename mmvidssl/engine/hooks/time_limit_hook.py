@@ -15,10 +15,10 @@ class TimeLimitHook(Hook):
     """End training, with its last checkpoint, at the first iteration past a time limit.
 
     For runs with a budget (a job scheduler's, a demonstration's). Schedules are not shortened: a
-    run that meets its limit ends where it stands. All processes end at the same iteration, the
-    first at which time is up for one of them (one number is reduced in every iteration); with
-    gradient accumulation, at the end of the one under way. The last checkpoint is that of a
-    checkpoint hook with ``by_epoch=False``.
+    run that reaches its limit ends as it is. All processes end at the same iteration, the first at
+    which time is up for one of them (one number is reduced in every iteration); with gradient
+    accumulation, at the end of the current step. The last checkpoint is written by a checkpoint
+    hook with ``by_epoch=False``.
 
     Args:
         seconds: Wall-clock time from the start of training.
@@ -60,7 +60,7 @@ class TimeLimitHook(Hook):
             runner.train_loop.stop_training = True
 
     def _is_time_up(self) -> bool:
-        """For any process: clocks differ, and one that stops alone leaves the others waiting."""
+        """Whether time is up for any process: one that stopped alone would leave others waiting."""
         is_up = torch.tensor(float(time.monotonic() > self._deadline))
         all_reduce(is_up, op='max')
         return bool(is_up.item())

@@ -1,4 +1,4 @@
-"""Loops that can be stopped anywhere."""
+"""Training and test loops that resume where they were stopped."""
 
 from .resumable_epoch_train_loop import ResumableEpochTrainLoop
 from .resumable_iter_train_loop import ResumableIterTrainLoop

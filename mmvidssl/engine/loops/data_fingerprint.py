@@ -1,17 +1,17 @@
-"""Fingerprint of the samples that a position in an epoch is counted in."""
+"""Fingerprint of the training data, which tells whether a saved position in it is still valid."""
 
 from torch.utils.data import DataLoader, Sampler
 
 from mmvidssl.utils.listing import some
 
-# Proxies of earlier versions, and what they are called when made anew.
+# Ends of the names of proxies: of earlier versions, and of this one.
 OLD_PROXY_SUFFIX, PROXY_SUFFIX = '.frames', '.proxy.mp4'
 
 
 def data_fingerprint(dataloader: DataLoader, sampler: Sampler) -> dict:
-    """What decides which samples an epoch has, seeds aside, as plain data.
+    """All that decides which samples an epoch has, except seeds, as plain data.
 
-    That of the data set is the dict that its method ``fingerprint`` returns, if it has one.
+    The data set contributes the dict that its method ``fingerprint`` returns, if it has one.
     """
     dataset = dataloader.dataset
     return dict(
@@ -24,20 +24,20 @@ def data_fingerprint(dataloader: DataLoader, sampler: Sampler) -> dict:
 
 
 def has_same_order(then: dict, now: dict) -> bool:
-    """Whether a place in the middle of an epoch means the same sample in both.
+    """Whether a position within an epoch is the same sample by both fingerprints.
 
-    Earlier versions said no ``order_kind``: they shuffled otherwise, and with ``clips_per_seek``
-    took several clips as one sample.
+    Earlier versions saved no ``order_kind``: they shuffled in another way, and with
+    ``clips_per_seek`` counted several clips as one sample.
     """
     if then.get('clips_per_seek', 1) > 1:
         return False
     if 'order_kind' not in then:
-        return now['order_kind'] != 'torch.randperm'  # all others are as they were
+        return now['order_kind'] != 'torch.randperm'  # other orders have not changed
     return then['order_kind'] == now['order_kind']
 
 
 def describe_differences(then: dict, now: dict) -> list[str]:
-    """A phrase for each entry that both fingerprints have and that differs, but for the order."""
+    """A phrase for each entry that differs, if both fingerprints have it, except the order."""
     then = dict(then)
     if isinstance(then.get('videos'), list):  # each a file's name and its number of frames
         then['videos'] = [
@@ -55,7 +55,7 @@ def describe_differences(then: dict, now: dict) -> list[str]:
 
 
 def _shorten(value, other) -> str:
-    """Of a list, the entries that the other one has not in their place."""
+    """Text of a value; of a list, only the entries that differ from the other list's."""
     if not isinstance(value, list) or not isinstance(other, list):
         return str(value)
     differing = [item for i, item in enumerate(value) if other[i : i + 1] != [item]]

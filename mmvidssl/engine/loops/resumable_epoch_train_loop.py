@@ -1,4 +1,4 @@
-"""A training loop that goes on in the middle of an epoch."""
+"""Training loop in epochs that resumes within an epoch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from .data_fingerprint import data_fingerprint, describe_differences, has_same_o
 
 
 class DataPosition(NamedTuple):
-    """How far training has come: samples of all processes together, in an epoch from 0."""
+    """Position of training in the data: epoch (from 0), samples of it taken by all processes."""
 
     epoch: int
     num_samples: int
@@ -25,19 +25,19 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
 
     The sampler starts there; nothing that was trained on is read or decoded again. With
     ``PlainCheckpointHook`` each checkpoint carries :meth:`state_dict`. Since samples and random
-    draws depend on seeds and positions alone (``ClipSampler``, ``StepSeedHook``), there is no state
-    of a random generator to store, of no process and no worker.
+    draws depend on seeds and positions alone (``ClipSampler``, ``StepSeedHook``), no process and no
+    worker has a random generator whose state must be saved.
 
     The number of processes and the batch size may change between stop and resume: the position in
-    samples is kept, iterations are counted anew from it, and the log says so.
+    samples is kept, the iteration is computed from it, and the log says so.
 
     Args:
         runner: The runner.
         dataloader: A data loader or its config; its sampler must have ``set_position``.
         max_epochs: Length of the training.
-        from_next_epoch: Whether to go on with the next epoch, instead of refusing, where a
-            checkpoint was written in the middle of an epoch whose order is no longer made (that of
-            earlier versions). What was left of that epoch is not trained on.
+        from_next_epoch: What to do with a checkpoint that an earlier version wrote within an epoch,
+            if this version cannot reproduce its order of samples: True resumes at the next epoch
+            and skips the rest of that one, False refuses it.
         **kwargs: As in MMEngine's ``EpochBasedTrainLoop``.
 
     Raises:
@@ -91,20 +91,20 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        """Iterate one batch; hooks that run after it find it counted."""
+        """Train on one batch; the hooks after it find it counted in the position."""
         taken = self._batch_size * self.sampler.world_size
         self.position = DataPosition(self._epoch, self.position.num_samples + taken)
         super().run_iter(idx, data_batch)
 
     def _num_batches_before(self, num_samples: int) -> int:
-        """Batches of an epoch that its first ``num_samples`` samples make up."""
+        """Number of batches in the first ``num_samples`` samples of an epoch."""
         left = self.sampler.num_left(num_samples)
         if not self.dataloader.batch_sampler.drop_last:
             left += self._batch_size - 1
         return len(self.dataloader) - left // self._batch_size
 
     def state_dict(self) -> dict:
-        """The position, and what it means something for only."""
+        """Position in the data, and the settings of data and sampler that it is valid for."""
         return dict(
             epoch=self.position.epoch,
             num_samples=self.position.num_samples,
@@ -118,11 +118,11 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         )
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from a position.
+        """Restore the position of a checkpoint.
 
         Raises:
             ValueError: if data set or sampler are not those of the checkpoint (names what differs),
-                or it was written in the middle of an epoch whose order is no longer made.
+                or it was written within an epoch whose order cannot be reproduced.
         """
         dataset = self.dataloader.dataset
         then = state.get('fingerprint', {})
@@ -153,7 +153,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._say_what_changed(state)
 
     def _leave_epoch(self, state: dict) -> DataPosition:
-        """The end of an epoch whose order is no longer made, or with the option the next one."""
+        """Position after an epoch that cannot be reproduced: its end if done, or the next one."""
         epoch, num_samples = state['epoch'], state['num_samples']
         whole = state['iters_per_epoch'] * state['batch_size'] * state['world_size']
         if num_samples >= whole:

@@ -1,4 +1,4 @@
-"""The same, for a training whose length is given in iterations."""
+"""Training loop of a given number of iterations that resumes within an epoch."""
 
 import bisect
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from .resumable_epoch_train_loop import ResumableEpochTrainLoop
 
 @LOOPS.register_module()
 class ResumableIterTrainLoop(ResumableEpochTrainLoop):
-    """As many epochs as ``max_iters`` iterations take, the last one cut short.
+    """``ResumableEpochTrainLoop`` for ``max_iters`` iterations; the last epoch is cut short.
 
     Differs from MMEngine's ``IterBasedTrainLoop``: it resumes where it was stopped, and its epochs
-    are those of the data (MMEngine's are one long epoch), so that hooks may count them.
+    are those of the data (MMEngine has one long epoch), so that hooks may count them.
 
     Args:
         runner: The runner.

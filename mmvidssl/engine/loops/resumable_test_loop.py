@@ -1,4 +1,4 @@
-"""A test loop that goes on where it was stopped, and writes what it measured."""
+"""Test loop that resumes where it was stopped, and writes its results to a file."""
 
 import copy
 import hashlib
@@ -26,28 +26,27 @@ from ..checkpoint import to_plain
 from ..utils import digest_of, unwrap_model
 
 MAX_ROWS = 100
-"""Samples in the table; the file has all of them."""
+"""Most samples that the table lists; with more it has only the metrics. The file has all."""
 
 
 @LOOPS.register_module()
 class ResumableTestLoop(TestLoop):
-    """MMEngine's ``TestLoop`` that keeps what is done, prints a table and writes a file.
+    """MMEngine's ``TestLoop`` that resumes, prints a table and writes ``evaluation.json``.
 
-    What the metrics keep of each batch is written into ``<work_dir>/results/<fingerprint>/``. The
-    same command after a stop goes on from there, with as many processes as it likes; the
-    fingerprint is of weights, model, data and metrics, so that other settings begin anew. At the
-    end ``<work_dir>/evaluation.json`` has the metrics, the values of every sample by its name, how
-    many files of which folders there were, settings, checkpoint and versions, and the folder is
-    removed.
+    The metrics' results of each batch are written to ``<work_dir>/results/<fingerprint>/``. The
+    same command after a stop resumes from there, with any number of processes; the fingerprint is
+    of weights, model, data and metrics, so that other settings start anew. At the end
+    ``<work_dir>/evaluation.json`` has the metrics, the values of every sample by its name, the
+    number of files per folder, settings, checkpoint and versions, and the results are removed.
 
     Without a checkpoint, the model is initialised as its config says, by the run's seed.
 
     Args:
         runner: The runner; its processes share one ``work_dir``.
         dataloader: Config; its sampler does not shuffle.
-        evaluator: As in MMEngine. Of each sample a metric keeps one result of plain data; those of
-            this library's are dicts with a unique ``name`` and ``values``, numbers by name, which
-            become rows of the table.
+        evaluator: As in MMEngine. A metric must keep one result of plain data per sample. Those of
+            this library's metrics are dicts with a unique ``name``, and ``values`` (numbers by
+            name), which become rows of the table.
         fp16: As in MMEngine.
 
     Raises:
@@ -69,7 +68,7 @@ class ResumableTestLoop(TestLoop):
         self.num_samples = len(dataset)
 
     def _fingerprint(self) -> str:
-        """Of whatever results depend on."""
+        """Hash of all that results depend on: version, weights, settings, samples."""
         data = {**self.settings['test_dataloader']}
         for key in ('batch_size', 'num_workers', 'persistent_workers'):
             data.pop(key, None)
@@ -82,7 +81,7 @@ class ResumableTestLoop(TestLoop):
         return mark.hexdigest()[:16]
 
     def _leave_out_done(self) -> list[int]:
-        """Let the data loader have what is left, and return its indices."""
+        """Restrict the data loader to the samples that are not done; return their indices."""
         self.folder = Path(self.runner.work_dir, 'results', self._fingerprint())
         done = {index for file in self._files() for index in _read(file)['indices']}
         barrier()  # before any process writes
@@ -99,13 +98,13 @@ class ResumableTestLoop(TestLoop):
         """Launch test.
 
         Raises:
-            RuntimeError: processes do not share the folder.
-            ValueError: a metric keeps not one result of each sample.
+            RuntimeError: if processes do not share the folder of results.
+            ValueError: if a metric does not keep one result of each sample.
         """
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         if self.checkpoint is None:
-            torch.manual_seed(self.runner.seed)  # alike in all processes
+            torch.manual_seed(self.runner.seed)  # the same in all processes
             unwrap_model(self.runner.model).init_weights()
         self.runner.model.eval()
         left = self._leave_out_done()
@@ -126,7 +125,7 @@ class ResumableTestLoop(TestLoop):
         return metrics[0]
 
     def _keep(self, indices: list[int]) -> None:
-        """Write what the metrics have of a batch of samples."""
+        """Write the metrics' results of a batch of samples to a file."""
         results = []
         for metric in self.evaluator.metrics:
             results.append([to_plain(result) for result in metric.results])
@@ -140,7 +139,7 @@ class ResumableTestLoop(TestLoop):
             torch.save(dict(indices=indices, results=results), path)
 
     def _evaluate(self) -> dict:
-        """Compute the metrics from all that is written, and say them."""
+        """Compute the metrics from all results, print the table, write ``evaluation.json``."""
         kept: list[dict[int, Any]] = [{} for _ in self.evaluator.metrics]
         for part in map(_read, self._files()):
             for by_index, of_metric in zip(kept, part['results'], strict=True):
@@ -168,7 +167,7 @@ class ResumableTestLoop(TestLoop):
         samples = {name: values for name, values in samples.items() if values}
         self._write(dict(metrics=metrics, samples=samples, files=files))
         shutil.rmtree(self.folder)
-        with suppress(OSError):  # other settings have some there
+        with suppress(OSError):  # not empty: it has results of other settings
             self.folder.parent.rmdir()
         return metrics
 
@@ -197,14 +196,14 @@ def _read(path: Path) -> dict:
 
 
 def _number(value: Any) -> float | str | None:
-    """As JSON has it; None if it is not finite."""
+    """A value for JSON: a string, or a float, None if it is not finite."""
     if isinstance(value, str):
         return value
     return float(value) if math.isfinite(value) else None
 
 
 def _table(samples: dict[str, dict], metrics: dict) -> str:
-    """A row a sample that has values, if they are few, and one of the metrics."""
+    """Text table: a row per sample with values, unless they are many, and one of the metrics."""
     rows = {name: values for name, values in samples.items() if values}
     rows = {} if len(rows) > MAX_ROWS else rows
     columns = list(dict.fromkeys(key for row in (*rows.values(), metrics) for key in row))

@@ -11,10 +11,10 @@ from ..utils import unwrap_model
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DecayGroupsConstructor(DefaultOptimWrapperConstructor):
-    """Two groups: matrices decay; biases, norms and all other vectors do not.
+    """Two parameter groups: matrices with weight decay; biases, norms and other vectors without.
 
-    Parameters without gradient (the teacher) are left out. MMEngine's default makes one group a
-    parameter, with a warning for each that the teacher has, and steps each on its own.
+    Parameters without gradient (the teacher) are left out. MMEngine's default makes a group per
+    parameter, warns of each one of the teacher's, and steps each group on its own.
 
     Args:
         optim_wrapper_cfg: As in MMEngine.

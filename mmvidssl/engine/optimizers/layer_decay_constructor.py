@@ -11,12 +11,12 @@ KEY = 'layer_decay_rate'
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayConstructor(DecayGroupsConstructor):
-    """Learning rates that fall by a factor from each block to the one before it.
+    """Layer-wise learning rate decay: each block's rate is a factor below the next block's.
 
-    Of ``n`` blocks, the patch embedding and the tokens and positions put into it are depth 0, block
-    ``i`` is depth ``i + 1``, and all else (a last norm, necks, heads) is depth ``n + 1``, which has
-    the full rate; depth ``d`` has ``lr * layer_decay_rate ** (n + 1 - d)``. Matrices decay; biases,
-    norms and all other vectors do not. Parameters without gradient are left out.
+    In a backbone of ``n`` blocks, patch embedding, extra tokens and positions have depth 0, block
+    ``i`` has ``i + 1``, and all else (a last norm, necks, heads) has ``n + 1``, with the full rate;
+    depth ``d`` has the rate ``lr * layer_decay_rate ** (n + 1 - d)``. Matrices have weight decay;
+    biases, norms and other vectors do not. Parameters without gradient are left out.
 
     For any model of any OpenMMLab library whose ``backbone`` has ``get_layer_depth(name, prefix)``:
     mmpretrain's ViT and those derived from it, and this package's MViT. A cosine schedule needs
@@ -28,7 +28,7 @@ class LayerDecayConstructor(DecayGroupsConstructor):
 
     Raises:
         ValueError: if ``paramwise_cfg`` is something else.
-        TypeError: if the backbone does not tell the depths of its parameters.
+        TypeError: if the backbone has no ``get_layer_depth``.
 
     Source: BEiT (Bao et al., 2021), appendix; the fine-tuning of MaskFeat and of iBOT.
     """

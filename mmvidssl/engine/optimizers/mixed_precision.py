@@ -1,4 +1,4 @@
-"""Mixed precision: the wrapper that works on a CPU, and configs that ask for it."""
+"""Mixed precision: an optimizer wrapper for CPUs, and the choice of a wrapper in configs."""
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mmvidssl.registry import OPTIM_WRAPPERS
 
 SCOPE = 'mmvidssl.'  # found from the default scope of any library
-# Type of a wrapper in float32: its like with loss scaling, and its like for a CPU.
+# Type of a wrapper in float32: its counterpart with loss scaling, and that for a CPU.
 MIXED = {
     'OptimWrapper': ('AmpOptimWrapper', 'AutocastOptimWrapper'),
     'PerParamClipOptimWrapper': (
@@ -22,7 +22,7 @@ MIXED = {
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """Forward passes under autocast in bfloat16, on a CPU too.
+    """MMEngine's ``OptimWrapper`` with bfloat16 autocast, on a CPU too.
 
     bfloat16 has float32's range and needs no loss scaling. MMEngine's ``AmpOptimWrapper`` refuses
     to work without an accelerator; with one, use that.
@@ -43,13 +43,13 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs) -> None:
-        """What is recomputed for it (``with_cp``) needs the attention of the forward pass."""
+        """Backward pass; what it recomputes (``with_cp``) needs the forward pass's attention."""
         with _plain_attention(loss.device.type):
             super().backward(loss, **kwargs)
 
 
 def _plain_attention(device_type: str) -> AbstractContextManager:
-    """On a CPU, attention by plain products.
+    """Context in which attention on a CPU is computed by plain matrix products.
 
     The fused kernel's backward pass in bfloat16 is about three times slower there (torch 2.14).
     """
@@ -59,8 +59,8 @@ def _plain_attention(device_type: str) -> AbstractContextManager:
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:
     """Replace mixed precision that needs a GPU by what works on a CPU, in place.
 
-    A wrapper in float32 loses the options of mixed precision that are still there, so that
-    ``optim_wrapper.type=OptimWrapper`` (or ``PerParamClipOptimWrapper``) turns it off.
+    A wrapper in float32 loses options of mixed precision that the config still has, so that
+    ``optim_wrapper.type=OptimWrapper`` (or ``PerParamClipOptimWrapper``) alone turns it off.
 
     Args:
         optim_wrapper: Config of the wrapper.
@@ -84,14 +84,14 @@ def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> b
 
 
 def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
-    """Make a wrapper's config one of mixed precision that works on ``device``, in place.
+    """Switch a wrapper's config to mixed precision that works on ``device``, in place.
 
     Args:
         optim_wrapper: Config, of whatever precision; ``type`` defaults to ``OptimWrapper``.
         device: ``'cpu'`` gives bfloat16 autocast, anything else MMEngine's mixed precision.
 
     Raises:
-        ValueError: if the type has no such like.
+        ValueError: if the type has no counterpart in mixed precision.
     """
     stated = optim_wrapper.get('type', 'OptimWrapper').removeprefix(SCOPE)
     for full, (scaled, autocast) in MIXED.items():

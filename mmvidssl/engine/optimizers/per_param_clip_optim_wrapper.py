@@ -1,4 +1,4 @@
-"""Gradient clipping as DINO does it."""
+"""DINO's gradient clipping: each parameter's gradient by its own norm."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def clip_grad_norm_per_param_(parameters: Sequence[Tensor], max_norm: float) -> 
 
 
 class _PerParamClip(OptimWrapper):
-    """Puts :func:`clip_grad_norm_per_param_` where an ``OptimWrapper`` clips."""
+    """Mixin of an ``OptimWrapper`` that clips by :func:`clip_grad_norm_per_param_`."""
 
     def __init__(self, *args, clip_grad: dict | None = None, **kwargs) -> None:
         if clip_grad is not None:
@@ -63,9 +63,9 @@ class PerParamClipOptimWrapper(_PerParamClip):
 
 @OPTIM_WRAPPERS.register_module()
 class PerParamClipAmpOptimWrapper(_PerParamClip, AmpOptimWrapper):
-    """The same with MMEngine's mixed precision: gradients are unscaled first, then clipped."""
+    """:class:`PerParamClipOptimWrapper` in MMEngine's mixed precision; unscales, then clips."""
 
 
 @OPTIM_WRAPPERS.register_module()
 class PerParamClipAutocastOptimWrapper(_PerParamClip, AutocastOptimWrapper):
-    """The same with bfloat16 autocast, on a CPU too."""
+    """:class:`PerParamClipOptimWrapper` with bfloat16 autocast, on a CPU too."""

@@ -12,19 +12,19 @@ def box_overlap(
 ) -> np.ndarray:
     """Intersection over union of boxes, pair by pair.
 
-    As in the toolkit of GOT-10k, by which published numbers are made, a box that begins left of the
-    frame or above it is moved inside, at its full size as far as that fits, and not cut off.
+    As in GOT-10k's toolkit, which published numbers come from, a box that begins left of the frame
+    or above it is not cut but moved inside, in its full size as far as that fits.
 
     Args:
         pred: ``(N, 4)`` as x, y, w, h.
-        gt: ``(N, 4)`` likewise.
+        gt: ``(N, 4)`` as x, y, w, h.
         bound: Width and height of the frame to which boxes are bounded; None for no bound.
 
     Returns:
         ``(N,)``; 0 for two boxes without an area.
 
     Raises:
-        ValueError: If the shapes differ or are others.
+        ValueError: If the shapes differ or are not ``(N, 4)``.
     """
     boxes = [np.asarray(part, dtype=np.float64) for part in (pred, gt)]
     if boxes[0].shape != boxes[1].shape or boxes[0].shape[1:] != (4,):

@@ -1,4 +1,4 @@
-"""Measures of segmented objects in a video (Perazzi et al. 2016, Pont-Tuset et al. 2017)."""
+"""DAVIS's measures of segmented objects (Perazzi et al. 2016, Pont-Tuset et al. 2017)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ VOID = 255  # counts as background, as in the semi-supervised protocol
 
 
 class DavisStatistics(NamedTuple):
-    """What DAVIS reports of an object's values over time."""
+    """DAVIS's statistics of an object's J or F over time."""
 
     mean: float
     recall: float
@@ -29,7 +29,7 @@ def region_similarity(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
         ``(T,)``.
 
     Raises:
-        ValueError: If the shapes differ or are others.
+        ValueError: If the shapes differ or are not ``(T, H, W)``.
     """
     pred, gt = _as_arrays(pred, gt, bool)
     union = (pred | gt).sum(axis=(1, 2))
@@ -39,19 +39,19 @@ def region_similarity(pred: np.ndarray, gt: np.ndarray) -> np.ndarray:
 def contour_accuracy(pred: np.ndarray, gt: np.ndarray, tolerance: float = 0.008) -> np.ndarray:
     """Contour accuracy F: the F-measure of the masks' contours.
 
-    A pixel of a contour is right where the other contour comes within the tolerance, rounded up to
+    A pixel of a contour is correct if the other contour comes within the tolerance, rounded up to
     pixels. Two masks without a contour agree (1), one with and one without do not (0).
 
     Args:
         pred: bool ``(T, H, W)``.
         gt: bool ``(T, H, W)``.
-        tolerance: As a share of the frame's diagonal; in pixels from 1 on.
+        tolerance: Share of the frame's diagonal; values of 1 and more are pixels.
 
     Returns:
         ``(T,)``.
 
     Raises:
-        ValueError: If the shapes differ or are others, or the tolerance is negative.
+        ValueError: If the shapes differ or are not ``(T, H, W)``, or the tolerance is negative.
     """
     pred, gt = _as_arrays(pred, gt, bool)
     if tolerance < 0:
@@ -66,7 +66,7 @@ def contour_accuracy(pred: np.ndarray, gt: np.ndarray, tolerance: float = 0.008)
 
 
 def _contours(masks: np.ndarray) -> np.ndarray:
-    """``(T, H, W)`` uint8: pixels that differ from that to the right, below, or right below."""
+    """Contours ``(T, H, W)`` uint8: pixels unlike that to the right, below, or right below."""
     padded = np.pad(masks, ((0, 0), (0, 1), (0, 1)), mode='edge')
     others = padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]
     return np.logical_or.reduce([masks != other for other in others]).astype(np.uint8)
@@ -84,8 +84,8 @@ def _contour_score(pred: np.ndarray, gt: np.ndarray, disk: np.ndarray) -> float:
 def davis_statistics(values: np.ndarray) -> DavisStatistics:
     """Mean, recall and decay of one object's J or F over time.
 
-    Differs from the released code: that keeps the quarters' bounds in 8 bits, so its decay is
-    wrong from 257 frames on. No sequence of DAVIS is as long.
+    Differs from the released code: that stores the bounds of the quarters in 8 bits, so its decay
+    is wrong from 257 frames on. No sequence of DAVIS is as long.
 
     Args:
         values: ``(T,)``, NaN for frames that do not count.
@@ -118,7 +118,7 @@ def davis_scores(pred: np.ndarray, gt: np.ndarray) -> dict[str, np.ndarray | flo
 
     Raises:
         ValueError: If the shapes differ, there are fewer than three frames, no object in the first,
-            or a predicted id that is none of theirs.
+            or a predicted id that is not one of the objects'.
     """
     pred, gt = _as_arrays(pred, gt)
     if len(gt) < 3:

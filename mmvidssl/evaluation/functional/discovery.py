@@ -1,8 +1,8 @@
 """Single-object discovery: the box of one object from the features or the attention of a picture.
 
 Arrays (or tensors on the CPU) in; boxes are NumPy integers x0, y0, x1, y1 in pixels, from edge to
-edge of patches: where a picture was padded, they may end outside it. What does not fit, is not
-finite or cannot be cut raises a ``ValueError``.
+edge of patches: where a picture was padded, they may end outside it. Wrong shapes, values that are
+not finite and pictures in which no object can be told apart raise a ``ValueError``.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MIN_OVERLAP = 0.5
 
 
 def lost_box(features: ArrayLike, k: int, patch_size: int) -> np.ndarray:
-    """The box of LOST (Siméoni et al., 2021): the patch least like the others, and those like it.
+    """Box of LOST (Siméoni et al., 2021): the patch least similar to others, and those like it.
 
     The seed is the patch of the lowest degree, which has the fewest positive products with others.
     Of the ``k`` patches of the lowest degrees, those with a positive product with the seed join it.
@@ -25,11 +25,11 @@ def lost_box(features: ArrayLike, k: int, patch_size: int) -> np.ndarray:
     of these have a positive sum.
 
     Args:
-        features: ``(h, w, D)``; published with the last block's keys, all heads side by side.
+        features: ``(h, w, D)``; published with the last block's keys, heads concatenated.
         k: Number of patches that may join the seed, itself among them; published with 100.
-        patch_size: Pixels of a patch's side.
+        patch_size: Side of a patch in pixels.
 
-    Differs from the reference: of equal degrees the first patch comes first, there any.
+    Differs from the reference: patches of equal degree are taken in order; there in any.
     """
     patches, grid = _patches(features)
     if k < 1:
@@ -46,7 +46,7 @@ def lost_box(features: ArrayLike, k: int, patch_size: int) -> np.ndarray:
 def tokencut_box(
     features: ArrayLike, patch_size: int, tau: float = 0.2, eps: float = 1e-5
 ) -> np.ndarray:
-    """The box of TokenCut (Wang et al., 2022): of one side of a normalised cut.
+    """Box of TokenCut (Wang et al., 2022): one side of a normalised cut of the patches.
 
     Edges weigh 1 where the cosine exceeds ``tau``, else ``eps``. The eigenvector of the second
     smallest generalised eigenvalue is split at its mean; the object is the connected component, on
@@ -54,7 +54,7 @@ def tokencut_box(
 
     Args:
         features: ``(h, w, D)``; published with the same as :func:`lost_box`.
-        patch_size: Pixels of a patch's side.
+        patch_size: Side of a patch in pixels.
         tau: Least cosine of neighbours.
         eps: Weight of the other edges.
     """
@@ -64,7 +64,7 @@ def tokencut_box(
     patches = patches / np.linalg.norm(patches, axis=1, keepdims=True).clip(1e-12)
     weights = np.where(patches @ patches.T > tau, 1.0, eps)
     degree = np.diag(weights.sum(axis=1))
-    # The third is asked for as there: of equal values, which vector comes first depends on it.
+    # As in the reference the third is computed too: for equal eigenvalues it changes the second.
     subset = [1, min(2, len(patches) - 1)]
     vector = linalg.eigh(degree - weights, degree, subset_by_index=subset)[1][:, 0]
     seed = np.abs(vector).argmax()
@@ -75,15 +75,15 @@ def tokencut_box(
 def attention_box(
     attention: ArrayLike, patch_size: int, threshold: float = 0.6, as_published: bool = True
 ) -> np.ndarray:
-    """The box of the largest connected part of what a class token attends to ("DINO-seg").
+    """Box of the largest connected part of what a class token attends to ("DINO-seg").
 
     Args:
         attention: ``(h, w)`` from the class token to the patches, of one head or a mean.
-        patch_size: Pixels of a patch's side.
+        patch_size: Side of a patch in pixels.
         threshold: Share of the attention's sum that is kept, see :func:`attention_jaccard`.
-        as_published: Published numbers (LOST, table 1) come of code that never takes the last
-            component in reading order, and of a single one takes the background instead. False:
-            really the largest.
+        as_published: Published numbers (LOST, table 1) come from code that never takes the last
+            component in reading order and, if there is only one, takes the background instead.
+            False takes the largest component.
     """
     attention = np.asarray(attention)
     if attention.ndim != 2:
@@ -96,7 +96,7 @@ def attention_box(
 
 
 def corloc(boxes: ArrayLike, gt: Sequence[ArrayLike]) -> float:
-    """CorLoc: share in ``[0, 1]`` of pictures whose box has an IoU of 0.5 with any true one.
+    """CorLoc: share in ``[0, 1]`` of pictures whose box has an IoU >= 0.5 with any true one.
 
     Args:
         boxes: ``(N, 4)`` as x0, y0, x1, y1, one a picture.
@@ -115,8 +115,8 @@ def corloc(boxes: ArrayLike, gt: Sequence[ArrayLike]) -> float:
 def attention_jaccard(attention: ArrayLike, gt_masks: ArrayLike, threshold: float = 0.6) -> float:
     """Jaccard similarity of a picture's classes, each with its best head (DINO, section 5).
 
-    Of each head the largest values are kept that together reach ``threshold`` of its sum, enlarged
-    by nearest neighbour. The mean of the classes is the picture's, whose mean is the data set's.
+    A head's mask is its largest values that together reach ``threshold`` of its sum, enlarged by
+    nearest neighbour. Returned is the mean over classes; a data set's is the mean over pictures.
 
     Args:
         attention: ``(heads, h, w)`` from the class token to the patches.

@@ -15,9 +15,9 @@ def knn_classify(
     temperature: float = 0.07,
     chunk_size: int = 1024,
 ) -> torch.Tensor:
-    """Let each test sample's ``k`` nearest training samples vote for their class.
+    """Weighted k-NN: each test sample's ``k`` nearest training samples vote for their class.
 
-    Near is cosine similarity ``s``; a neighbour's vote weighs ``exp(s / temperature)``.
+    Nearness is cosine similarity ``s``; a neighbour's vote has the weight ``exp(s / temperature)``.
 
     Args:
         train_features: ``(M, D)``; L2-normalised here.
@@ -26,8 +26,8 @@ def knn_classify(
         num_classes: Number of classes.
         k: Number of neighbours, at most ``M``.
         temperature: Softness of the vote.
-        chunk_size: Test samples compared at a time. Bounds the memory to the bank, normalised, and
-            ``chunk_size`` rows of similarities, whatever ``num_classes`` is; not the result.
+        chunk_size: Test samples compared at a time. It bounds the memory (of the normalised bank
+            and ``chunk_size`` rows of similarities) and does not change the result.
 
     Returns:
         ``(N, num_classes)``: the classes' shares of the votes, each row summing to 1.

@@ -1,4 +1,4 @@
-"""Labels of a video's first frame, carried on by the likeness of features (DINO, section 4.2.2)."""
+"""Label propagation from a video's first frame by feature similarity (DINO, section 4.2.2)."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TILE = 10  # tokens a side: larger tiles are compared with more tokens out of reach
+TILE = 10  # tokens per side; larger tiles are compared with more tokens that are out of reach
 
 
 class _Tile(NamedTuple):
@@ -17,7 +17,7 @@ class _Tile(NamedTuple):
     columns: slice
     near_rows: slice
     near_columns: slice
-    is_far: Tensor  # (Q, K): which are not in reach of which
+    is_far: Tensor  # (Q, K): True where a key is out of reach of a query
 
 
 def propagate_labels(
@@ -28,23 +28,23 @@ def propagate_labels(
     topk: int,
     temperature: float,
 ) -> Tensor:
-    """Soft labels of the frames after the first.
+    """Propagate the labels of the first frame; returns soft labels of the frames after it.
 
-    A token takes the mean of the labels of the ``topk`` tokens most like it, weighed by
-    ``exp(cosine / temperature)``, of those at most ``radius`` rows and columns away in the first
-    frame and in the ``num_context`` frames before its own. Tokens as like as the last of the
-    ``topk`` count as well, as in the released code of DINO, whose results these are.
+    A token gets the mean of the labels of the ``topk`` most similar tokens, weighted by
+    ``exp(cosine / temperature)``, among those at most ``radius`` rows and columns away in the first
+    frame and in the ``num_context`` frames before its own. Tokens as similar as the last of the
+    ``topk`` count as well, as in DINO's released code, which gives the same results.
 
-    The memory is that of the ``1 + num_context`` frames looked at, in strips that overlap, and of
-    the likeness of a tile's tokens with those in reach: never that of all tokens with all.
+    Memory holds the ``1 + num_context`` frames that labels come from, in overlapping strips, and
+    the similarities of one tile's tokens to those in reach, never those of all tokens to all.
 
     Args:
         features: ``(T, h*w, D)``; L2-normalised here.
         first_labels: ``(C, h, w)``, shares of the classes, which add up to 1.
-        num_context: Frames looked back at besides the first.
-        radius: At least 1; as large as the grid for no limit.
-        topk: Neighbours.
-        temperature: Positive.
+        num_context: Previous frames that labels come from, besides the first.
+        radius: In tokens, at least 1; as large as the grid for no limit.
+        topk: Number of neighbours.
+        temperature: Temperature of the weights, positive.
 
     Returns:
         ``(T - 1, C, h, w)``, of the features' type and device; an array for arrays.
@@ -78,7 +78,7 @@ def propagate_labels(
     out[0] = first_labels.permute(1, 2, 0)
     frame = F.normalize(grid[0], dim=-1)
     for time in range(1, len(grid)):
-        if time == 1 or num_context:  # the frame before replaces the oldest but the first
+        if time == 1 or num_context:  # the previous frame replaces the oldest, never the first
             slot = 0 if time == 1 else 1 + (time - 2) % num_context
             labels[slot] = out[time - 1]
             for strip, tiles in zip(strips, columns, strict=True):
@@ -99,7 +99,7 @@ def propagate_labels(
 
 
 def _cut(length: int) -> list[slice]:
-    """Slices of about ``TILE`` that make up a length."""
+    """Slices of about ``TILE`` that cover ``range(length)``."""
     count = max(1, round(length / TILE))
     edges = [length * i // count for i in range(count + 1)]
     return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]

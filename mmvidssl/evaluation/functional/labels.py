@@ -1,4 +1,4 @@
-"""The check of class numbers that all classifications of features share."""
+"""Check of class labels, shared by k-NN and the linear probe."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ def check_labels(labels: Tensor, features: Tensor, num_classes: int) -> None:
     """Check that features ``(N, D)`` have labels ``(N,)``, integers in ``[0, num_classes)``.
 
     Raises:
-        ValueError: If not, with the first that is out of range (of an unlabelled sample, say).
+        ValueError: If not; names the first that is out of range (an unlabelled sample's, say).
     """
     if labels.shape != features.shape[:1] or labels.is_floating_point():
         raise ValueError(

@@ -18,10 +18,10 @@ class LinearProbe(NamedTuple):
 
     Attributes:
         mean: ``(D,)`` of the training features.
-        std: ``(D,)``, likewise.
+        std: ``(D,)`` of the training features.
         weight: ``(D, num_classes)``.
         bias: ``(num_classes,)``; -inf for classes without a training sample.
-        penalty: That it was fitted with.
+        penalty: Penalty that it was fitted with.
     """
 
     mean: torch.Tensor
@@ -43,7 +43,7 @@ class LinearProbe(NamedTuple):
 def fit_linear_probe(
     features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalty: float
 ) -> LinearProbe:
-    """Multinomial logistic regression on standardised features, scikit-learn's.
+    """Multinomial logistic regression on standardised features, by scikit-learn.
 
     Minimises the mean cross-entropy plus ``penalty / 2`` times the squared norm of the weights (not
     of the bias), by L-BFGS from zero: no randomness.
@@ -88,13 +88,13 @@ def select_linear_probe(
     num_classes: int,
     penalties: Sequence[float] = PENALTIES,
 ) -> LinearProbe:
-    """The probe, of one for each penalty, that does best on validation data.
+    """Fit a probe for each penalty and return the one most accurate on validation data.
 
     Args:
         train: Features ``(M, D)`` and labels ``(M,)``.
         val: Features ``(N, D)`` and labels ``(N,)``.
         num_classes: Number of classes.
-        penalties: To try, see :func:`fit_linear_probe`; of equals the largest is taken.
+        penalties: Penalties to try (:func:`fit_linear_probe`); in a tie the largest is taken.
     """
     probes = [fit_linear_probe(*train, num_classes, penalty) for penalty in sorted(penalties)]
     return max(reversed(probes), key=lambda probe: probe.accuracy(*val))

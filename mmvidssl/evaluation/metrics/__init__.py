@@ -1,4 +1,4 @@
-"""Metrics of MMEngine's evaluator, around the pure functions."""
+"""Metrics for MMEngine's evaluator, which wrap the pure functions."""
 
 from .discovery_metric import DiscoveryMetric
 from .label_propagation_metrics import DAVISMetric, TrackingMetric

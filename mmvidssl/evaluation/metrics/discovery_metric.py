@@ -14,19 +14,19 @@ from ..functional import attention_box, corloc, lost_box, tokencut_box
 
 @METRICS.register_module()
 class DiscoveryMetric(BaseMetric):
-    """CorLoc in percent of LOST, of TokenCut and of the class token's own attention.
+    """CorLoc in percent of LOST, TokenCut and the class token's attention.
 
     Data samples have ``img_path``, ``boxes`` (x0, y0, x1, y1 of each object), ``key``
     ``(..., h, w, D)`` and ``attention`` ``(..., heads, h, w)``, of pictures padded right and below
-    to whole patches; boxes that are found end where the picture does.
+    to whole patches; found boxes are cut at the edge of the picture.
 
     Args:
-        patch_size: Of the model.
+        patch_size: Patch size of the model in pixels.
         k: See :func:`lost_box`.
         tau: See :func:`tokencut_box`.
         threshold: See :func:`attention_box`.
-        as_published: See there.
-        head: Whose attention; None for the mean of all heads. Published for DINO with head 4.
+        as_published: See :func:`attention_box`.
+        head: Attention head to use; None for the mean of all. Published for DINO with head 4.
         **kwargs: As in MMEngine's ``BaseMetric``.
 
     Raises:
@@ -82,6 +82,6 @@ class DiscoveryMetric(BaseMetric):
         )
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """CorLoc by method."""
+        """Mean CorLoc over pictures, by method."""
         values = [*{result['name']: result['values'] for result in results}.values()]
         return {method: float(np.mean([v[method] for v in values])) for method in values[0]}

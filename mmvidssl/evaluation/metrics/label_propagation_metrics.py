@@ -24,17 +24,17 @@ PALETTE = [
 
 
 class LabelPropagationMetric(BaseMetric):
-    """Propagates labels of the first frame through a sequence, whose features are given.
+    """Base of metrics that propagate first-frame labels through a sequence by its features.
 
     Data samples have ``features`` ``(T, h, w, D)``, and of the frames ``name``, ``img_paths``,
     ``img_shape`` and ``ori_shape``.
 
     Args:
-        num_context: Frames before each that are looked at, besides the first.
-        radius: Tokens that a label may move by.
-        topk: Tokens whose labels are taken.
-        temperature: Of their weights.
-        out_dir: Folder for what is predicted; None writes nothing.
+        num_context: Previous frames that labels come from, besides the first.
+        radius: Largest distance, in tokens, that a label may move between frames.
+        topk: Number of similar tokens whose labels are averaged.
+        temperature: Temperature of their weights.
+        out_dir: Folder for the predictions; None writes nothing.
         **kwargs: As in MMEngine's ``BaseMetric``.
     """
 
@@ -52,7 +52,7 @@ class LabelPropagationMetric(BaseMetric):
         self.out_dir = None if out_dir is None else Path(out_dir)
 
     def name_of(self, sample: dict) -> str:
-        """The sequence below the folder that has it."""
+        """Name of a sequence with the path of the folder that contains it."""
         return str(Path(sample['img_paths'][0]).parents[1] / sample['name'])
 
     def propagate(self, sample: dict, first: Tensor) -> Iterator[Tensor]:
@@ -64,10 +64,10 @@ class LabelPropagationMetric(BaseMetric):
 
 @METRICS.register_module()
 class DAVISMetric(LabelPropagationMetric):
-    """J and F of DAVIS, semi-supervised: the masks of the first frame are given.
+    """J and F of semi-supervised segmentation on DAVIS, from given masks of the first frame.
 
-    As DINO's code does: the first mask is taken at every patch's middle; propagated labels are
-    enlarged bilinearly, each object's brought to the range from 0 to 1, and the largest is taken.
+    As in DINO's code, the first mask is sampled at the middle of every patch; propagated labels are
+    upsampled bilinearly, scaled to [0, 1] by object, and the largest is taken.
     Data samples have ``masks`` as well (see ``LoadObjectMasks``). Masks are written as indexed
     PNGs, ``<out_dir>/<sequence>/<frame>.png``, which the official evaluation reads.
 
@@ -118,7 +118,7 @@ class DAVISMetric(LabelPropagationMetric):
 
 
 def _to_full_range(labels: Tensor) -> Tensor:
-    """``(C, H, W)``: those of a class from 0 to 1, unless they are the same everywhere."""
+    """Scale the labels ``(C, H, W)`` of each class to [0, 1], unless they are constant."""
     least, most = (part(labels, dim=(1, 2), keepdim=True) for part in (torch.amin, torch.amax))
     return torch.where(most > least, (labels - least) / (most - least), labels)
 
@@ -133,11 +133,11 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
 
 @METRICS.register_module()
 class TrackingMetric(LabelPropagationMetric):
-    """Overlap of boxes that follow from propagated labels, by GOT-10k's rules.
+    """Object tracking by propagated labels: overlap of boxes by GOT-10k's rules.
 
-    No published protocol tracks with frozen features; this is ours. A patch of the first frame has
-    the label that is the share of it in the box. Of a later frame's labels, enlarged bilinearly,
-    the box is that of the largest region above half their maximum; without a label it stays.
+    No published protocol tracks with frozen features; this is ours. A first-frame patch's label is
+    the share of the patch inside the box. In later frames labels are upsampled bilinearly, and the
+    box is that of the largest region above half their maximum; without one, the last box stays.
     Data samples have ``boxes`` and ``visible`` as well (see ``TrackingDataset``). Boxes are written
     as GOT-10k's toolkit does, ``<out_dir>/<sequence>/<sequence>_001.txt``, without times.
 
@@ -157,7 +157,7 @@ class TrackingMetric(LabelPropagationMetric):
             result: dict[str, Any] = dict(
                 name=self.name_of(sample), values={}, overlaps=[], visible=[]
             )
-            if len(sample['boxes']) == len(boxes):  # GOT-10k keeps those of its test set
+            if len(sample['boxes']) == len(boxes):  # GOT-10k withholds those of its test set
                 result['overlaps'] = box_overlap(boxes, sample['boxes'], sample['ori_shape'][::-1])
                 result['visible'] = [0, *sample['visible'][1:]]
                 result['values'] = self.compute_metrics([result])
@@ -180,7 +180,7 @@ class TrackingMetric(LabelPropagationMetric):
         return np.stack(boxes)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Over the frames of all sequences together; nothing of sequences without boxes."""
+        """AO, SR50, SR75 over the frames of all sequences together that have true boxes."""
         found = {result['name']: result for result in results}
         overlaps, visible = (
             np.concatenate([[0], *(found[name][key] for name in sorted(found))])

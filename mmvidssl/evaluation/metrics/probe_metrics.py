@@ -18,14 +18,14 @@ FeatureSet = tuple[Tensor, Tensor]
 
 
 class FeatureMetric(BaseMetric):
-    """Collects features and labels of the data samples of two splits.
+    """Base of metrics that collect features and labels of two splits.
 
     Data samples have ``features`` ``(D,)``, or ``(T, D)``, whose mean is taken; ``gt_label``;
     ``split`` (see ``SetKeys``), ``'train'`` or another; and ``img_path`` or ``filename``.
     """
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep what is needed of a batch."""
+        """Keep name, mean feature, label and split of each sample of a batch."""
         for sample in data_samples:
             features = sample['features']
             label = torch.as_tensor(sample.get('gt_label', -1)).flatten()
@@ -68,11 +68,11 @@ class FeatureMetric(BaseMetric):
 
 @METRICS.register_module()
 class KNNMetric(FeatureMetric):
-    """Accuracy in percent of a weighted vote of the nearest training samples (DINO, section 4.1).
+    """k-NN accuracy in percent: nearest training samples vote, weighted (DINO, section 4.1).
 
     Args:
-        k: Numbers of neighbours.
-        temperature: Of the vote.
+        k: Numbers of neighbours to evaluate.
+        temperature: Temperature of the vote.
         **kwargs: As in MMEngine's ``BaseMetric``.
     """
 
@@ -101,11 +101,11 @@ class KNNMetric(FeatureMetric):
 class LinearProbeMetric(FeatureMetric):
     """Accuracy in percent of logistic regression on the training samples' features.
 
-    The penalty is chosen on every fifth training sample, by a fit to the others; with it the probe
-    is fitted to all.
+    The penalty is the one most accurate on every fifth training sample when fitted to the others;
+    the probe is then fitted to all training samples with it.
 
     Args:
-        penalties: To choose from; see :func:`fit_linear_probe`.
+        penalties: Penalties to choose from; see :func:`fit_linear_probe`.
         **kwargs: As in MMEngine's ``BaseMetric``.
     """
 

@@ -1,4 +1,4 @@
-"""The methods."""
+"""Algorithms: DINO, DoRA and MaskFeat, and a frozen encoder for evaluations."""
 
 from .dino import DINO
 from .dora import DoRA

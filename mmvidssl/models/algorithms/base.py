@@ -10,14 +10,14 @@ from ..utils import health_figures
 
 
 class BaseAlgorithm(BaseModel):
-    """MMEngine's ``BaseModel``, which can be measured while it trains.
+    """Base of the algorithms: MMEngine's ``BaseModel``, with health measures of its training.
 
     A subclass has ``loss(inputs, data_samples)``, ``extract_feat(clip)`` and ``predict(clip)``.
 
     Attributes:
         measure_health: Whether ``loss`` measures its batch; ``HealthHook`` switches it.
-        measured: Means over the last batch that was measured, from which ``health`` follows.
-        health: Scalars by name.
+        measured: Means over the last measured batch, from which ``health`` is computed.
+        health: Health figures (scalars) by name; see :func:`health_figures`.
 
     Args:
         data_preprocessor: Config; ``ClipDataPreprocessor`` with ImageNet's mean and std by default.
@@ -51,21 +51,21 @@ class BaseAlgorithm(BaseModel):
         return self.extract_feat(clip) if mode == 'tensor' else self.predict(clip)
 
     def measure(self, means: dict[str, Tensor]) -> None:
-        """Note what a batch measures; ``HealthHook`` calls it with the means of a whole step."""
+        """Store a batch's measures; ``HealthHook`` calls it with their means over a whole step."""
         self.measured: dict[str, Tensor] = means
         self._health: dict[str, Tensor] | None = None
 
     @property
     def health(self) -> dict[str, Tensor]:
-        """Scalars by name of what was measured; computed when asked for."""
+        """Health figures of the last measurement, scalars by name; computed on access."""
         if self._health is None:
             self._health = health_figures(self.measured) if self.measured else {}
         return self._health
 
     def finish_step(self) -> None:
-        """Let parts act on what the passes of an optimizer step have gathered, once it is due.
+        """End an optimizer step: call ``finish_step()`` of each part that has one.
 
-        ``TeacherMomentumHook`` calls it; parts that gather have a method of the same name.
+        ``TeacherMomentumHook`` calls it; the center moves then, and the tracker draws new heads.
         """
         for part in self.children():
             if hasattr(part, 'finish_step'):
@@ -73,11 +73,11 @@ class BaseAlgorithm(BaseModel):
 
 
 def check_widths(model: nn.Module, *pairs: tuple[str, str]) -> None:
-    """Refuse parts of a model that do not fit each other, where they tell their widths.
+    """Check that the widths of a model's parts fit each other, as far as the parts state them.
 
     Args:
-        model: With its parts.
-        pairs: Names of two widths that must be equal, ``'neck.in_channels'``.
+        model: The model.
+        pairs: Names (``'neck.in_channels'``) of two widths that must be equal.
     """
 
     def width(name: str) -> int | None:
@@ -93,7 +93,7 @@ def check_widths(model: nn.Module, *pairs: tuple[str, str]) -> None:
 
 
 def check_class_tokens(backbone: nn.Module) -> None:
-    """Refuse a backbone that says it puts out something else than class tokens."""
+    """Check that the backbone's ``out_type``, if it has one, is ``'cls_token'``."""
     out_type = getattr(backbone, 'out_type', 'cls_token')
     if out_type != 'cls_token':
         raise ValueError(
@@ -103,7 +103,7 @@ def check_class_tokens(backbone: nn.Module) -> None:
 
 
 def check_views(global_clips: list[Tensor], local_clips: list[Tensor]) -> None:
-    """Refuse clips that are not of one batch, or of different sizes among their kind."""
+    """Check that all clips share B, C and T, and all global (and all local) clips H and W."""
     expected = global_clips[0].shape[:3]
     for kind, clips in (('global', global_clips), ('local', local_clips)):
         for index, clip in enumerate(clips):
@@ -116,7 +116,7 @@ def check_views(global_clips: list[Tensor], local_clips: list[Tensor]) -> None:
 
 
 def check_input_norm(target_generator: nn.Module, data_preprocessor: nn.Module) -> None:
-    """Refuse a target generator that undoes another normalisation than the data preprocessor's."""
+    """Check that a target generator's ``input_norm`` is the data preprocessor's mean and std."""
     for name, values in (getattr(target_generator, 'input_norm', None) or {}).items():
         done = getattr(data_preprocessor, name, None)
         # On the meta device there are no numbers to compare.

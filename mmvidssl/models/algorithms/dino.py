@@ -13,7 +13,7 @@ from .self_distillation import SelfDistillation
 class DINO(SelfDistillation):
     """Self-distillation with no labels (ICCV 2021), applied to each frame of a clip.
 
-    With one global view the student sees the local crops alone; with two or more it sees them all,
+    With one global view the student sees only the local crops; with two or more it sees all views,
     and no view is compared with itself.
 
     Args:

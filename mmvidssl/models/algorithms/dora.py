@@ -35,19 +35,19 @@ class DoRA(SelfDistillation):
         tracker: Config, e.g. ``MultiObjectTracker``.
         target_generator: Config, e.g. ``DistillationTargetGenerator``.
         head: Config, e.g. ``DoRAHead``.
-        preset: Fills in what tells the paper from the released code; see the table.
+        preset: ``'paper'`` or ``'official'`` (the released code) fills in the options of the table.
         masking: What the student sees of the global clip: each ``'object'`` alone, as in the paper;
-            all but the object (``'background'``); as much of each frame as the object covers, at
-            places drawn anew for every clip (``'random'``); or the whole clip, once (``'none'``).
-            The targets and the tracker are the same in all four.
-        mask_seed: Seed of ``masking='random'``. The places in a clip depend on it and the number of
-            earlier clips only, over all ranks, however they are divided among passes and ranks; in
-            evaluation mode they are those of the first clips.
+            all but the object (``'background'``); as many patches of a frame as the object covers,
+            at random positions (``'random'``); or the whole clip, once (``'none'``). Targets and
+            tracker are the same in all four.
+        mask_seed: Seed of ``masking='random'``. The positions in a clip depend only on it and the
+            clip's number, counted over all ranks and passes, so not on how clips are divided among
+            these; evaluation mode counts from 0.
         data_preprocessor: As in :class:`SelfDistillation`.
         init_cfg: As in MMEngine.
 
     The presets differ in four options. Where the paper's value was not found (NF), ``paper`` leaves
-    the option to the config; the defaults are the released code's, which ``official`` insists on.
+    the option to the config; defaults are the released code's values, which ``official`` requires.
 
     ============================= ========= ============
     option                        ``paper`` ``official``
@@ -143,10 +143,10 @@ class DoRA(SelfDistillation):
         return self.head.loss(student_objects, student_locals, target)
 
     def student_masks(self, objects: Tensor) -> Tensor:
-        """What the student may see: masks of ``masking``'s kind, True or 1 where it sees.
+        """Masks of what the student sees, according to ``masking``; True or 1 where it sees.
 
         Args:
-            objects: ``(O, B, T, h, w)``, bool or soft weights; where the objects are.
+            objects: ``(O, B, T, h, w)``, bool or soft weights: masks of the objects.
 
         Returns:
             The same shape and type, or with one object for ``'none'``.
@@ -167,7 +167,7 @@ class DoRA(SelfDistillation):
 
     @torch.no_grad()
     def forward_teacher(self, clip: Tensor) -> tuple[FrameTokens, Tensor]:
-        """Tokens, and logits ``(T, B, K)``, of clips ``(B, C, T, H, W)``."""
+        """The teacher's tokens, and its logits ``(T, B, K)``, for clips ``(B, C, T, H, W)``."""
         tokens = self.teacher.backbone.forward_tokens(clip, self.tracker.block)
         return tokens, self.teacher.neck(tokens.class_token)
 

@@ -1,7 +1,7 @@
 """Presets of DoRA: options as in the paper, and as in its released code."""
 
-# Only what the source fixes. The axes of the paper's ablation (number of objects, Sinkhorn on or
-# off, masking, frames) stay free under either preset.
+# Only options that the source fixes. The axes of the paper's ablation (number of objects,
+# Sinkhorn on or off, masking, frames) stay free under either preset.
 PRESETS: dict[str, dict[str, dict]] = {
     'paper': dict(
         backbone=dict(interpolate_offset=0.0),

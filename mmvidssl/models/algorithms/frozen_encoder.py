@@ -14,32 +14,31 @@ POOLS = ('class', 'mean', 'none')
 
 @MODELS.register_module()
 class FrozenEncoder(BaseModel):
-    """A backbone and its preprocessing, which put features of pixels into data samples.
+    """A frozen backbone that normalises pixels and puts their features into data samples.
 
-    Tokens of a ViT's blocks all go through its last norm, as DINO does where it takes several.
-    The blocks of an MViT differ in width, so only the last one's go through the norm. Where a
-    backbone gives its classifier the norm of the mean of the patch tokens, so does ``'mean'``, and
-    not the mean of their norms: ``PooledMViT``, and ViTs whose ``out_type`` is ``'avg_featmap'``
-    (whose norm of the mean, as ever, every block of those asked for goes through).
+    A ViT's last norm is applied to the tokens of every block in ``layers``, as DINO does; that of
+    an MViT, whose blocks differ in width, to those of its last block only. With ``pool='mean'``, a
+    backbone that normalises after it averages patch tokens does so here: ``PooledMViT``, and a ViT
+    with ``out_type='avg_featmap'``, whose ``ln2`` is applied to the mean of every block.
 
-    It has no weights but the backbone's, so that ``tools/test.py`` takes a training checkpoint
-    (the teacher's of DINO and DoRA) or a published backbone for it.
+    Its only weights are the backbone's, so ``tools/test.py`` loads training checkpoints (of DINO
+    and DoRA, the teacher) and published backbones into it.
 
     Args:
         backbone: A ViT, for frames, or an MViT, for clips, or its config.
         mean: ``(3,)`` of RGB from 0 to 255; ImageNet's by default.
-        std: Likewise.
-        layers: Number of a block, or of several whose features stand beside each other; negative
-            numbers count from the end.
+        std: ``(3,)``, standard deviation of the same.
+        layers: Index of a block, or of several whose features are concatenated; negative indices
+            count from the end.
         pool: ``'class'`` (the class token), ``'mean'`` (of the patch tokens), ``'none'`` (all patch
             tokens, in the order ``t, h, w``), or None: the class token of a backbone whose
             ``out_type`` is that (DINO, DoRA), and the mean of any other (MaskFeat trains no class
             token).
-        keys: Whether to put ``key`` into data samples, of a ViT: those of the last block's
-            attention, all heads side by side.
-        attention: Whether to put ``attention`` there, of the last block's class token to patches.
+        keys: Whether to put ``key`` into data samples: the keys of the last block's attention,
+            heads concatenated. ViTs only.
+        attention: Likewise ``attention``, of the last block's class token to the patches.
         bgr_to_rgb: Whether inputs of :meth:`predict` are BGR, as mmcv reads images.
-        max_pixels: Of frames in one forward pass, which bounds the memory; one at least.
+        max_pixels: Most pixels in a forward pass, to bound memory; at least one frame or clip goes.
         data_preprocessor: As in MMEngine; only moves data to the device by default.
 
     Raises:
@@ -140,13 +139,12 @@ class FrozenEncoder(BaseModel):
         Args:
             inputs: One a sample, uint8: a frame ``(3, H, W)`` or frames ``(T, 3, H, W)``; for a
                 backbone of clips a clip ``(3, T, H, W)`` or clips ``(M, 3, T, H, W)``.
-            data_samples: As many.
+            data_samples: One for each input.
 
         Returns:
-            :class:`VidSSLDataSample` of what is in each, with ``features`` ``(D,)`` of a frame or
-            clip and ``(T, D)`` or ``(M, D)`` of several. With ``pool='none'`` the token grid stands
-            before ``D``, ``(T, h, w, D)``; so does it in ``key``. ``attention`` is
-            ``(T, heads, h, w)``.
+            Each as a :class:`VidSSLDataSample`, with ``features`` ``(D,)`` of a frame or clip and
+            ``(T, D)`` or ``(M, D)`` of several. With ``pool='none'`` the token grid comes before
+            ``D``, ``(T, h, w, D)``, as always in ``key``. ``attention`` is ``(T, heads, h, w)``.
 
         Raises:
             ValueError: if an input has another form.
@@ -163,7 +161,7 @@ class FrozenEncoder(BaseModel):
         for pixels, sample, values in zip(inputs, data_samples, found, strict=True):
             if pixels.ndim == (3 if self.clip_len is None else 4):
                 values = {name: value[0] for name, value in values.items()}
-            data = {**dict(sample.items()), **values}  # mmaction2's has other features
+            data = {**dict(sample.items()), **values}  # mmaction2's type-checks ``features``
             samples.append(VidSSLDataSample(metainfo=sample.metainfo, **data))
         return samples
 
@@ -181,7 +179,7 @@ class FrozenEncoder(BaseModel):
         return batch.flip(1) if self.bgr_to_rgb else batch
 
     def _encode_all(self, batch: Tensor) -> dict[str, Tensor]:
-        """What a sample gets, of all frames or clips, a few at a time."""
+        """Features (and keys, attention) of all frames or clips, ``max_pixels`` at a time."""
         whole: dict[str, Tensor] = {}
         step = max(1, self.max_pixels // batch[0, 0].numel())
         for start in range(0, len(batch), step):
@@ -196,7 +194,7 @@ class FrozenEncoder(BaseModel):
         return whole
 
     def _encode(self, pixels: Tensor) -> tuple[dict[str, Tensor], list[int]]:
-        """What is asked for, with tokens in one axis, and their grid."""
+        """Features (and keys, attention), tokens along one axis, and the token grid."""
         shape = (1, -1) + (1,) * (pixels.ndim - 2)
         outputs, qkv, grid = self._run(
             (pixels.float() - self.mean.view(shape)) / self.std.view(shape)
@@ -219,7 +217,7 @@ class FrozenEncoder(BaseModel):
         return found, grid
 
     def _run(self, inputs: Tensor) -> tuple[dict[int, Tensor], Tensor, list[int]]:
-        """Outputs ``(B, 1 + N, D)`` of blocks, query, key and value of the last, and the grid."""
+        """Outputs ``(B, 1 + N, D)`` of ``layers``, the last block's ``qkv``, and the token grid."""
         outputs: dict[int, Tensor] = {}
         others: dict[str, Tensor] = {}
 

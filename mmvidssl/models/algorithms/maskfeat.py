@@ -1,4 +1,4 @@
-"""Masked feature prediction."""
+"""MaskFeat: masked feature prediction."""
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,8 @@ class MaskFeat(BaseAlgorithm):
             ``forward_masked(clip, mask)``: ``MaskFeatMViT`` or ``MaskFeatViT``.
         neck: Config of the projection of tokens ``(M, D)``, which gives a tuple whose last entry is
             ``(M, Q)``: ``mmpretrain.LinearNeck`` without a norm.
-        target_generator: Config of what says the features ``(B, N, Q')`` of all tokens.
-        head: Config of the owner of the loss.
+        target_generator: Config of what computes the targets ``(B, N, Q')`` of all tokens.
+        head: Config of what computes the loss: ``MaskFeatHead``.
         data_preprocessor: As in :class:`BaseAlgorithm`.
         init_cfg: As in MMEngine.
 
@@ -60,7 +60,7 @@ class MaskFeat(BaseAlgorithm):
 
     @staticmethod
     def _start_average_from_student(state_dict: dict, prefix: str, *args) -> None:
-        """Weights without an average (a published backbone) are where it starts as well."""
+        """If a state dict has no moving average (a published backbone), start it as a copy."""
         complete_average(state_dict, prefix)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ class MaskFeat(BaseAlgorithm):
 
     @torch.no_grad()
     def predict(self, clip: Tensor, mask: Tensor) -> ClipTokens:
-        """Predicted features ``(B, N, Q)`` of all tokens, seen through the mask, and their grid.
+        """Predicted features ``(B, N, Q)`` of all tokens of a masked clip, and their grid.
 
         Args:
             clip: ``(B, C, T, H, W)``, normalised.
@@ -111,22 +111,22 @@ class MaskFeat(BaseAlgorithm):
         return tokens.unflatten(1, (grid[0], -1)).mean(dim=2)
 
     def init_weights(self) -> None:
-        """Initialise all parts; a target generator that averages the backbone starts as it."""
+        """Initialise all parts; a moving-average teacher starts as a copy of the backbone."""
         super().init_weights()
         if self.has_moving_teacher:
             self.update_teacher(momentum=1.0)
 
     @property
     def has_moving_teacher(self) -> bool:
-        """Whether the target generator averages the backbone, and :meth:`update_teacher` works."""
+        """Whether the target generator has a moving average for :meth:`update_teacher`."""
         generator = self.target_generator
         return hasattr(generator, 'update_teacher') and bool(getattr(generator, 'ema', True))
 
     def update_teacher(self, momentum: float) -> None:
-        """Move a target generator that averages the backbone; ``momentum`` is the new weight.
+        """Move the target generator's teacher towards the backbone, of the weight ``momentum``.
 
         Raises:
-            TypeError: if the target generator averages nothing.
+            TypeError: if the target generator has no teacher that can move.
         """
         if not hasattr(self.target_generator, 'update_teacher'):
             raise TypeError(
@@ -137,7 +137,7 @@ class MaskFeat(BaseAlgorithm):
 
 
 def check_target(target: Tensor, clip: Tensor, grid: tuple[int, int, int]) -> None:
-    """Refuse targets that are not as many as the tokens of a grid."""
+    """Check that there are as many targets as tokens in the grid."""
     num_tokens = grid[0] * grid[1] * grid[2]
     if target.shape[1] != num_tokens:
         raise ValueError(

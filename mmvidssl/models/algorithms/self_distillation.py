@@ -13,19 +13,19 @@ from .base import BaseAlgorithm, check_class_tokens, check_views, check_widths
 
 
 class SelfDistillation(BaseAlgorithm):
-    """A student that learns from the moving average of itself.
+    """Base of DINO and DoRA: a student that learns from its moving average, the teacher.
 
-    The student lives at ``backbone.`` and ``neck.``, the teacher at ``teacher.backbone.`` and
-    ``teacher.neck.``; a downstream config picks with ``prefix=``. The teacher starts as a copy, has
-    no drop path, takes no gradient, stays in evaluation mode, and moves only when somebody calls
-    :meth:`update_teacher`; the ``TeacherMomentumHook`` does, after each real optimizer step, and
-    calls :meth:`finish_step`, in which the target generator moves its center.
+    In a state dict the student is ``backbone.*`` and ``neck.*``, the teacher ``teacher.backbone.*``
+    and ``teacher.neck.*``; downstream configs choose by ``prefix=``. The teacher starts as a copy
+    of the student, has no drop path and no gradients, stays in evaluation mode, and moves only in
+    :meth:`update_teacher`. ``TeacherMomentumHook`` calls that after each optimizer step, and
+    :meth:`finish_step`, in which the target generator moves its center.
 
     Args:
         backbone: Config of the student's backbone.
         neck: Config of the student's projection.
         target_generator: Config of what turns the teacher's logits into targets.
-        head: Config of the owner of the loss.
+        head: Config of what computes the loss.
         data_preprocessor: As in :class:`BaseAlgorithm`.
         init_cfg: As in MMEngine.
 
@@ -64,7 +64,7 @@ class SelfDistillation(BaseAlgorithm):
 
     @staticmethod
     def _start_teacher_from_student(state_dict: dict, prefix: str, *args) -> None:
-        """Weights without a teacher (a published backbone) are for student and teacher alike."""
+        """If a state dict has no teacher (a published backbone), start it as a copy."""
         complete_teacher(state_dict, prefix)
 
     @staticmethod
@@ -106,7 +106,7 @@ class SelfDistillation(BaseAlgorithm):
         return features.unflatten(0, (clip.shape[2], clip.shape[0])).transpose(0, 1)
 
     def predict(self, clip: Tensor):
-        """What the method says about clips ``(B, C, T, H, W)``: features unless overridden."""
+        """Prediction for clips ``(B, C, T, H, W)``: features, unless a subclass overrides it."""
         return self.extract_feat(clip)
 
     def forward_student(self, views: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class SelfDistillation(BaseAlgorithm):
         return features.unflatten(0, (num_views, clip_len, batch_size))
 
     def forward_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:
-        """Logits ``(V, T, B, K)`` of ``V`` local clips ``(B, C, T, h, w)``, or None of none."""
+        """Logits ``(V, T, B, K)`` of ``V`` local clips ``(B, C, T, h, w)``; None for no clips."""
         return self.forward_student(torch.stack(local_clips)) if local_clips else None
 
     @staticmethod

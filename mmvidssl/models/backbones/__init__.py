@@ -1,6 +1,6 @@
-"""Adapters of mmpretrain's and mmaction2's backbones.
+"""Backbones: ViTs, adapted from mmpretrain, and MViTs, adapted from mmaction2.
 
-Those of mmaction2 are there where mmaction2 is: detection and segmentation do without it.
+The MViTs are left out where mmaction2 is not installed: detection and segmentation do not need it.
 """
 
 from importlib.util import find_spec

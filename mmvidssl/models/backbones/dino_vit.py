@@ -16,7 +16,7 @@ from .vit_parts import PatchViT, check_frame_size
 
 @MODELS.register_module()
 class DINOViT(PatchViT):
-    """mmpretrain's ``VisionTransformer``, which also hands out what a tracker needs.
+    """mmpretrain's ``VisionTransformer``, plus the query, keys and attention for a tracker.
 
     Parameter names are mmpretrain's, so that any of its ViTs loads the weights. Initialisation is
     DINO's (truncated normal, 0.02).
@@ -30,17 +30,17 @@ class DINOViT(PatchViT):
             there: less memory for about a third more time, the same gradients. Has no effect
             without gradients (on a teacher).
         norm_outputs: Apply the last norm to every output (iBOT's segmentation, DINO's linear
-            probe), not to that of the last block alone.
-        concat_outputs: Put out one entry, all outputs beside each other along their channels:
-            the class tokens of DINO's linear probe.
-        pad_frames: Pad frames that patches do not fill with zeros, right and below, as mmpretrain
-            does, rather than refuse them. Segmentation meets images of any size.
+            probe), not only to that of the last block.
+        concat_outputs: Concatenate all outputs along their channels to a single one, as DINO's
+            linear probe does with class tokens.
+        pad_frames: Zero-pad frames to whole patches, right and below, as mmpretrain does, rather
+            than refuse them: segmentation meets images of any size.
         **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
             ``out_type`` among them (student and teacher need ``'cls_token'``, the default;
             ``'featmap'`` and others are for downstream use). ``out_type`` may also be
-            ``'featmap_and_cls'``: the class token beside each patch, ``(N, 2 * D, h, w)``.
-            ``frozen_stages`` blocks, with all before them, neither learn nor drop paths; mmpretrain
-            leaves that mode when the model is next put into training.
+            ``'featmap_and_cls'``: each patch with the class token appended, ``(N, 2 * D, h, w)``.
+            ``frozen_stages`` first blocks, and all before them, have no gradients and stay in
+            evaluation mode (mmpretrain's leave it when the model is next put into training).
 
     Raises:
         ValueError: if ``with_cls_token`` is False, if there is no last norm for ``norm_outputs``,
@@ -118,7 +118,7 @@ class DINOViT(PatchViT):
         return tuple(outputs)
 
     def _norm(self, tokens: Tensor, index: int) -> Tensor:
-        """The output of a block as it is handed out."""
+        """Output of block ``index``, after the last norm if that applies to it."""
         is_last = index == self.num_layers - 1
         return self.ln1(tokens) if self.norm_outputs or is_last and self.final_norm else tokens
 
@@ -132,7 +132,7 @@ class DINOViT(PatchViT):
     def forward_tokens(self, clip: Tensor, block: int = -1) -> FrameTokens:
         """Class tokens of all frames, and the query, keys and attention that a tracker needs.
 
-        Attention maps are never built whole: only the row of the first frame's class token is.
+        No full attention map is built: only the row of the first frame's class token.
 
         Args:
             clip: ``(B, C, T, H, W)``, normalised.
@@ -163,7 +163,7 @@ class DINOViT(PatchViT):
     def _query_and_key(layer: nn.Module, tokens: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
         """Query of the first ``batch_size`` frames and keys of all, ``(frames, heads, 1 + N, d)``.
 
-        The block computes them once more for itself; they are 1 / 36 of a ViT's work.
+        The block itself computes them once more, which costs 1 / 36 of a ViT's work.
         """
         attn, dims = layer.attn, layer.attn.embed_dims
         normed = layer.ln1(tokens)

@@ -11,7 +11,7 @@ from ..utils import ClipTokens, resize_mask
 from .mvit import MViT
 from .mvit_attention import Grid, pooled_grid
 
-# The fine-tuned models with their last downscaling removed; widths and heads grow where they did.
+# MViTv2 without its last downscaling; widths and numbers of heads still grow at the same blocks.
 PRETRAINING_ARCHS = {
     'tiny': dict(num_layers=10, downscale_indices=[1, 3], dim_mul_indices=[1, 3, 8]),
     'small': dict(num_layers=16, downscale_indices=[1, 3], dim_mul_indices=[1, 3, 14]),
@@ -33,7 +33,7 @@ class MaskFeatMViT(MViT):
     MaskFeat (section 3) predicts 14x14 targets a frame, so the last downscaling of the queries of
     MViTv2 is left out, and restored for fine-tuning (:class:`MViT`).
 
-    Differs from the reference: nothing, but names: the final norm, which PySlowFast puts into its
+    Differs from the reference: in names only; the final norm, in PySlowFast a part of the
     prediction head, is ``norm2`` here.
 
     Args:
@@ -61,7 +61,7 @@ class MaskFeatMViT(MViT):
     def init_weights(self, *args, **kwargs) -> None:
         """As in :class:`MViT`; the mask token like the class token, the last norm's bias 0.
 
-        PySlowFast has that norm in its prediction head; all others have a bias of 0.02.
+        The biases of all other norms are 0.02: PySlowFast has the last in its prediction head.
         """
         super().init_weights(*args, **kwargs)
         if not names_checkpoint(self.init_cfg):
@@ -101,7 +101,7 @@ class MaskFeatMViT(MViT):
         return ClipTokens(self._last_norm(last(tokens, grid, wanted)[0]), out_grid)
 
     def _forward_but_last(self, clip: Tensor, mask: Tensor | None) -> tuple[Tensor, Grid]:
-        """What the last block sees."""
+        """Tokens (class token first, if any) before the last block, and their grid."""
         tokens, grid = self.patch_embed(clip)
         if mask is not None:
             masked = resize_mask(mask, grid).flatten(1).unsqueeze(-1)

@@ -49,7 +49,7 @@ class MaskFeatViT(PatchViT):
 
     def _freeze_stages(self) -> None:
         super()._freeze_stages()
-        self.mask_token.requires_grad = False  # the frozen blocks see it
+        self.mask_token.requires_grad = False  # it enters the frozen blocks
 
     @property
     def out_channels(self) -> int:

@@ -1,4 +1,4 @@
-"""mmaction2's MViTv2, which loads what MaskFeat pretrained; for clips, images and classifiers."""
+"""mmaction2's MViTv2 for clips, images and classifiers, which loads MaskFeat's weights."""
 
 import re
 from collections.abc import MutableMapping, Sequence
@@ -18,38 +18,38 @@ from .vit_parts import FrozenStages
 
 @MODELS.register_module()
 class MViT(FrozenStages, _MViT):
-    """mmaction2's ``MViT``, with checkpointing and a forgiving way of loading weights.
+    """mmaction2's ``MViT`` with activation checkpointing; it also loads MaskFeat's weights.
 
-    Parameter names and numbers are mmaction2's: weights go either way. MaskFeat pretrains with one
-    downscaling less (see :class:`MaskFeatMViT`); loading its weights here
+    Parameter names and outputs are mmaction2's, so weights can be exchanged. MaskFeat pretrains
+    with one downscaling less (see :class:`MaskFeatMViT`); loading its weights here
 
     - interpolates relative positions of another length, linearly;
-    - takes the last norm of the pretrained model, ``norm2`` for the models of the paper, for the
-      last norm here, ``norm3`` (but see :class:`PooledMViT`);
+    - loads the pretrained model's last norm (``norm2`` in the paper's models) into the last norm
+      here (``norm3``; but see :class:`PooledMViT`);
     - drops the mask token.
 
-    So ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` leaves nothing
-    unloaded.
+    So ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')`` loads every
+    parameter.
 
-    Differs from the reference: PySlowFast starts the norm before the classifier afresh when it
-    fine-tunes, as ``PooledMViT(fresh_norm=True)`` does.
+    Differs from the reference: PySlowFast re-initialises the norm before the classifier for
+    fine-tuning, as ``PooledMViT(fresh_norm=True)`` does.
 
     Args:
         arch: ``'tiny'``, ``'small'``, ``'base'``, ``'large'``, or a dict with ``embed_dims``,
-            ``num_layers``, ``num_heads``, ``downscale_indices`` and, where they are others,
-            ``dim_mul_indices``.
+            ``num_layers``, ``num_heads``, ``downscale_indices`` and ``dim_mul_indices`` (default:
+            the same as ``downscale_indices``).
         dim_mul_in_attention: Where a block doubles the width, do so in its attention (the
             supervised MViTv2) rather than in its MLP (MaskFeat, and so its fine-tuning).
             Default False; mmaction2's is True.
         with_cp: Keep only the input of each block for the backward pass and compute the rest again
             there: less memory for about a third more time, the same gradients.
-        num_recompute_blocks: Number of first blocks, where tokens are most, that recompute some
-            linear maps in the backward pass and keep less than half for it; the same gradients.
-            Default: half of all, which for a tenth more time saves a third of what blocks keep. 0
-            is quickest.
-        frozen_stages: Number of first blocks that, with the patch embedding, the class token and
-            positions before them, neither learn nor drop paths; with all blocks, the norms behind
-            them too. Default -1: none.
+        num_recompute_blocks: Number of first blocks (they have the most tokens) that recompute some
+            linear layers in the backward pass and so keep less than half of their activations; the
+            same gradients. Default: half of the blocks, which saves a third of the activations of
+            all blocks for a tenth more time. 0 is fastest.
+        frozen_stages: Number of first blocks that are frozen (no gradients, no drop path), with the
+            patch embedding, class token and positions; if it is all blocks, the norms behind them
+            too. Default -1: none.
         **kwargs: As in mmaction2's ``MViT``; ``init_cfg=None`` is its default too.
 
     Raises:
@@ -70,7 +70,7 @@ class MViT(FrozenStages, _MViT):
         frozen_stages: int = -1,
         **kwargs,
     ) -> None:
-        if kwargs.get('init_cfg', ()) is None:  # mmaction2's copies what it is given
+        if kwargs.get('init_cfg', ()) is None:  # mmaction2 calls init_cfg.copy()
             del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
         if num_recompute_blocks is None:
@@ -92,8 +92,8 @@ class MViT(FrozenStages, _MViT):
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for layer-wise learning rates, and the number of depths.
 
-        As in mmpretrain: what comes before the blocks has depth 0, block ``i`` has ``i + 1``, and
-        all else, inside the backbone and behind it, has the last.
+        As in mmpretrain: everything before the blocks has depth 0, block ``i`` has ``i + 1``, and
+        everything else, in the backbone or behind it, has the last depth.
         """
         last = self.num_layers + 1
         name = param_name.removeprefix(prefix)
@@ -113,9 +113,9 @@ class MViT(FrozenStages, _MViT):
         return getattr(self, f'norm{self.num_scales - 1}')
 
     def init_weights(self, *args, **kwargs) -> None:
-        """As in mmaction2, but the class token and the patches' bias start like PySlowFast's.
+        """As in mmaction2, but class token and patch embedding's bias start as in PySlowFast.
 
-        Not as zeros: the bias keeps the default of PyTorch's convolutions.
+        Neither is zero: the class token is drawn, the bias has PyTorch's default for convolutions.
         """
         super().init_weights(*args, **kwargs)
         if names_checkpoint(self.init_cfg):
@@ -127,7 +127,7 @@ class MViT(FrozenStages, _MViT):
         nn.init.uniform_(patches.bias, -bound, bound)
 
     def _add_class_token(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """What the first block sees, ``(B, 1 + N, D)``, with absolute positions if any."""
+        """Input of the first block, ``(B, 1 + N, D)``, with absolute positions if any."""
         tokens = torch.cat((self.cls_token.expand(tokens.shape[0], -1, -1), tokens), dim=1)
         if self.use_abs_pos_embed:
             tokens = tokens + resize_pos_embed(
@@ -150,7 +150,7 @@ class MViT(FrozenStages, _MViT):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _rename_last_norm(self, state_dict: MutableMapping, prefix: str) -> None:
-        """Give the norm of the saved model's last scale the name of the norm of ours."""
+        """Rename the norm of the saved model's last scale to that of our last scale."""
         pattern = re.compile(re.escape(prefix) + r'norm(\d+)\.weight')
         saved = [int(match[1]) for match in map(pattern.fullmatch, state_dict) if match]
         last = self.num_scales - 1
@@ -167,21 +167,21 @@ class MViT(FrozenStages, _MViT):
 class ImageMViT(MViT):
     """Feature maps of single images at the strides 4, 8, 16 and 32.
 
-    An image is a clip that stands still for one step of the token grid in time (two frames).
-    Weights, their names and how they are loaded are those of :class:`MViT`; relative positions are
-    interpolated to the size of the image.
+    An image is repeated to a clip of one time step of the token grid (two frames). Weights, their
+    names and their loading are those of :class:`MViT`; relative positions are interpolated to the
+    size of the image.
 
     Args:
         arch: As for :class:`MViT`.
-        out_scales: The scales to put out, 0 the finest. Each has a norm of its own; those before
-            the last are new in a model that MaskFeat pretrained.
+        out_scales: The scales to put out, 0 the finest. Each has a norm of its own; MaskFeat
+            pretrains only the last of these norms.
         **kwargs: As for :class:`MViT`.
 
     Source: MViTv2 (Li et al., 2022), section 3.2, which feeds its four scales to an FPN. That paper
-    pretrains on images; putting MaskFeat's video model there is ours.
+    pretrains on images; to use MaskFeat's video model there is our own idea.
     """
 
-    # For FrozenEncoder: not clips, in spite of its patch embedding.
+    # For FrozenEncoder: it takes images, though its patch embedding is for clips.
     takes_images = True
 
     def __init__(
@@ -198,22 +198,22 @@ class ImageMViT(MViT):
 
 @MODELS.register_module()
 class PooledMViT(MViT):
-    """The norm of the mean of the tokens, where mmaction2 has the mean of their norms.
+    """MViT that averages its tokens and then normalises; mmaction2 normalises and then averages.
 
-    For mmaction2's ``MViTHead(with_cls_token=False)``, whose own mean then is over one place. The
-    rest, names of weights and loading among it, is :class:`MViT`.
+    For mmaction2's ``MViTHead(with_cls_token=False)``, whose own mean is then over one position.
+    All else, names and loading of weights included, is as in :class:`MViT`.
 
     Args:
         arch: As for :class:`MViT`.
-        fresh_norm: Start the last norm afresh where the file is of pretraining, as PySlowFast does
-            (one and 0.02); ``PretrainedReportHook`` must then be told, ``allow_new=['norm3.*']``.
-            Default: go on with that of pretraining. That of a fine-tuned model is loaded anyway.
+        fresh_norm: Do not load the last norm from pretraining but initialise it as PySlowFast does
+            (1 and 0.02); set ``allow_new=['norm3.*']`` of ``PretrainedReportHook`` then. Default:
+            load it. The norm of a fine-tuned model is loaded in any case.
         **kwargs: As for :class:`MViT`.
 
     Source: PySlowFast's ``MVIT.USE_MEAN_POOLING``, with which MaskFeat is fine-tuned.
     """
 
-    # For FrozenEncoder: which of the two its mean is.
+    # For FrozenEncoder: the norm comes after the mean.
     norms_mean = True
 
     def __init__(self, arch: str | dict = 'small', fresh_norm: bool = False, **kwargs) -> None:

@@ -16,18 +16,18 @@ Grid = tuple[int, int, int]
 
 
 class MViTAttention(MultiScaleAttention):
-    """mmaction2's ``MultiScaleAttention``, computed otherwise; parameters and numbers are the same.
+    """mmaction2's ``MultiScaleAttention`` in less memory; the same parameters and outputs.
 
     - The bias of decomposed relative positions is an inner product, ``q . R_t + q . R_h + q . R_w``
       of the query with three tables, from which each coordinate of the key picks a row. The three
-      products are appended to the query, and the key's coordinates, one-hot, to the key; so all
-      goes through one fused kernel, and neither bias nor attention map is ever built.
-    - Poolings run channels last, and keys and values are pooled by one convolution; before it they
-      are computed only where it looks.
+      products are appended to the query, and the key's coordinates, one-hot, to the key; so one
+      fused kernel computes everything, and neither bias nor attention map is ever built.
+    - Pooling convolutions run channels last. One convolution pools keys and values, which are
+      computed only at the positions that it reads.
     - Copies and other cheap intermediate results are recomputed in the backward pass.
 
     Attributes:
-        recomputes: Whether they are.
+        recomputes: Whether cheap results are recomputed in the backward pass.
         recomputes_linear: Whether queries, keys and values are recomputed from the input in the
             backward pass, linear map included (the attention itself is not).
     """
@@ -43,12 +43,12 @@ class MViTAttention(MultiScaleAttention):
     def forward(
         self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Grid]:
-        """Attend.
+        """Pooled multi-head self-attention.
 
         Args:
-            x: Tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
-            in_size: Grid ``(t, h, w)`` of the ``N``.
-            norm: What ``x`` is to be normalised by; None where it is already.
+            x: Tokens ``(B, 1 + N, D)``, or ``(B, N, D)`` without a class token.
+            in_size: Grid ``(t, h, w)`` of the ``N`` patch tokens.
+            norm: The norm to apply to ``x``; None if it is normalised already.
 
         Returns:
             ``(B, 1 + M, D')`` and the grid of the ``M`` pooled queries.
@@ -82,16 +82,16 @@ class MViTAttention(MultiScaleAttention):
 
     @property
     def _recomputes_cheap(self) -> bool:
-        """Not inside a checkpoint: what recomputing needs should not be kept."""
+        """Whether to recompute cheap results; not in a checkpoint, where it would keep tensors."""
         return self.recomputes and not self.recomputes_linear
 
     def _recompute(self, *args) -> Tensor:
         return recompute(*args, enabled=self.recomputes)
 
     def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
-        """Queries, and keys beside values, before pooling: class token and clip, see ``_fold``.
+        """Queries, and keys with values, before pooling, each as ``_fold`` returns them.
 
-        Keys and values only where their pooling looks.
+        Keys and values are computed only at the positions that their pooling reads.
         """
         seen = [seen_places(self.pool_k, axis, side, x.device) for axis, side in enumerate(in_size)]
         t, h, w = map(len, seen)
@@ -109,7 +109,7 @@ class MViTAttention(MultiScaleAttention):
     def _project_some(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Queries of all tokens ``(B, 1 + N, D)``, keys and values of the ``rows`` alone."""
         parts = self.out_dims, 2 * self.out_dims
-        if type(self.qkv) is not nn.Linear:  # an adapter, whose parts are not known
+        if type(self.qkv) is not nn.Linear:  # an adapter (LoRA, say): its weights cannot be split
             query, key_value = self.qkv(x).split(parts, dim=-1)
             return query, key_value.index_select(1, rows)
         weights, bias = self.qkv.weight.split(parts), self.qkv.bias
@@ -118,23 +118,23 @@ class MViTAttention(MultiScaleAttention):
         return query, F.linear(x.index_select(1, rows), weights[1], biases[1])
 
     def _fold(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor]:
-        """Class token ``(B, heads, 1, P * d)`` and clip ``(B * heads, P * d, t, h, w)``.
+        """Split into class token ``(B, heads, 1, P * d)``, clip ``(B * heads, P * d, t, h, w)``.
 
         Args:
             x: ``(B, 1 + N, P, heads, d)``, ``P`` tensors that are pooled alike.
-            in_size: Grid of the ``N``.
+            in_size: Grid ``(t, h, w)`` of the ``N`` patch tokens.
         """
         class_token, patches = self._split_class_token(x.permute(0, 3, 1, 2, 4))
         patches = patches.flatten(3).flatten(0, 1).unflatten(1, in_size)
         return class_token.clone().flatten(3), channels_last(patches.movedim(-1, 1))
 
     def _split_class_token(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Split ``(B, heads, 1 + N, ...)`` into the 1, or nothing, and the ``N``."""
+        """Split ``(B, heads, 1 + N, ...)`` into class token (0 or 1) and ``N`` patch tokens."""
         num_class = int(self.with_cls_token)
         return tokens.split((num_class, tokens.shape[2] - num_class), dim=2)
 
     def _pool(self, class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
-        """Pool what ``_fold`` gives, all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
+        """Pool the outputs of ``_fold`` by all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
         # On a CPU the backward pass of depthwise convolutions is slow in half precision.
         dtype = torch.promote_types(clip.dtype, torch.float32) if clip.is_cpu else clip.dtype
         convolve = partial(
@@ -144,7 +144,7 @@ class MViTAttention(MultiScaleAttention):
             padding=pools[0].padding,
             groups=clip.shape[1],
         )
-        # On the meta device, where models are counted, there is no autocast to switch off.
+        # The meta device (used to count parameters and operations) has no autocast.
         with nullcontext() if clip.is_meta else torch.autocast(clip.device.type, enabled=False):
             to_dtype = partial(Tensor.to, dtype=dtype)
             pooled = recompute(convolve, to_dtype, clip, enabled=self._recomputes_cheap)
@@ -169,11 +169,11 @@ class MViTAttention(MultiScaleAttention):
         return out[..., : query.shape[-1]]
 
     def _query_bias(self, query: Tensor, q_grid: Grid, k_grid: Grid) -> Tensor:
-        """What each query adds to the scores of all keys that have a coordinate.
+        """Relative position bias of each query for each coordinate that a key may have.
 
         Returns:
-            ``(B, heads, 1 + M, R)``: for the key's t, then h, then w; zeros up to a width that
-            kernels like; a row of zeros for the class token.
+            ``(B, heads, 1 + M, R)``: for the key's t, then h, then w; then zeros, so that query and
+            bias together have a multiple of 8 numbers. The class token's row is zero.
         """
         parts = []
         for axis, table in enumerate((self.rel_pos_t, self.rel_pos_h, self.rel_pos_w)):
@@ -188,12 +188,12 @@ class MViTAttention(MultiScaleAttention):
         return F.pad(bias, (0, unused, int(self.with_cls_token), 0))
 
     def _along(self, query: Tensor, grid: Grid, axis: int) -> Tensor:
-        """Patch queries by their coordinate on an axis: ``(side, B * heads * others, d)``."""
+        """Patch queries grouped by coordinate on an axis: ``(side, B * heads * others, d)``."""
         patches = self._split_class_token(query)[1].unflatten(2, grid)
         return patches.movedim(2 + axis, 0).flatten(1, -2)
 
     def _join_heads(self, out: Tensor, query: Tensor) -> Tensor:
-        """Residual pooling of patch tokens, and heads side by side: ``(B, 1 + M, heads * d)``."""
+        """Residual pooling of patch tokens, then heads concatenated: ``(B, 1 + M, heads * d)``."""
         if self.residual_pooling:
             is_patch = out.new_ones(out.shape[2], 1)
             is_patch[: int(self.with_cls_token)] = 0
@@ -202,17 +202,17 @@ class MViTAttention(MultiScaleAttention):
 
 
 def pooled_grid(pool: nn.Conv3d, grid: Grid) -> Grid:
-    """The grid that a pooling makes of a grid."""
+    """Token grid ``(t, h, w)`` after a pooling convolution over ``grid``."""
     sizes = zip(grid, pool.kernel_size, pool.stride, pool.padding, strict=True)
     t, h, w = ((side + 2 * pad - kernel) // stride + 1 for side, kernel, stride, pad in sizes)
     return t, h, w
 
 
 def seen_places(pool: nn.Conv3d, axis: int, side: int, device: torch.device) -> Tensor:
-    """Places of an axis that a pooling looks at, of ``range(side)``.
+    """Positions, in ``range(side)``, that a pooling convolution reads along an axis.
 
-    A pooling whose stride is larger than its kernel leaves some out. Over the rest it gives the
-    same with the kernel's size as its stride.
+    A convolution whose stride exceeds its kernel skips some. On the others alone, with the kernel's
+    size as its stride, it gives the same result.
     """
     kernel, stride, padding = pool.kernel_size[axis], pool.stride[axis], pool.padding[axis]
     if stride <= kernel:
@@ -225,13 +225,13 @@ def seen_places(pool: nn.Conv3d, axis: int, side: int, device: torch.device) -> 
 
 
 def cell_numbers(places: Sequence[Tensor], grid: Grid) -> Tensor:
-    """Numbers, in the order of a grid, of its cells at some places of each axis."""
+    """Flat indices of the cells of a grid at the given positions of each axis."""
     t, h, w = places
     return ((t[:, None, None] * grid[1] + h[:, None]) * grid[2] + w).flatten()
 
 
 def key_places(grid: Grid, num_class: int, like: Tensor) -> Tensor:
-    """Coordinates of the keys, one-hot: ``(num_class + t * h * w, R)``, rows of zeros first.
+    """One-hot coordinates of the keys, ``(num_class + t * h * w, R)``; zeros for class tokens.
 
     Args:
         grid: Token grid ``(t, h, w)`` of the keys.
@@ -246,5 +246,5 @@ def key_places(grid: Grid, num_class: int, like: Tensor) -> Tensor:
 
 
 def channels_last(clip: Tensor) -> Tensor:
-    """The same ``(B, C, T, H, W)``, with the channels of a voxel side by side in memory."""
+    """Clip ``(B, C, T, H, W)`` in the memory format ``channels_last_3d``."""
     return clip.contiguous(memory_format=torch.channels_last_3d)

@@ -1,4 +1,4 @@
-"""A block of MViTv2 that keeps little for its backward pass."""
+"""A block of MViTv2 that keeps few activations for its backward pass."""
 
 import torch
 from mmaction.models.backbones.mvit import MultiScaleBlock
@@ -9,15 +9,14 @@ from torch.utils.checkpoint import checkpoint
 from .mvit_attention import Grid, MViTAttention, channels_last
 from .recompute import recompute
 
-# Parts in which tokens go through an MLP that is recomputed, so that no more of its hidden layer
-# exists at a time.
+# A recomputed MLP takes the tokens in so many chunks, so that its hidden layer never exists whole.
 NUM_CHUNKS = 4
 
 
 class MViTBlock(MultiScaleBlock):
-    """mmaction2's ``MultiScaleBlock``, which keeps little for its backward pass.
+    """mmaction2's ``MultiScaleBlock``, which keeps few activations for its backward pass.
 
-    Outputs of norms, of GELU and the like are recomputed there.
+    Outputs of norms, GELU and other cheap operations are recomputed.
 
     Attributes:
         with_cp: Keep only the input and recompute all else.
@@ -32,24 +31,24 @@ class MViTBlock(MultiScaleBlock):
     def adopt(cls, block: MultiScaleBlock, with_cp: bool, recomputes_linear: bool) -> None:
         """Turn a block that mmaction2's ``MViT`` built into one of these, in place.
 
-        Its constructor names the classes of its blocks; ours add methods, but no state.
+        ``MViT`` fixes the class of its blocks; ours adds methods, but no state, so it fits.
         """
         block.__class__ = cls
         block.attn.__class__ = MViTAttention
         block.with_cp = with_cp
         block.recomputes_linear = block.attn.recomputes_linear = recomputes_linear and not with_cp
-        # Inside a checkpoint all is recomputed, and what that needs should not be kept.
+        # A checkpoint recomputes everything; to recompute parts inside it would only keep tensors.
         block.attn.recomputes = not with_cp
 
     def forward(
         self, x: Tensor, in_size: Grid, wanted: Tensor | None = None
     ) -> tuple[Tensor, Grid]:
-        """Attend, then feed forward.
+        """Attention, then MLP, each with its skip connection.
 
         Args:
-            x: Tokens ``(B, 1 + N, D)``; no 1 where there is no class token.
-            in_size: Their grid ``(t, h, w)``.
-            wanted: ``(B, 1 + M)``, bool: the tokens that anyone asks for; None for all.
+            x: Tokens ``(B, 1 + N, D)``, or ``(B, N, D)`` without a class token.
+            in_size: Grid ``(t, h, w)`` of the ``N`` patch tokens.
+            wanted: ``(B, 1 + M)``, bool: the output tokens to compute; None for all.
 
         Returns:
             Tokens ``(B, 1 + M, D')``, or ``(number wanted, D')``, and the grid of the ``M``.
@@ -81,8 +80,7 @@ class MViTBlock(MultiScaleBlock):
         return skip + self.drop_path(out)
 
     def _recomputed_mlp(self, x: Tensor) -> Tensor:
-        """MLP of tokens, recomputed in the backward pass up to ``fc2``, whose output is not
-        needed there."""
+        """MLP of tokens, recomputed in the backward pass up to the input of its last layer."""
 
         def mlp(x: Tensor) -> Tensor:
             return self.mlp(self.norm2(x))
@@ -90,7 +88,7 @@ class MViTBlock(MultiScaleBlock):
         return checkpoint(mlp, x, use_reentrant=False, preserve_rng_state=False)
 
     def _widen(self, x: Tensor, norm: nn.Module) -> Tensor:
-        """The skip connection where the width grows."""
+        """Skip connection of the layer that may widen the tokens: projected if it does."""
         return x if self.proj is None else self._recompute(self.proj, norm, x)
 
     def _recompute(self, *args):

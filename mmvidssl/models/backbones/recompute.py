@@ -1,4 +1,4 @@
-"""Recompute in the backward pass what is not kept for it."""
+"""Activation checkpointing of blocks and of cheap operations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,17 +22,17 @@ def recompute(
     *args: Any,
     enabled: bool = True,
 ) -> Any:
-    """``function(make(*args))``, where ``make(*args)`` is recomputed in the backward pass.
+    """``function(make(*args))``, with ``make(*args)`` recomputed in the backward pass.
 
-    So ``make`` should be cheap (an activation function, a norm, a copy), and tensors in ``args``
-    should be such as are kept anyway. The results are the same to the last bit.
+    ``make`` should be cheap (an activation function, a norm, a copy), and the tensors in ``args``
+    such as are kept for the backward pass anyway. Results are the same to the last bit.
 
     Args:
-        function: Maps the tensor that is made.
-        make: Makes it, always the same; without random numbers, and whatever autocast says.
-        args: What it is made from.
-        enabled: Whether to do anything but call. While compiling nothing is done either: the
-            compiler itself chooses what to recompute.
+        function: Takes the tensor that ``make`` returns.
+        make: Deterministic: it draws no random numbers, and does not depend on autocast.
+        args: Arguments of ``make``.
+        enabled: False only calls both, and keeps the tensor. So does compilation: the compiler
+            itself chooses what to recompute.
     """
     made = make(*args)
     if not enabled or not torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -52,5 +52,5 @@ def recompute(
 
 
 def _key(tensor: Tensor) -> tuple[int, int, torch.dtype]:
-    """Tells live tensors that hold the same values from all others."""
+    """Address, size and type of a tensor's data: equal if two tensors share the same data."""
     return tensor.data_ptr(), tensor.numel(), tensor.dtype

@@ -10,10 +10,10 @@ from ..utils import resize_pos_embed
 
 
 def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
-    """Refuse frames ``(..., H, W)`` that patches do not fill.
+    """Check that the patch size divides frames ``(..., H, W)``.
 
     Raises:
-        ValueError: names a size that would do.
+        ValueError: if it does not; names a size that would fit.
     """
     height, width = frames.shape[-2:]
     patch_h, patch_w = patch_size
@@ -27,9 +27,9 @@ def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
 
 
 class FrozenStages(nn.Module):
-    """Mixin of a backbone whose first blocks, and all before them, neither learn nor drop paths.
+    """Mixin that freezes a backbone's first blocks and all before them (no gradients or drop path).
 
-    Stands before the backbone's class among the bases. That has ``num_layers`` and
+    List it before the backbone's class among the bases. That class has ``num_layers`` and
     ``_freeze_stages()``, which freezes ``frozen_stages`` blocks and puts them into evaluation mode.
     """
 
@@ -53,7 +53,7 @@ class FrozenStages(nn.Module):
             self._freeze_stages()
 
     def train(self, mode: bool = True) -> 'FrozenStages':
-        """As ever, but what is frozen stays in evaluation mode; mmpretrain's gives nothing back."""
+        """Set the mode; frozen parts stay in evaluation mode. (mmpretrain's returns nothing.)"""
         super().train(mode)
         if mode and self.frozen_stages > 0:
             self._freeze_stages()
@@ -61,7 +61,7 @@ class FrozenStages(nn.Module):
 
 
 class PatchViT(FrozenStages, VisionTransformer):
-    """mmpretrain's ``VisionTransformer`` with what both of our ViTs need."""
+    """Base of our ViTs: mmpretrain's ``VisionTransformer`` with freezing and resized positions."""
 
     interpolate_offset = 0.0
 
@@ -71,7 +71,7 @@ class PatchViT(FrozenStages, VisionTransformer):
         return tuple(self.patch_embed.projection.stride)
 
     def _add_positions(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Embedded patches ``(N, h * w, D)`` -> what the first block sees, class token in front."""
+        """Embedded patches ``(N, h * w, D)`` -> input of the first block, class token in front."""
         if self.cls_token is not None:
             patches = torch.cat((self.cls_token.expand(patches.shape[0], -1, -1), patches), dim=1)
         positions = resize_pos_embed(

@@ -1,4 +1,4 @@
-"""Heads, which own the losses."""
+"""Heads, which compute the losses."""
 
 from .dino_head import DINOHead
 from .dora_head import DoRAHead

@@ -1,4 +1,4 @@
-"""The loss of DINO on clips."""
+"""Head that computes DINO's loss on clips."""
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -8,7 +8,7 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class DINOHead(BaseModule):
-    """Distil every view of the student towards every *other* global view of the teacher.
+    """DINO's head: each view of the student learns from each *other* global view of the teacher.
 
     Args:
         loss: Config of the loss that compares views ``(V, T, B, K)`` with targets
@@ -24,11 +24,11 @@ class DINOHead(BaseModule):
     def loss(
         self, student_views: Tensor | None, student_locals: Tensor | None, targets: Tensor
     ) -> dict[str, Tensor]:
-        """Average over all pairs of a target and a view that is not the same.
+        """DINO's loss, averaged over all pairs of a target and a different view.
 
         Args:
             student_views: Logits ``(G, T, B, K)`` of the global views, in the order of ``targets``;
-                None if there is but one, which has nothing to be compared with.
+                None if there is only one, for which there is no other target.
             student_locals: Logits ``(V, T, B, K)`` of the local crops, or None without any.
             targets: ``(G, T, B, K)`` probabilities.
 

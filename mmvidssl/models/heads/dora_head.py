@@ -1,4 +1,4 @@
-"""The loss of DoRA."""
+"""Head that computes DoRA's loss."""
 
 import torch
 from mmengine.model import BaseModule
@@ -9,7 +9,7 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class DoRAHead(BaseModule):
-    """Distil each tracked object, and the local crops, towards the teacher's whole frame.
+    """DoRA's head: objects and local crops learn from the teacher's view of the whole frame.
 
     Args:
         loss: Config of the loss that compares views ``(V, T, B, K)`` with a target ``(T, B, K)``.
@@ -53,7 +53,7 @@ class DoRAHead(BaseModule):
     def loss(
         self, student_objects: Tensor, student_locals: Tensor | None, target: Tensor
     ) -> dict[str, Tensor]:
-        """Compare the student's views with the teacher.
+        """DoRA's losses of a batch.
 
         Args:
             student_objects: Logits ``(O, T, B, K)`` of the masked clips.

@@ -9,35 +9,35 @@ from torch import Tensor, nn
 
 from mmvidssl.registry import MODELS
 
-FLOOR = 0.1  # what each bin gets before the weights are normalised
+FLOOR = 0.1  # added to each bin's weight before the weights are normalised
 
 
 @MODELS.register_module()
 class LinearDepthHead(BaseModule):
-    """The head of a linear depth evaluation, to be used in mmsegmentation's ``DepthEstimator``.
+    """Linear depth head for mmsegmentation's ``DepthEstimator``.
 
     A linear layer gives each patch a logit for each of ``num_bins`` depths that are evenly spaced
-    from ``min_depth`` to ``max_depth``; the logits are enlarged ``upsample`` times, made positive
-    and divided by their sum, and the depth is the mean of the bins under these weights.
+    from ``min_depth`` to ``max_depth``. The logits are upsampled, made positive and divided by
+    their sum; the depth is the mean of the bins under these weights.
 
     Args:
         in_channels: Width of the backbone's first output, the only one that is used.
-        loss_decode: Config of the loss, called with two ``(B, 1, H, W)`` in metres, where 0 in the
-            second means unknown; it has a ``loss_name``.
+        loss_decode: Config of the loss, called with predicted and true depth ``(B, 1, H, W)`` in
+            metres, where a true depth of 0 is unknown; it has a ``loss_name``.
         num_bins: Number of depths.
         min_depth: The nearest, in metres.
         max_depth: The farthest; what is farther in an annotation counts as unknown.
-        upsample: How often the logits are enlarged, bilinearly.
+        upsample: Factor by which the logits are upsampled, bilinearly.
         init_cfg: As in MMEngine.
 
     Source: the linear depth evaluation of DINOv2 (Oquab et al., 2023, section 7.4), which takes
     bins and weights from AdaBins (Bhat et al., 2021).
-    Differs from the reference: there the features are enlarged, here their logits, which is the
-    same, since both steps are linear and the weights of an interpolation sum to one.
+    Differs from the reference: it upsamples the features, we their logits, which is the same,
+    since both steps are linear and the weights of an interpolation sum to one.
     """
 
     align_corners = False
-    num_classes = 1  # these two are asked for by mmsegmentation
+    num_classes = 1  # mmsegmentation reads this and out_channels
     out_channels = 1
 
     def __init__(
@@ -67,7 +67,7 @@ class LinearDepthHead(BaseModule):
         logits = self.linear(features[0]).float()
         logits = self._resize(logits, [self.upsample * side for side in logits.shape[-2:]])
         weights = logits.relu() + FLOOR
-        # Not an einsum, which autocast would take in half precision.
+        # Not an einsum, which autocast would run in half precision.
         depth = (weights * self.bins[:, None, None]).sum(dim=1) / weights.sum(dim=1)
         return depth[:, None]
 

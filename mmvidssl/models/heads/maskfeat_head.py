@@ -1,4 +1,4 @@
-"""The loss of MaskFeat."""
+"""Head that computes MaskFeat's loss."""
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -8,11 +8,11 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class MaskFeatHead(BaseModule):
-    """Compare the predictions of masked tokens with their targets.
+    """MaskFeat's head: compares the predictions of masked tokens with their targets.
 
     Args:
         loss: Config of a loss that takes predictions ``(M, Q)`` and targets ``(M, Q')`` and gives a
-            scalar; which one fits is said by the target generator.
+            scalar; the target generator's docstring names the one that fits.
 
     Source: MaskFeat, section 3.1.
     """

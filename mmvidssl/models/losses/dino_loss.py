@@ -1,4 +1,4 @@
-"""Cross-entropy between the teacher's and the student's prototypes."""
+"""DINO's loss: cross-entropy between teacher and student over prototypes."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,9 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class DINOLoss(nn.Module):
-    """``-sum_k target_k log softmax(logits / student_temp)_k``, one number a view.
+    """DINO's loss: cross-entropy of the student's logits against the teacher's probabilities.
 
-    Stateless: centering and sharpening belong to the target generator.
+    ``-sum_k target_k log softmax(logits / student_temp)_k``; the target generator centers targets.
 
     Args:
         student_temp: Temperature of the student.
@@ -26,7 +26,7 @@ class DINOLoss(nn.Module):
         self.student_temp = student_temp
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compare each view with each target.
+        """Loss of each view and frame against each target.
 
         Args:
             logits: ``(V, T, B, K)`` of the student.

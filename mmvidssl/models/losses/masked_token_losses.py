@@ -10,10 +10,10 @@ from mmvidssl.registry import MODELS
 
 
 class MaskedTokenLoss(nn.Module):
-    """Base of the losses: the mean over masked tokens of what :meth:`compare` says, in float32.
+    """Base of the losses of masked tokens: checks shapes, then calls :meth:`compare` in float32.
 
     Attributes:
-        target_width: Numbers in a target; None: as many as in a prediction.
+        target_width: Width of a target; None: that of a prediction.
     """
 
     target_width: int | None = None
@@ -36,7 +36,7 @@ class MaskedTokenLoss(nn.Module):
 
     @abstractmethod
     def compare(self, pred: Tensor, target: Tensor) -> Tensor:
-        """The loss of float32 predictions and targets whose shapes correspond."""
+        """Mean loss (scalar) of float32 predictions and targets, whose shapes are checked."""
 
     @staticmethod
     def activate(pred: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What stands between a backbone and a head."""
+"""Necks, between backbone and head: projection, pooling, feature pyramid."""
 
 from .attentive_pooling import AttentivePooling
 from .dino_neck import DINONeck

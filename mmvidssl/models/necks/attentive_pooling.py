@@ -11,19 +11,19 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class AttentivePooling(BaseModule):
-    """A transformer block in which one learned query looks at all tokens; for mmaction2's models.
+    """Attentive pooling: one learned query attends to all tokens; a neck for mmaction2's models.
 
-    With a linear head behind it (``TSNHead``, ``I3DHead``) and a frozen backbone before it, the
-    attentive probe of V-JEPA (Bardes et al., 2024).
+    With a frozen backbone before it and a linear head behind it (``TSNHead``, ``I3DHead``) it is
+    the attentive probe of V-JEPA (Bardes et al., 2024).
 
     Args:
         in_channels: Width ``D`` of the tokens.
-        num_heads: Heads of the attention; published with those of the backbone.
+        num_heads: Attention heads; published with the backbone's number of heads.
         mlp_ratio: Width of the block's MLP, relative to ``D``.
         init_cfg: As in MMEngine.
 
-    Differs from the reference: its attention leaves out the last projection of the heads, though it
-    has the weights. There the query sees all clips of a video at once; here all frames of
+    Differs from the reference: its attention has weights of an output projection, but does not
+    apply it. There the query sees all clips of a video at once; here all frames of
     ``Recognizer2D``, and one clip of ``Recognizer3D``.
     """
 
@@ -52,9 +52,9 @@ class AttentivePooling(BaseModule):
             last.weight.data /= 2**0.5
 
     def forward(self, features: Sequence[Tensor], data_samples=None) -> tuple[Tensor, dict]:
-        """``[..., (B, D, t, h, w)]``, of which the last is pooled, to ``(B, D, 1, 1, 1)``.
+        """Pool the last of ``features``, ``(B, D, t, h, w)``, to ``(B, D, 1, 1, 1)``.
 
-        The dict of losses that mmaction2 expects besides is empty.
+        The second result is the dict of losses that mmaction2 expects, empty.
         """
         tokens = self.norm1(features[-1].flatten(2).transpose(1, 2))
         query = self.query.expand(len(tokens), -1, -1)

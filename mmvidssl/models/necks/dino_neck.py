@@ -1,4 +1,4 @@
-"""The projection of DINO (what its paper calls the head)."""
+"""DINO's projection head; a neck here, because a head computes the loss in this package."""
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -10,7 +10,7 @@ from mmvidssl.registry import MODELS
 
 @MODELS.register_module()
 class DINONeck(BaseModule):
-    """MLP, L2 normalisation, and scalar products with weight-normalised prototypes.
+    """DINO's projection head: MLP, L2 normalisation, and weight-normalised prototypes.
 
     Args:
         in_channels: Width ``D`` of the backbone.
@@ -24,8 +24,7 @@ class DINONeck(BaseModule):
             released DoRA trains them.
         init_cfg: As in MMEngine.
 
-    Source: DINO, section 3.1, "Network architecture". The file is named after the role in this
-    package: a neck projects, a head owns the loss.
+    Source: DINO, section 3.1, "Network architecture".
     """
 
     def __init__(

@@ -15,8 +15,8 @@ NUM_SCALES = 4
 class ViTFeature2Pyramid(BaseModule):
     """Feature maps of four blocks, each resampled to a scale of its own.
 
-    The earliest block is enlarged four times by two transposed convolutions with a norm and a GELU
-    between them, the next twice by one; the third stays, the last is halved by max pooling. With
+    The earliest block's map is upsampled by 4 (two transposed convolutions with a norm and a GELU
+    between them), the next by 2 (one); the third stays, the last is halved by max pooling. With
     patches of 16 pixels the strides are 4, 8, 16 and 32, which FPN, UPerHead and others take.
 
     Args:
@@ -48,7 +48,7 @@ class ViTFeature2Pyramid(BaseModule):
         )
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Resample.
+        """Resample four feature maps to four scales.
 
         Args:
             features: Four maps ``(B, D, h, w)``, the earliest block's first.
@@ -65,6 +65,6 @@ class ViTFeature2Pyramid(BaseModule):
                 f'blocks, got {len(features)} outputs. Give the backbone {NUM_SCALES} out_indices, '
                 "such as [3, 5, 7, 11], and out_type='featmap'."
             )
-        # mmpretrain's maps are permuted tokens; mmcv's RoIAlign, which reads what is behind them,
-        # needs them in order (mmcv#2203).
+        # mmpretrain's maps are permuted tokens; mmcv's RoIAlign ignores strides, so that it needs
+        # contiguous maps (mmcv#2203).
         return tuple(scale(x.contiguous()) for scale, x in zip(self.scales, features, strict=True))

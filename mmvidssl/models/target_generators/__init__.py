@@ -1,4 +1,4 @@
-"""Targets that the student must predict: modules without gradient, aligned with the prediction."""
+"""Target generators: compute what the student must predict, without gradient."""
 
 from .deep_feature_generator import DeepFeatureGenerator
 from .discrete_token_generator import DiscreteTokenGenerator

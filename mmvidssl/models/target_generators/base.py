@@ -1,4 +1,4 @@
-"""Base of the targets of masked patches, aligned one to one with the token grid."""
+"""Base of the target generators of MaskFeat: one target for each token of the grid."""
 
 from abc import abstractmethod
 from typing import Literal, get_args
@@ -11,20 +11,20 @@ Frames = Literal['center', 'all']
 
 
 class PatchTargetGenerator(BaseModule):
-    """Targets of the patches of a clip, or of images, which count as clips of one frame.
+    """Base of target generators for the patches of a clip, or of an image (a clip of one frame).
 
     Args:
-        patch_size: Side of a patch in pixels: what one token covers where it predicts.
+        patch_size: Side in pixels of the patch that one token predicts.
         temporal_stride: Frames between time steps of the token grid; of no effect on images.
         frames: What a token predicts of its cube: the patch of its ``'center'`` frame
             (:func:`target_frames`), or those of ``'all'`` its ``temporal_stride`` frames, from the
             center on, one after another (clips only).
 
     Attributes:
-        num_target_frames: How many patches make a target.
+        num_target_frames: Number of patches in one target.
 
     Raises:
-        ValueError: names the argument that cannot be.
+        ValueError: names the invalid argument.
 
     Source: MaskFeat, section 4.3.2 (``'center'`` is best).
     """
@@ -72,14 +72,14 @@ class PatchTargetGenerator(BaseModule):
 
 
 def target_frames(clip: Tensor, temporal_stride: int = 1) -> Tensor:
-    """The frame that each time step of the token grid must predict.
+    """Frames that the time steps of the token grid must predict.
 
     Frame ``i * temporal_stride`` is the temporal centre of tubelet ``i``: with a patch embedding of
     kernel 3, stride 2 and padding 1 (MViT's), the kernel covers frames ``2i - 1 .. 2i + 1``.
 
     Args:
         clip: ``(B, C, T, H, W)``, or images ``(B, C, H, W)``.
-        temporal_stride: Of the patch embedding.
+        temporal_stride: Stride of the patch embedding in time, in frames.
 
     Returns:
         ``(B, t, C, H, W)``, a view, ``t = ceil(T / temporal_stride)``.
@@ -100,7 +100,7 @@ def target_frames(clip: Tensor, temporal_stride: int = 1) -> Tensor:
 
 
 def patch_grid(frames: Tensor, patch_size: int) -> tuple[int, int]:
-    """How many patches frames ``(..., H, W)`` have in height and width.
+    """Numbers of patches in the height and the width of frames ``(..., H, W)``.
 
     Raises:
         ValueError: if ``patch_size`` does not divide ``H`` and ``W``.
@@ -116,7 +116,7 @@ def patch_grid(frames: Tensor, patch_size: int) -> tuple[int, int]:
 
 
 def check_positive(**values: int) -> None:
-    """Refuse numbers of pixels, frames or bins that are not positive integers."""
+    """Check that all values are positive integers; the error names the first that is not."""
     for name, value in values.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f'{name} must be a positive integer, got {value!r}')

@@ -13,7 +13,7 @@ from .teacher_generator import TeacherGenerator, last_feature_map, maps_to_token
 
 @MODELS.register_module()
 class DeepFeatureGenerator(TeacherGenerator):
-    """L2-normalised features of a teacher, without gradient, in float32.
+    """Targets: L2-normalised features of a teacher, without gradient, in float32.
 
     A teacher of frames (``DINOViT``, mmpretrain's ViTs with ``out_type='featmap'`` and CNNs; of a
     whole classifier, its backbone) sees the target frames; its last feature map is resized to the
@@ -21,10 +21,10 @@ class DeepFeatureGenerator(TeacherGenerator):
 
     Args:
         teacher: Config of the model, frozen unless ``ema``.
-        ema: The teacher is the moving average of the student: of the same config as the algorithm's
-            backbone. It moves only in :meth:`update_teacher`, which ``MaskFeat.update_teacher``
-            calls, which ``TeacherMomentumHook`` calls after each optimizer step: ``custom_hooks``
-            must have that hook, without which the teacher stays where the student began.
+        ema: The teacher is the moving average of the student, with the same config as the
+            algorithm's backbone. ``custom_hooks`` must then have ``TeacherMomentumHook``, which
+            calls ``MaskFeat.update_teacher`` after each optimizer step; without it the teacher
+            keeps the student's initial weights.
         takes_clips: Give the teacher clips ``(B, C, T, H, W)`` rather than frames. It must have
             ``forward_tokens(clip)`` or put out feature maps ``(B, D, t, h, w)``.
         **kwargs: As in :class:`TeacherGenerator`.

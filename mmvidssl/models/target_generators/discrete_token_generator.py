@@ -11,7 +11,7 @@ from .teacher_generator import TeacherGenerator, resize_maps
 
 @MODELS.register_module()
 class DiscreteTokenGenerator(TeacherGenerator):
-    """The code of each patch in a tokenizer's codebook, without gradient.
+    """Targets: the code of each patch in a frozen tokenizer's codebook.
 
     Frames are resized (bilinear, antialiased) so that one code falls on each patch: 224 pixels with
     patches of 16 become 112 for a tokenizer of stride 8.
@@ -19,12 +19,12 @@ class DiscreteTokenGenerator(TeacherGenerator):
     Args:
         tokenizer: Config of a frozen model with ``get_tokens(frames)`` (``mmpretrain.VQKD``), or
             that puts out logits ``(B, num_codes, h, w)`` (``mmpretrain.DALL-E``).
-        code_stride: Pixels of the tokenizer's input a code, in height and width: 8 for DALL-E's, 16
-            for VQ-KD's.
+        code_stride: Pixels of the tokenizer's input per code, in height and width: 8 for DALL-E's,
+            16 for VQ-KD's.
         num_codes: Size of the tokenizer's codebook.
-        **kwargs: As in :class:`TeacherGenerator`. For ``teacher_norm``, DALL-E's tokenizer wants
-            0.1 to 0.9, which is ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's -1 to 1,
-            which is ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
+        **kwargs: As in :class:`TeacherGenerator`. ``teacher_norm``: DALL-E's tokenizer expects
+            pixels from 0.1 to 0.9, ``mean=(-31.875, ) * 3, std=(318.75, ) * 3``; VQ-KD's from -1 to
+            1, ``mean=(127.5, ) * 3, std=(127.5, ) * 3``.
 
     Attributes:
         pred_channels: ``num_codes``, what the neck must put out.
@@ -47,13 +47,13 @@ class DiscreteTokenGenerator(TeacherGenerator):
         """Targets ``(B, t * h * w, 1)``, int64 in ``[0, num_codes)``.
 
         Raises:
-            ValueError: if the tokenizer puts out no codes, not one a patch, or not ``num_codes``
-                different ones. For ``get_tokens``, the latter is seen by the largest code of the
-                first call only, since that waits for the device.
+            ValueError: if the tokenizer puts out no codes, not one per patch, or codes of another
+                codebook than ``num_codes``. With ``get_tokens`` the latter is checked in the first
+                call only, by the largest code, since that waits for the device.
         """
         frames = self._renormalize(frames.flatten(0, 1))
         size = (grid[1] * self.code_stride, grid[2] * self.code_stride)
-        # Codes are decided by an argmax, in which half precision would have its say.
+        # Codes are the argmax of logits, which half precision could change.
         with torch.autocast(frames.device.type, enabled=False):
             codes = self._codes(resize_maps(frames, size))
         if codes.shape[1] != grid[1] * grid[2]:
@@ -83,7 +83,7 @@ class DiscreteTokenGenerator(TeacherGenerator):
     def _checked(
         self, output: object, frames: Tensor, wanted: str, ndim: int | None = None
     ) -> Tensor:
-        """The output, if it is floats of ``ndim`` axes, or integers of any, of each frame."""
+        """``output``, if it has ``ndim`` axes (None: is integers) and an entry for each frame."""
         got = type(output).__name__
         if isinstance(output, Tensor):
             is_wanted = output.ndim == ndim if ndim else not output.is_floating_point()

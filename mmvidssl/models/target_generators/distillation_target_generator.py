@@ -1,4 +1,4 @@
-"""Centering and sharpening of the teacher's logits."""
+"""DINO's targets: the teacher's logits, centered and sharpened."""
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank
@@ -15,20 +15,20 @@ NUM_SINKHORN_ITERS = 3  # as in DINOv2
 
 @MODELS.register_module()
 class DistillationTargetGenerator(BaseModule):
-    """Center and sharpen the teacher's logits: ``softmax((logits - center) / teacher_temp)``.
+    """DINO's targets from the teacher's logits: ``softmax((logits - center) / teacher_temp)``.
 
-    The center is the running mean of the logits over all frames, clips and processes. Passes in
-    training mode gather that mean; :meth:`finish_step` moves the center by the mean of all passes
-    since the last one, so that gradient accumulation moves it as one large batch would.
+    The center is the running mean of the logits over all frames, clips and processes. Forward
+    passes in training mode accumulate the mean; :meth:`finish_step`, once per optimizer step, moves
+    the center towards it, so that gradient accumulation has the effect of one large batch.
 
     Args:
         num_prototypes: Number ``K`` of prototypes.
         center_momentum: Weight of the new mean (DINO's ``m`` is one minus it).
         teacher_temp: Temperature; an engine hook may change it in the course of training.
-        centering: ``'mean'`` as above; or ``'sinkhorn_knopp'``, by which every prototype gets an
-            equal share of the frames of a pass, in training over all processes, whose batches must
-            be of one size. Steadier where batches are small and runs short. The center then plays
-            no part in the targets.
+        centering: ``'mean'`` as above; or ``'sinkhorn_knopp'``, which gives every prototype an
+            equal share of the frames of a pass (in training of all processes, whose batches must be
+            of one size) and makes no use of the center. It is more stable with small batches and
+            short runs.
 
     Source: DINO, section 3.1, "Avoiding collapse". Differs from the reference: nothing. Sinkhorn-
     Knopp centering: DINOv2 (Oquab et al., 2023), section 4.
@@ -37,7 +37,7 @@ class DistillationTargetGenerator(BaseModule):
     center: Tensor
     pass_sum: Tensor
     num_passes: Tensor
-    filled_on_load = ('pass_sum', 'num_passes')  # where a file, of an earlier version, lacks them
+    filled_on_load = ('pass_sum', 'num_passes')  # which files of earlier versions lack
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class DistillationTargetGenerator(BaseModule):
         self.center_momentum = center_momentum
         self.teacher_temp = teacher_temp
         self.register_buffer('center', torch.zeros(1, num_prototypes))
-        # Of the step under way: a checkpoint may be written in the middle of an accumulation.
+        # Of the current step; saved, because a checkpoint may be written within an accumulation.
         self.register_buffer('pass_sum', torch.zeros(1, num_prototypes))
         self.register_buffer('num_passes', torch.zeros((), dtype=torch.long))
 
@@ -93,7 +93,7 @@ class DistillationTargetGenerator(BaseModule):
             self.num_passes.zero_()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        if f'{prefix}center' in state_dict:  # which earlier versions and released code write alone
+        if f'{prefix}center' in state_dict:  # earlier versions and released code save only this
             state_dict.setdefault(f'{prefix}pass_sum', torch.zeros(1, self.num_prototypes))
             state_dict.setdefault(f'{prefix}num_passes', torch.zeros((), dtype=torch.long))
         super()._load_from_state_dict(state_dict, prefix, *args)

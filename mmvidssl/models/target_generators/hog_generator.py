@@ -32,20 +32,19 @@ CHUNK_PIXELS = {'cpu': 2**19, 'other': 2**24}
 
 @MODELS.register_module()
 class HOGGenerator(PatchTargetGenerator):
-    """Histogram of oriented gradients of each patch of the target frames, in float32.
+    """MaskFeat's targets: the histogram of oriented gradients (HOG) of each patch, in float32.
 
-    ``(channel, bin, cell row, cell column)``.
+    The numbers of a target are in the order ``(channel, bin, cell row, cell column)``.
 
     Args:
         nbins: Orientation bins of a cell.
         cell_size: Side of a cell in pixels; divides ``patch_size``.
-        gaussian_window: Side in pixels of the Gaussian windows that weigh the magnitudes, side by
-            side from the upper left corner; 0 for none. A frame must hold whole windows.
+        gaussian_window: Side in pixels of the Gaussian windows that weight the magnitudes and tile
+            the frame, whose sides must be multiples of it; 0 for none.
         signed: Bins cover 360 degrees rather than 180.
         channels: ``'rgb'`` (a histogram for each), ``'gray'`` or ``'opponent'`` (red-green,
-            yellow-blue and intensity). Transforms are applied to the input as it comes, which as a
-            rule is normalised.
-        norm: Of a cell's histogram, for each channel by itself: ``'l2'``, ``'l1'`` or ``'none'``.
+            yellow-blue and intensity), computed from the input as it is, usually normalised.
+        norm: Norm of a cell's histogram, separately by channel: ``'l2'``, ``'l1'`` or ``'none'``.
         **kwargs: As in :class:`PatchTargetGenerator`.
 
     Attributes:
@@ -102,7 +101,7 @@ class HOGGenerator(PatchTargetGenerator):
         return target.flatten(0, 2).unflatten(0, (len(frames), -1))
 
     def as_cells(self, target: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """Targets, or predictions, of all tokens as histograms in their places.
+        """Rearrange targets, or predictions, of all tokens to histograms on the grid of cells.
 
         Args:
             target: ``(B, t * h * w, Q)``.
@@ -136,7 +135,7 @@ class HOGGenerator(PatchTargetGenerator):
             return self._normalize(torch.cat(cells))
 
     def _chunks(self, frames: Tensor) -> Iterator[Tensor]:
-        """As many frames at a time as fit; all of them where a compiler plans the memory."""
+        """Frames in chunks of ``CHUNK_PIXELS``; whole when compiled, as compilers plan memory."""
         if torch.compiler.is_compiling():
             return iter((frames,))
         budget = CHUNK_PIXELS['cpu' if frames.device.type == 'cpu' else 'other']
@@ -149,7 +148,7 @@ class HOGGenerator(PatchTargetGenerator):
         return torch.einsum('oc,mchw->mohw', transform, frames).contiguous()
 
     def _normalize(self, cells: Tensor) -> Tensor:
-        # F.normalize over this axis takes a quarter of the time of everything before it.
+        # In place: F.normalize over this axis takes a quarter of the time of all before it.
         if self.norm == 'l1':
             cells.div_(cells.sum(dim=2, keepdim=True).clamp_min_(1e-12))
         elif self.norm == 'l2':

@@ -14,11 +14,11 @@ Normalize = Literal['dataset', 'patch']
 
 @MODELS.register_module()
 class PixelGenerator(PatchTargetGenerator):
-    """Pixels of each patch of the target frames, in float32: ``(row, column, channel)``.
+    """Targets: the pixels of each patch, in float32, in the order ``(row, column, channel)``.
 
     Args:
-        normalize: ``'dataset'``: the input as it comes, by the mean and standard deviation of the
-            data preprocessor. ``'patch'``: to mean 0 and variance 1 over each patch and all
+        normalize: ``'dataset'``: the input as it is, normalised by the data preprocessor's mean and
+            standard deviation. ``'patch'``: to mean 0 and variance 1 over each patch and all
             channels.
         **kwargs: As in :class:`PatchTargetGenerator`.
 

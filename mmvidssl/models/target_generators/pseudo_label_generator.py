@@ -9,21 +9,21 @@ from .teacher_generator import TeacherGenerator, last_feature_map, maps_to_token
 
 @MODELS.register_module()
 class PseudoLabelGenerator(TeacherGenerator):
-    """Soft labels of each patch (token labelling), without gradient, in float32.
+    """Targets: a classifier's soft labels of each patch (token labelling), in float32.
 
-    The classifier's head is applied to every place of the backbone's last feature map instead of to
-    their mean; the probabilities are resized to the token grid.
+    The classifier's head is applied at every position of the backbone's last feature map instead of
+    to the mean of all; the probabilities are resized to the token grid.
 
     Args:
         classifier: Config of a frozen model with ``backbone`` and ``head``
             (``mmpretrain.ImageClassifier``), whose head takes a tuple of features ``(M, D)`` and
-            whose backbone puts out feature maps (a ViT: ``out_type='featmap'``). A neck, which
-            pools, is passed over.
-        temperature: Of the softmax; below one sharpens.
+            whose backbone puts out feature maps (a ViT: ``out_type='featmap'``). Its neck, which
+            pools, is not used.
+        temperature: Temperature of the softmax; below 1 it sharpens.
         **kwargs: As in :class:`TeacherGenerator`.
 
     Attributes:
-        pred_channels: Number ``K`` of classes, what the neck must put out, if the head tells it.
+        pred_channels: Number ``K`` of classes, the neck's output width; None if not known.
 
     Raises:
         TypeError: if the model has no backbone or no head.

@@ -1,4 +1,4 @@
-"""Base of the targets that another model computes."""
+"""Base of target generators that let another model, a teacher, compute the targets."""
 
 import logging
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ class Norm(TypedDict):
 
 
 class TeacherGenerator(PatchTargetGenerator):
-    """A model that stays in evaluation mode and takes no gradient, applied to the target frames.
+    """Base of target generators with a teacher: a model in evaluation mode, without gradients.
 
     Its weights are part of the state (and so of checkpoints): a resumed run has the same teacher.
 
     Args:
         teacher: Config of any model in the registries, with its ``init_cfg``, whose file must cover
-            it: ``PretrainedReportHook``, a default hook of the configs, refuses any other.
+            the model; ``PretrainedReportHook``, a default hook of the configs, checks that.
         input_norm: ``mean`` and ``std`` that the clip was normalised with (those of the data
             preprocessor, with which the algorithm compares them).
-        teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both, or neither: then the
-            teacher sees the clip as it comes.
-        **kwargs: As in :class:`PatchTargetGenerator`, but for ``frames='all'``.
+        teacher_norm: ``mean`` and ``std`` that the teacher expects. Give both norms, or neither:
+            then the teacher gets the clip as it is.
+        **kwargs: As in :class:`PatchTargetGenerator`, except ``frames='all'``.
     """
 
     REMOVED = dict(clip_norm='it is called input_norm now')
@@ -78,7 +78,7 @@ class TeacherGenerator(PatchTargetGenerator):
         return self
 
     def init_weights(self) -> None:
-        """Initialise, that is, as a rule load, the teacher."""
+        """Initialise the teacher, usually from a checkpoint; warn if its config names none."""
         super().init_weights()
         self._check_weights()
 
@@ -93,7 +93,7 @@ class TeacherGenerator(PatchTargetGenerator):
             )
 
     def _renormalize(self, pixels: Tensor) -> Tensor:
-        """``(B, C, ...)`` of the clip's normalisation -> of the teacher's."""
+        """Pixels ``(B, C, ...)`` normalised by ``input_norm`` -> by ``teacher_norm``."""
         if self.scale is None or self.shift is None:
             return pixels
         shape = (-1,) + (1,) * (pixels.ndim - 2)
@@ -101,7 +101,7 @@ class TeacherGenerator(PatchTargetGenerator):
 
 
 def _named_weights(cfg) -> list:
-    """Where a model's config says, at any depth, that its weights come from."""
+    """All values of ``checkpoint`` and ``pretrained`` in a model's config, at any depth."""
     if isinstance(cfg, dict):
         own = [value for key in ('checkpoint', 'pretrained') if (value := cfg.get(key))]
         return own + _named_weights(list(cfg.values()))
@@ -147,7 +147,7 @@ def last_feature_map(outputs: Tensor | Sequence[Tensor], ndim: int, model: objec
 
 
 def resize_maps(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """``(M, D, h, w)`` -> ``(M, D, *grid)`` float32, bilinear; averaged where it gets smaller."""
+    """``(M, D, h, w)`` -> ``(M, D, *grid)`` float32, bilinear, antialiased where it shrinks."""
     maps = maps.float()
     if maps.shape[-2:] == grid:
         return maps

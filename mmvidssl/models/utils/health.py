@@ -1,4 +1,4 @@
-"""Measures of whether training is well that need no labels: collapse, tracking, prediction."""
+"""Health measures of training that need no labels: collapse, tracking, prediction."""
 
 import math
 from itertools import combinations
@@ -17,7 +17,7 @@ def entropy(probs: Tensor) -> Tensor:
 def second_moment(features: Tensor) -> Tensor:
     """Mean outer product ``(D, D)`` of features ``(..., D)``, float64.
 
-    In float32 its rounding errors would look like directions of a collapsed model.
+    In float32 rounding errors would look like further directions of a collapsed model's features.
     """
     rows = features.flatten(0, -2).double()
     return rows.T @ rows / len(rows)
@@ -27,7 +27,7 @@ def effective_rank(moment: Tensor) -> Tensor:
     """Effective rank of features: the exponential of the entropy of their singular values.
 
     The features are not centered. A complete collapse, in which all rows are alike, is then rank 1
-    whatever the rounding errors; centered, the rounding errors would be all there is.
+    whatever the rounding errors; centered, only rounding errors would be left.
 
     Args:
         moment: ``(D, D)``, their :func:`second_moment`.
@@ -84,19 +84,19 @@ def sinkhorn_residual(assignment: Tensor) -> Tensor:
 @torch.compiler.disable
 @torch.no_grad()
 def health_figures(means: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scalars of health that follow from what the functions below measure.
+    """Health figures (scalars by name), computed from the measures of the functions below.
 
-    What they measure are means over the clips of a batch, so that the mean over several batches of
-    one size, of passes or of processes, is what the batch of all of them would have measured.
+    All measures are means over a batch, so their mean over passes or processes (of one batch size)
+    is the measure of one large batch.
 
     Returns:
-        ``teacher_kl``, to the uniform distribution, adds up with ``teacher_entropy`` to ``ln K``;
-        ``teacher_batch_entropy`` is that of the mean target, near zero only if all targets name one
-        prototype. ``rank_*`` are effective ranks. ``explained`` is the share of the targets'
-        variance that is predicted: one minus the squared error over that of the mean target, so 0
-        is no better than the mean. ``spread`` is the predictions' standard deviation over tokens
-        relative to the targets', 0 if all tokens get one prediction. ``code_majority`` is the share
-        of the most frequent code. The rest are means as they come.
+        ``teacher_kl``, the targets' divergence from the uniform distribution, is ``ln K`` minus
+        ``teacher_entropy``. ``teacher_batch_entropy`` is the entropy of the mean target, near zero
+        only if all targets name one prototype. ``rank_*`` are effective ranks. ``explained`` is the
+        share of the targets' variance that is predicted: one minus the squared error over that of
+        the mean target, so 0 is no better than the mean. ``spread`` is the predictions' standard
+        deviation over tokens relative to the targets', 0 if all predictions are equal.
+        ``code_majority`` is the share of the most frequent code. Other scalars stay as they are.
     """
     figures = {name: value for name, value in means.items() if value.ndim == 0 and name != 'error'}
     for name in filter(lambda name: name.startswith('rank_'), means):
@@ -121,7 +121,7 @@ def _moments(values: Tensor) -> Tensor:
 
 
 def _variance(moments: Tensor) -> Tensor:
-    """Mean variance of :func:`_moments`."""
+    """Variance of the values that :func:`_moments` was given, averaged over ``Q``."""
     return (moments[1] - moments[0].square()).clamp_min(0).mean()
 
 

@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients, to the bit as the released codes bin them."""
+"""Histograms of oriented gradients (HOG), binned exactly as in the released codes."""
 
 import math
 
@@ -13,7 +13,7 @@ def sobel(planes: Tensor) -> tuple[Tensor, Tensor]:
     ``gx`` weighs the left column of the 3 x 3 neighbourhood by (1, 2, 1) and the right one by the
     negative, ``gy`` likewise the upper and lower row. Neighbours are added one by one in reading
     order, the order in which PyTorch's convolution on a CPU adds them, so that rounding errors, on
-    which the bin of a gradient may hang, are the same. (Separable filters round otherwise.)
+    which a gradient's bin may depend, are the same. (Separable filters round differently.)
     """
     height, width = planes.shape[-2:]
     padded = F.pad(planes, (1, 1, 1, 1), mode='reflect')
@@ -35,7 +35,7 @@ def hog_cells(
     window: Tensor | None = None,
     signed: bool = False,
 ) -> Tensor:
-    """Sum the gradient magnitudes of each cell by orientation.
+    """HOG of each cell: its gradient magnitudes, summed by orientation.
 
     The orientation is ``atan2(gx, gy)``. Bin ``k`` of ``n`` covers ``k / n`` to ``(k + 1) / n`` of
     the half circle.
@@ -48,14 +48,14 @@ def hog_cells(
         signed: Bins cover the whole circle, so that opposite gradients differ.
 
     Returns:
-        ``(M, C, n, H / cell_size, W / cell_size)``, not normalised. Cells with a gradient that is
-        not finite have a bin that is not.
+        ``(M, C, n, H / cell_size, W / cell_size)``, not normalised. A cell with a gradient that is
+        not finite has a bin that is not finite.
 
     Source: Dalal and Triggs, CVPR 2005, as simplified by MaskFeat, section 3.2 (no blocks).
     """
     gx, gy = sobel(frames)
     phase = torch.atan2(gx, gy).div_(2 * math.pi if signed else math.pi).mul_(nbins)
-    # A NaN has no bin. Its magnitude, NaN as well, takes it to the target in any.
+    # A NaN has no bin: any will do, since its magnitude, also NaN, makes the target NaN.
     phase.nan_to_num_(0.0)
     magnitude = gx.square_().addcmul_(gy, gy).sqrt_()
     if window is not None:
@@ -78,8 +78,8 @@ def _cell_sums(planes: Tensor, cell_size: int) -> Tensor:
 def _scatter_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
     """Sum votes ``(M, C, H, W)`` by cell and bin, ``(M, C, nbins, h, w)``.
 
-    One scatter into a slot for each of the bins ``-nbins .. nbins`` (integral floats), then the
-    modulo.
+    One scatter into a slot for each of the bins ``-nbins .. nbins`` (integral floats); slots that
+    are equal modulo ``nbins`` are then added up.
     """
     height, width = (side // cell_size for side in votes.shape[-2:])
     num_slots = 2 * nbins + 1

@@ -1,4 +1,4 @@
-"""Records that the parts of an algorithm hand to each other."""
+"""Named tuples that the parts of an algorithm exchange."""
 
 from typing import NamedTuple
 

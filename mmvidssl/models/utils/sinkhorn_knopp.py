@@ -8,16 +8,16 @@ from torch import Tensor
 
 @torch.no_grad()
 def sinkhorn_knopp(scores: Tensor, epsilon: float = 0.05, num_iters: int = 30) -> Tensor:
-    """Share the tokens out among the objects, every object getting an equal part.
+    """Sinkhorn-Knopp: assign tokens softly to objects, with the same total for every object.
 
     The transport plan maximises ``<plan, scores>`` plus ``epsilon`` times its entropy, with the
-    tokens' marginal at ``1 / N`` and the objects' at ``1 / O``; it comes back times ``N``, so that
+    tokens' marginal at ``1 / N`` and the objects' at ``1 / O``; it is returned times ``N``, so that
     each *token* sums to one. Computed with logarithms in float32, in which no score overflows.
 
     Args:
         scores: ``(..., N, O)``, higher is a better match (the negative cost).
         epsilon: Strength of the entropy, > 0. Small values give a hard assignment.
-        num_iters: How often objects and tokens are normalised in turn, >= 1.
+        num_iters: Number of iterations, >= 1; each normalises the objects, then the tokens.
 
     Returns:
         ``(..., N, O)`` float32, non-negative, rows sum to one; columns sum to ``N / O`` once

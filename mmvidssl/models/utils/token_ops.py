@@ -1,6 +1,6 @@
 """Pure functions between clips, frames, tokens and masks.
 
-A mask of what the model must predict is bool, True = masked, and is resized nowhere else than here.
+A mask of what the model must predict is bool, True = masked, and is resized only here.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def stack_masks(data_samples: Sequence | None) -> Tensor:
 
 
 def resize_mask(mask: Tensor, grid: Sequence[int]) -> Tensor:
-    """Repeat each cell of a mask for all tokens that it covers.
+    """Resize a mask to the token grid: repeat each cell for all tokens that it covers.
 
     Args:
         mask: ``(B, t, h, w)``, bool.
@@ -87,7 +87,7 @@ def resize_mask(mask: Tensor, grid: Sequence[int]) -> Tensor:
         ``(B, *grid)``, bool.
 
     Raises:
-        ValueError: if a cell would end inside a token.
+        ValueError: if the sides of the grid are not multiples of the mask's.
     """
     window = mask.shape[1:]
     if mask.ndim != 4 or any(wanted % have for wanted, have in zip(grid, window, strict=True)):
@@ -138,7 +138,7 @@ def shuffle_masks(masks: Tensor, generators: Sequence[torch.Generator]) -> Tenso
 def counted_generator(seed: int, count: int) -> torch.Generator:
     """A CPU generator for draw number ``count`` of the stream ``seed``.
 
-    It depends on nothing else, so a run that keeps the count in a buffer goes on after a stop as it
-    would have.
+    It depends on nothing else, so a run that saves the count in a buffer draws the same numbers
+    after a resume.
     """
     return torch.Generator().manual_seed(seed * 1_000_003 + count)

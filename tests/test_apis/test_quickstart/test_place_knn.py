@@ -50,6 +50,18 @@ def test_accuracy_is_one_for_features_that_know_the_answer(video):
     assert task.accuracy(lambda crops: next(halves)) == 0.0
 
 
+@pytest.mark.parametrize('fps', [10, 100])
+def test_held_out_crops_are_of_a_third_of_a_second_later_before_the_next_place(tmp_path, fps):
+    """A place: seven flat frames, then three of stripes."""
+    frames = np.full((NUM_PLACES * 10, 64, 96, 3), 120, np.uint8)
+    stripes = np.zeros((96, 3), np.uint8) + np.uint8(120) * (np.arange(96)[:, None] // 4 % 2)
+    for place in range(NUM_PLACES):
+        frames[place * 10 + 7 : place * 10 + 10] = stripes
+    write_video(tmp_path / 'stripes.mp4', frames, fps=fps)
+    for draw in PlaceKNN(tmp_path / 'stripes.mp4', crop_size=32, num_crops=18).draws:
+        assert draw.bank.std(axis=(1, 2)).max() < 1 < 3 < draw.held_out.std(axis=(1, 2)).min()
+
+
 def test_each_frame_gives_another_window_of_a_grid():
     y, x = np.mgrid[:100, :200]
     frame = np.stack([y, x, 0 * y], axis=-1).astype(np.uint8)
@@ -58,7 +70,7 @@ def test_each_frame_gives_another_window_of_a_grid():
     corners = [window[0, 0, :2].tolist() for window in windows]
     assert corners == [[top, left] for top in (0, 20, 40) for left in (0, 40, 80)]
     flat = np.arange(NUM_PLACES, dtype=np.uint8).repeat(100 * 200 * 3).reshape(-1, 100, 200, 3)
-    places = draw_places(flat * 20 + 40, crop_size=16, num_crops=18, seed=0)
+    places = draw_places(flat * 20 + 40, flat * 20 + 40, crop_size=16, num_crops=18, seed=0)
     assert places.labels.tolist() == [n for n in range(NUM_PLACES) for _ in range(2)]
 
 
