@@ -1,8 +1,8 @@
 """Registries of mmvidssl: children of MMEngine's, all in the scope ``mmvidssl``.
 
 Each imports the module in its ``locations`` when something is first built from it, so that
-importing this file is quick and pulls in none of the sibling OpenMMLab packages. Some register
-nothing: where the default scope has no such registry, MMEngine warns in every run.
+importing this file is quick and pulls in none of the sibling OpenMMLab packages. Some stay empty:
+they are here because MMEngine warns in every run if the default scope lacks a registry.
 """
 
 import functools
@@ -15,9 +15,9 @@ from mmengine.registry import Registry as MMEngineRegistry
 
 
 class Registry(MMEngineRegistry):
-    """MMEngine's, whose classes say what was meant by an option that they do not have.
+    """MMEngine's registry, whose classes suggest the right name for an unknown option.
 
-    Of options of earlier versions, ``REMOVED`` of a class says what to write instead.
+    For options of earlier versions, ``REMOVED`` of a class says what to write instead.
     """
 
     def _register_module(self, module, *args, **kwargs) -> None:
@@ -36,7 +36,7 @@ def _explain_options(init: Callable[..., None]) -> Callable[..., None]:
             removed = {
                 k: v for b in type(self).__mro__ for k, v in getattr(b, 'REMOVED', {}).items()
             }
-            for base in type(self).__mro__:  # which options are handed on to
+            for base in type(self).__mro__:  # those that **kwargs are passed on to
                 parameters = inspect.signature(base.__init__).parameters  # type: ignore[misc]
                 options |= parameters.keys() - {'self', 'args', 'kwargs'}
                 if all(p.kind != p.VAR_KEYWORD for p in parameters.values()):

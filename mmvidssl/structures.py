@@ -11,7 +11,7 @@ class VidSSLDataSample(BaseDataElement):
     ``frame_inds`` (list of ``clip_len`` frame numbers), ``fps`` (float, frames per second), and, if
     a video could not be read, ``decode_failures``: a list of dicts with ``path`` and ``reason``
     (str), ``replaced`` (bool, whether this sample stands in for one of that video) and
-    ``quarantined`` (bool, whether the worker reads it no more).
+    ``quarantined`` (bool, whether the worker has stopped reading that video).
     """
 
     @property

@@ -7,11 +7,11 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='StepParamSchedulerHook'),
     schedule=dict(type='ScheduleHook'),
-    # Each epoch, and where an epoch takes longer, every half hour.
+    # Every epoch, and every half hour where epochs take longer.
     checkpoint=dict(type='PlainCheckpointHook', interval=1, max_keep_ckpts=3, minutes=30),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     step_seed=dict(type='StepSeedHook'),
-    # Refuses a teacher, or any other module, whose file is another model's.
+    # Refuses pretrained files that do not fit their module, such as a teacher.
     pretrained_report=dict(type='PretrainedReportHook'),
     progress=dict(type='ProgressBarHook', terminal_only=True),
     data_failure=dict(type='DataFailureHook', max_failed_share=0.05),
@@ -20,7 +20,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # Seconds that processes wait for one whose disk stalls; it ends by itself after 2 x 120.
+    # Seconds that processes wait for one whose disk stalls; that one fails after 2 x 120.
     dist_cfg=dict(backend='nccl', timeout=1800),
 )
 

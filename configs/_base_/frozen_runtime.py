@@ -1,4 +1,4 @@
-# What evaluations of a frozen backbone share: a test that goes on where it was stopped.
+# Shared by evaluations of a frozen backbone: a test that resumes where it was stopped.
 _base_ = 'default_runtime.py'
 
 default_hooks = dict(

@@ -3,9 +3,9 @@
 #
 # A DoRA step is 128 clips of 8 frames; here it is 1024 frames (the batch of DINO's paper), so that
 # an epoch, which has each frame once, has an eighth of the steps: 800 epochs are as many steps and
-# as many frames. Of a frame, DoRA's teacher sees one global view and its student three (masked) and
-# six local views of 112 px; here they see two, two and eight of 96 px: 394 + 690 tokens for
-# 197 + 891, so somewhat less work. Epochs as DINO counts them, of which its code takes 100:
+# as many frames. Of each frame, DoRA's teacher sees one global view, and its student three masked
+# ones and six local views of 112 px; here they see two, two, and eight of 96 px: 394 + 690 tokens
+# instead of 197 + 891, somewhat less work. For 100 epochs, as in DINO's code:
 # --cfg-options train_cfg.max_epochs=100.
 #
 # Paper:    number not found; the recipe of PooDLe's DINO on this video was not found either.
@@ -20,8 +20,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# DoRA's presets set it, so the common base leaves it out. The rest is the default of DINO's
-# main_dino.py, but for the head's last layer, whose norm learns: it recommends that for ViT-S.
+# The base leaves this option out, since DoRA's presets set it. The rest is the default of DINO's
+# main_dino.py, but that the head's last layer has a learned norm, as recommended there for ViT-S.
 model = dict(backbone=dict(interpolate_offset=0.0))
 optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')
 param_scheduler = _base_.param_scheduler

@@ -10,12 +10,12 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# Two narrow blocks and small steps of many small views: on one core, iterations a second count for
-# more than what each of them sees. What is learned from in so short a run: targets that stay the
-# same (the teacher sees nearly all that there is, in its own colours), that differ (each clip is a
-# piece of the footage, so that clips of a single scene differ as well; few prototypes, shared out
-# equally), that can be told from what the student sees (its views lie within that piece), and
-# objects that differ (a small epsilon).
+# Two narrow blocks, small batches of many small views: on one core, more iterations a second help
+# more than larger ones. So short a run learns only from targets that are stable (the teacher sees
+# nearly all of a clip, in its own colours), that differ between clips (each is cropped to a part
+# of the frame, so that clips of one scene differ too; few prototypes, used equally often), that
+# the student's views can predict (they lie within that part), and from objects that differ (a
+# small epsilon).
 model = dict(
     backbone=dict(
         arch=dict(
@@ -82,7 +82,7 @@ param_scheduler = [
     dict(type='mmpretrain.CosineAnnealingWeightDecay', eta_min=0.4, by_epoch=False),
 ]
 custom_hooks = [
-    # DINO's 0.004 would leave the teacher close to random weights for all of so short a run.
+    # With DINO's 0.004, the teacher would stay close to its random weights in so short a run.
     dict(type='TeacherMomentumHook', momentum=0.02, end_momentum=0.02),
     dict(
         type='TeacherTempHook',

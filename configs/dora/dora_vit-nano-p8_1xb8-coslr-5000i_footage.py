@@ -12,13 +12,13 @@ _base_ = [
 ]
 
 model = dict(backbone=dict(arch=dict(num_layers=4)), tracker=dict(num_objects=2, epsilon=0.005))
-train_pipeline = _base_.train_pipeline  # as it was trained: views of whole frames, not of pieces
+train_pipeline = _base_.train_pipeline  # as it was trained: views of whole frames, not of parts
 train_pipeline.pop(1)
 train_pipeline[1]['local_transforms'][0].update(scale=(0.05, 0.4))
 train_dataloader = dict(dataset=dict(data_root='data/footage', pipeline=train_pipeline))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(warmup=200)
 custom_hooks = _base_.custom_hooks
-custom_hooks[0].update(end_momentum=0.0)  # the teacher ends as an average
+custom_hooks[0].update(end_momentum=0.0)  # in the end, it averages many steps
 train_cfg = dict(max_iters=5000)
 default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=500))

@@ -1,5 +1,5 @@
-# DoRA, ViT-S/16, 100 epochs on the Walking Tours video of Venice, with one GPU: steps of 128 clips
-# as with eight, gathered in eight passes.
+# DoRA, ViT-S/16, 100 epochs on the Walking Tours video of Venice, with one GPU: gradients of eight
+# batches are accumulated, so that a step has 128 clips as with eight GPUs.
 #
 # Paper:    number not found: the paper trains on several GPUs.
 # Cost:     not measured by us.
@@ -10,6 +10,6 @@ _base_ = [
     'dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-# Blocks are computed again in the backward pass, so that a smaller GPU has the memory.
+# Activation checkpointing: blocks are computed again in the backward pass, to save memory.
 model = dict(backbone=dict(with_cp=True))
 optim_wrapper = dict(accumulative_counts=8)

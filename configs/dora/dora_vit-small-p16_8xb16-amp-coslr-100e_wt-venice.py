@@ -1,6 +1,6 @@
 # DoRA, ViT-S/16, 100 epochs on the Walking Tours video of Venice.
 #
-# Paper:    ADE20K UperNet 35.2 mIoU (PooDLe's table; the paper's own was not found).
+# Paper:    ADE20K UperNet 35.2 mIoU (PooDLe, ICLR 2025; the paper's own was not found).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -1,6 +1,6 @@
 # MaskFeat, MViTv2-L, 300 epochs on Kinetics-700.
 #
-# Paper:    number not found: of the abstract's best result on this data, the recipe was not.
+# Paper:    number not found; the abstract's best result on this data has another, unknown recipe.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

@@ -1,7 +1,7 @@
 # MaskFeat, ViT-B/16, 300 epochs on ImageNet-1k.
 #
-# Paper:    ImageNet-1k 83.6 top-1 after fine-tuning (as a user of other code quotes the paper:
-#           VideoTransformer-pytorch#21).
+# Paper:    ImageNet-1k 83.6 top-1 after fine-tuning (as a user quotes the paper in an issue:
+#           mx-mark/VideoTransformer-pytorch#21).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \

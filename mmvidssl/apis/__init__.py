@@ -1,4 +1,4 @@
-"""The Python interface: models, features, object masks, files for others."""
+"""The Python interface: build models, extract features, draw, convert and export."""
 
 from .converters.dino import convert_checkpoint
 from .converters.files import Conversion

@@ -1,4 +1,4 @@
-"""Features of many files, written as they come."""
+"""Extracting features of many files into one ``.npz``, in parts that a later call resumes."""
 
 import hashlib
 import json
@@ -26,21 +26,21 @@ IMAGES_AT_ONCE, VIDEOS_AT_ONCE = 512, 16
 def write_features(
     path: str | os.PathLike, model: nn.Module, sources: Paths, settings: object, **options: Any
 ) -> FileFeatures:
-    """Write features of images and videos as :meth:`FileFeatures.save` does, in spite of bad files.
+    """Write features of images and videos as :meth:`FileFeatures.save` does, skipping bad files.
 
-    What is done lies in the folder ``<path>.parts`` until all is; the same call after a stop goes
-    on from there. A file that cannot be read is left out, and named in the result and the file.
+    Finished parts lie in the folder ``<path>.parts`` until all are done; the same call after a stop
+    resumes from them. Files that cannot be read are left out, and named in the result and the file.
 
     Args:
-        path: Of the new file, ending in ``.npz``.
+        path: Path of the new file, ending in ``.npz``.
         model: See :func:`extract_features`, also for ``sources``.
         sources: See there.
-        settings: What they depend on beside weights and options: the config, as JSON has it.
+        settings: What features depend on beside weights and options: the config, as JSON data.
         **options: Of :func:`extract_features`.
 
     Raises:
-        FileExistsError: the file exists, or parts of it that were made of other files or by other
-            settings.
+        FileExistsError: the file exists, or parts of it that were made from other files or with
+            other settings.
         OSError: a disk fails, or no file can be read.
         ValueError, FileNotFoundError: as :func:`extract_features`.
     """
@@ -80,7 +80,7 @@ def write_features(
 
 
 def _chunks(files: list[MediaFile]) -> Iterator[list[MediaFile]]:
-    """As many as go into one part; a video may take long."""
+    """Split files into parts, with fewer videos in each, which take longer."""
     start = 0
     while start < len(files):
         size = IMAGES_AT_ONCE if is_image(files[start].path) else VIDEOS_AT_ONCE
@@ -89,14 +89,14 @@ def _chunks(files: list[MediaFile]) -> Iterator[list[MediaFile]]:
 
 
 def _extract(model: nn.Module, files: list[MediaFile], options: dict) -> FileFeatures:
-    """Features of the files that can be read; the others are found by halving."""
+    """Features of the files that can be read; bad ones are isolated by halving the list."""
     try:
         return extract_features(model, files, show_progress=False, **options)
     except (ImageError, VideoError) as error:
         if isinstance(error, (VideoDiskError, VideoNotFoundError)):
-            raise  # nothing is wrong with the file
+            raise  # not the fault of the file
         if len(files) == 1:
-            reason = str(error).splitlines()[-1]  # of a worker, after its traceback
+            reason = str(error).splitlines()[-1]  # after a worker's traceback
             return FileFeatures(torch.empty(0), [], np.empty(0), {files[0].name: reason})
     middle = len(files) // 2
     halves = files[:middle], files[middle:]

@@ -26,15 +26,15 @@ class FileFeatures(NamedTuple):
     features: Tensor
     """``(S, D)`` on the CPU, or ``(S, N, D)`` with ``pool='none'``; S samples."""
     names: list[str]
-    """Of the file of each: below the folder that was searched, or as it was given."""
+    """File of each sample: its path below the searched folder, or as it was given."""
     times: np.ndarray
-    """Seconds of the first frame of each within its video, float64 ``(S,)``; NaN for images."""
+    """Start of each sample in its video, in seconds, float64 ``(S,)``; NaN for images."""
     failed: dict[str, str] = {}
-    """Why a file could not be read, by its name, of those left out (:func:`write_features`)."""
+    """Files left out since they cannot be read, with the reasons (:func:`write_features`)."""
 
     @classmethod
     def join(cls, parts: Sequence['FileFeatures']) -> 'FileFeatures':
-        """One after another."""
+        """Concatenate features of several sets of files."""
         full = [part for part in parts if part.names] or parts[:1]
         return cls(
             torch.cat([part.features for part in full]),
@@ -44,13 +44,13 @@ class FileFeatures(NamedTuple):
         )
 
     def arrays(self) -> dict[str, Any]:
-        """As they are written; ``failed`` as names and ``reasons``."""
+        """Arrays that :meth:`save` writes; ``failed`` becomes names and ``reasons``."""
         texts = dict(names=self.names, failed=[*self.failed], reasons=[*self.failed.values()])
         strings = {key: np.array(text, dtype=np.str_) for key, text in texts.items()}
         return dict(features=self.features.numpy(), times=self.times, **strings)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write an ``.npz`` of arrays of these names, which opens without pickle.
+        """Write an ``.npz`` of arrays with the fields' names, which opens without pickle.
 
         Raises:
             ValueError: If the path does not end in ``.npz``.
@@ -62,7 +62,7 @@ class FileFeatures(NamedTuple):
 
 
 def check_npz(path: str | os.PathLike) -> Path:
-    """The path.
+    """Check the suffix of a file of features; returns the path.
 
     Raises:
         ValueError: If it does not end in ``.npz``.
@@ -101,13 +101,13 @@ def extract_features(
     Args:
         model: From :func:`init_model`, in evaluation mode and on its device.
         images_or_video: Frames of one size, a ``(T, H, W, 3)`` uint8 RGB array or a
-            ``(3, T, H, W)`` uint8 tensor: each is a sample, or each stretch of as many as the
-            backbone's clips have. Or an image, a video, a folder, or several of them, on disk.
-        batch_size: Samples in one forward pass; None for as many as have 64 frames.
+            ``(3, T, H, W)`` uint8 tensor: each frame is a sample or, for a backbone of clips, each
+            run of ``clip_len`` frames. Or paths of images, videos and folders.
+        batch_size: Samples in one forward pass; None for as many as make 64 frames.
         role: See :func:`select_backbone`.
         layers: See :class:`FeatureExtractor`, also for ``pool``.
         pool: See there.
-        sampling: How files become samples.
+        sampling: Where and how samples are taken from files.
         num_workers: Processes that read files; 0 reads them in this one.
         show_progress: Whether to draw a progress bar; None: for files.
 

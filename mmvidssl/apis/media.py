@@ -1,4 +1,4 @@
-"""Frames, images and videos that users hand in, as clips of one size."""
+"""Samples of one size, taken from the frames, images and videos that a user gives."""
 
 import os
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ class MediaFile(NamedTuple):
 
     path: str
     name: str
-    """The path, or what of it comes after the folder that was searched."""
+    """Its path below the searched folder, or as it was given."""
 
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike | MediaFile]
 
 
 class Sampling(NamedTuple):
-    """How files become samples.
+    """How samples are taken from images and videos: spacing, clip timing, resizing, cropping.
 
     Attributes:
         every: Seconds from one sample of a video to the next.
         frame_interval: Frames of the video from one frame of a clip to the next.
         short_side: Pixels of the shorter side after resizing (bicubic, antialiased); None: 8 / 7 of
-            ``crop_size``, as in 256 and 224.
-        crop_size: Pixels of the sides of the square cut out of the middle; None: of the frames that
+            ``crop_size``, as 256 is of 224.
+        crop_size: Pixels of the sides of the central square crop; None: those of the frames that
             the model was built for.
     """
 
@@ -46,7 +46,7 @@ class Sampling(NamedTuple):
     crop_size: int | None = None
 
     def for_frames_of(self, size: int) -> 'Sampling':
-        """With numbers in place of None, for a model of frames of ``size`` pixels."""
+        """Fill in numbers for None, for a model built for frames of ``size`` pixels."""
         crop_size = size if self.crop_size is None else self.crop_size
         short_side = round(crop_size * 8 / 7) if self.short_side is None else self.short_side
         return self._replace(crop_size=crop_size, short_side=short_side)
@@ -57,7 +57,7 @@ class Sample(NamedTuple):
 
     path: str
     name: str
-    """The path, or what of it comes after the folder that was searched."""
+    """Its path below the searched folder, or as it was given."""
     frame_inds: np.ndarray | None
     """``(T,)``; None for an image."""
     time: float
@@ -65,15 +65,15 @@ class Sample(NamedTuple):
 
 
 class MediaSamples(Dataset):
-    """The samples of files: an image each, and frames or clips all along each video.
+    """Data set of samples from files: each image, and frames or clips all along each video.
 
-    Videos are opened once before anything is read, to learn the times of their frames. A clip that
-    a video is too short for repeats its last frame.
+    Videos are opened once before anything is read, for the times of their frames. In a video
+    shorter than a clip, the last frame is repeated.
 
     Args:
         sources: A file, a folder (searched with all below it), or several of them.
         clip_len: Frames of a sample of a video; None for single frames, as images are.
-        sampling: How files become samples, with numbers in place of None.
+        sampling: How samples are taken, with numbers in place of None.
 
     Raises:
         FileNotFoundError: a file or folder does not exist.
@@ -131,7 +131,7 @@ class MediaSamples(Dataset):
 
 
 def find_media(sources: Paths) -> list[MediaFile]:
-    """Images and videos; those that were found before stay as they are.
+    """Find images and videos; a :class:`MediaFile` is kept as it is.
 
     Raises:
         FileNotFoundError, ValueError: as :class:`MediaSamples`.
@@ -161,12 +161,12 @@ def find_media(sources: Paths) -> list[MediaFile]:
 
 
 def is_image(path: str) -> bool:
-    """By the suffix."""
+    """Whether a file is an image, by its suffix."""
     return path.lower().endswith(IMAGE_SUFFIXES)
 
 
 def to_clip(frames: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """``(T, H, W, 3)`` uint8 RGB array or ``(3, T, H, W)`` uint8 tensor to the latter.
+    """Convert a ``(T, H, W, 3)`` uint8 RGB array to a ``(3, T, H, W)`` tensor, or check one.
 
     Raises:
         ValueError: If it is neither.
@@ -184,7 +184,7 @@ def to_clip(frames: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def _check(sampling: Sampling) -> tuple[int, int]:
-    """``short_side`` and ``crop_size``."""
+    """Check a sampling; returns ``short_side`` and ``crop_size``."""
     if sampling.every <= 0 or sampling.frame_interval < 1:
         raise ValueError(
             f'every must be positive seconds and frame_interval at least 1 frame, got '

@@ -35,25 +35,24 @@ def init_model(
 ) -> nn.Module:
     """Build the model of a config, load its weights, and put it into evaluation mode.
 
-    The log says what was loaded, interpolated, missing and unexpected. Of a model that tests by
-    many views (``*-ms`` configs) this is the model inside.
+    The log says what was loaded, interpolated, missing and unexpected. For a config of test-time
+    augmentation (``*-ms``), this is the model inside its wrapper.
 
     Args:
         config: A config file, or the config.
         checkpoint: A training checkpoint, or a published backbone, which then serves as student
             and as teacher. None initialises as the config says: at random, or a downstream model
             from the checkpoint it names.
-        device: Where the model shall live.
-        role: Whose backbone a model that has but one (a downstream model) takes from a checkpoint
-            that holds both, ``'teacher'`` or ``'student'``. None: the teacher's, which DINO and
-            DoRA are evaluated with. A model with both takes both. The student's is not taken from
-            a published teacher.
+        device: Device of the model.
+        role: The backbone, ``'teacher'`` or ``'student'``, that a downstream model takes from a
+            checkpoint with both. None: the teacher's, with which DINO and DoRA are evaluated. A
+            model with both takes both. A published teacher is refused for ``'student'``.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
         ValueError: If the checkpoint is no plain data with our names, lacks weights of the
-            backbone, or is of another architecture; names the weights. Tensors that the config's
-            ``PretrainedReportHook`` allows to be new may be.
+            backbone, or is of another architecture; names the weights. Tensors in ``allow_new`` of
+            the config's ``PretrainedReportHook`` may be missing.
     """
     if not isinstance(config, Config):
         if not Path(config).is_file():
@@ -97,7 +96,7 @@ def init_backbone(
     Raises:
         FileNotFoundError: If there is no such checkpoint.
         ValueError: If the checkpoint has no such backbone, lacks weights of it, or is of another
-            architecture, a deeper one among them; names the file and the weights.
+            architecture, even if only deeper; names the file and the weights.
     """
     model = MODELS.build(backbone)
     if checkpoint is None:
@@ -112,7 +111,7 @@ def init_backbone(
         model.load_state_dict(weights, strict=False)
         check_loaded(source, coverage)
         MMLogger.get_current_instance().info(report(source, coverage))
-    model.eval()  # mmpretrain's backbones return nothing
+    model.eval()  # not chained: mmpretrain's return None
     return model
 
 
@@ -127,7 +126,7 @@ def load_weights(checkpoint: str | os.PathLike) -> dict[str, torch.Tensor]:
 
 
 def _initialize(model: nn.Module, allow_new: Sequence[str] = ()) -> None:
-    """As the config says; what it loads, it loads whole."""
+    """Initialise a model as its config says; refuses weights that load only in part."""
     expected = examine_all(model, allow_new)
     with _only_warnings():
         model.init_weights()
@@ -137,7 +136,7 @@ def _initialize(model: nn.Module, allow_new: Sequence[str] = ()) -> None:
 
 
 def _allowed_new(config: Config) -> list[str]:
-    """What the config's ``PretrainedReportHook`` lets be new."""
+    """``allow_new`` of the config's ``PretrainedReportHook``: tensors that may be missing."""
     hooks = config.get('custom_hooks') or []
     reports = [hook for hook in hooks if 'PretrainedReportHook' in str(hook.get('type'))]
     return [pattern for hook in reports for pattern in hook.get('allow_new', ())]

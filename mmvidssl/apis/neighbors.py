@@ -1,4 +1,4 @@
-"""Clips and those that are most like them, as a picture."""
+"""Picture of clips and their nearest neighbours by features."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ THUMBNAIL = 160  # pixels
 def draw_neighbors(
     found: FileFeatures, videos: Paths, num_queries: int = 6, num: int = 5, gap: float = 2.0
 ) -> np.ndarray:
-    """A sheet with a row for each of some clips, of all videos in turn: it, and its nearest.
+    """Draw a sheet with a row per query clip: it, and its nearest neighbours by features.
 
     Args:
         found: Features ``(S, D)`` of clips of the videos, from :func:`extract_features`.
         videos: The same videos.
-        num_queries: Rows.
-        num: Neighbours, or as many as there are.
-        gap: Clips of the same video no further away, in seconds, are left out.
+        num_queries: Query clips, taken from all videos in turn.
+        num: Most neighbours of each.
+        gap: Seconds; nearer clips of the same video are no neighbours.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB: the middle squares of the clips' first frames, with the times.

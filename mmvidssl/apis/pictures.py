@@ -1,4 +1,4 @@
-"""What models see in videos, as pictures."""
+"""Pictures of what models see in videos: tracked objects, predictions, patch features."""
 
 import os
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ Grid = tuple[int, int, int]
 
 
 class Footage(NamedTuple):
-    """A stretch of a video, of a size that a model takes."""
+    """Frames of a part of a video, of a size that a model takes."""
 
     frames: np.ndarray  # (T, H, W, 3) uint8 RGB
     fps: float  # of these frames
@@ -60,19 +60,19 @@ def read_footage(
     frame_interval: int = 4,
     start: float = 0.0,
 ) -> Footage:
-    """Frames of a video for a model: whole ones for DINO and DoRA, the middle square for others.
+    """Read frames of a video for a model: whole for DINO and DoRA, central squares for others.
 
     Args:
         model: From :func:`init_model`.
         video: The file.
-        num_frames: How many; None: 16, or the fewest more that are whole clips of the model.
+        num_frames: Number of frames; None: 16, rounded up to whole clips of the model.
         frame_interval: Frames of the video from one to the next.
         start: Seconds of the first one.
 
     Raises:
-        ShortVideoError: if the video ends before; names it.
+        ShortVideoError: if the video is too short; names it.
         VideoError: if it cannot be read.
-        ValueError: if the numbers cannot be, or the model takes clips that do not divide them.
+        ValueError: if a number is impossible, or ``num_frames`` is not in whole clips of the model.
     """
     encoder = FeatureExtractor(model)
     clip_len = encoder.clip_len or 1
@@ -104,12 +104,12 @@ def read_footage(
 
 
 def middle_square(clip: np.ndarray, side: int) -> np.ndarray:
-    """Frames ``(T, H, W, 3)``, resized and cut to ``side`` pixels."""
+    """Resize frames ``(T, H, W, 3)`` and crop their central square of ``side`` pixels."""
     return ClipCenterCrop(side)(ClipResize(short_side=side)(dict(clip=clip)))['clip']
 
 
 def resize_to_patches(clip: np.ndarray, patch_size: tuple[int, int], short_side: int) -> np.ndarray:
-    """Frames ``(T, H, W, 3)`` of about ``short_side`` pixels that are whole patches."""
+    """Resize frames ``(T, H, W, 3)`` to about ``short_side`` pixels, in whole patches."""
     scale = short_side / min(clip.shape[1:3])
     sides = zip(clip.shape[1:3], patch_size, strict=True)
     size = [max(1, round(side * scale / patch)) * patch for side, patch in sides]
@@ -117,15 +117,15 @@ def resize_to_patches(clip: np.ndarray, patch_size: tuple[int, int], short_side:
 
 
 def _magnify(frames: np.ndarray) -> np.ndarray:
-    """Frames ``(T, H, W, 3)`` a whole number of times as large, for overlays."""
+    """Enlarge frames ``(T, H, W, 3)`` by a whole factor to ``SHOWN`` pixels, for overlays."""
     side = min(frames.shape[1:3])
     return resize_to_patches(frames, (1, 1), -(-SHOWN // side) * side)
 
 
 class ObjectPictures(NamedTuple):
-    """How DoRA finds objects in the first frame of a clip, follows them, and hides the others."""
+    """Pictures of how DoRA finds objects in a first frame, tracks them, and masks the rest."""
 
-    attention: np.ndarray  # of each head, (H, W, 3)
+    attention: np.ndarray  # of all heads, (H, W, 3)
     assignment: np.ndarray  # before and after Sinkhorn-Knopp, (H, W, 3)
     tracks: Columns
     views: Columns  # that the student sees
@@ -133,10 +133,10 @@ class ObjectPictures(NamedTuple):
 
 @torch.no_grad()
 def draw_objects(model: nn.Module, frames: np.ndarray) -> ObjectPictures:
-    """Pictures of DoRA, in evaluation mode, on frames ``(T, H, W, 3)`` of whole patches.
+    """Draw how DoRA, in evaluation mode, tracks objects; frames ``(T, H, W, 3)`` of whole patches.
 
-    Before Sinkhorn-Knopp, a patch goes to objects by the softmax of its scores divided by
-    ``epsilon``, where it would end if objects had no equal parts.
+    The assignment before Sinkhorn-Knopp is the softmax over objects of a patch's scores divided by
+    ``epsilon``: the result without the constraint that objects get equal shares.
 
     Raises:
         ValueError: if the model does not track.
@@ -163,7 +163,7 @@ def draw_objects(model: nn.Module, frames: np.ndarray) -> ObjectPictures:
 
 
 def draw_masks(cfg: Config, num: int, seed: int = 0) -> Tensor:
-    """``num`` masks ``(num, t, h, w)`` of the kind that a config trains with.
+    """Draw ``num`` masks ``(num, t, h, w)`` with the masking transform of a training config.
 
     Raises:
         ValueError: if its training pipeline has none.
@@ -181,18 +181,18 @@ def draw_masks(cfg: Config, num: int, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def draw_predictions(model: nn.Module, frames: np.ndarray, cfg: Config, seed: int = 0) -> Columns:
-    """Pictures of MaskFeat, in evaluation mode, masked as in training.
+    """Draw what MaskFeat, in evaluation mode, predicts in clips masked as in training.
 
     Args:
         model: MaskFeat.
         frames: ``(T, H, W, 3)`` uint8 RGB, a clip of the model or several.
-        cfg: That it was trained with, for its mask, which ``seed`` draws.
+        cfg: Config it was trained with, whose masking transform ``seed`` seeds.
 
     Returns:
         As :func:`draw_targets`, of the target frames of all clips, one after another.
 
     Raises:
-        ValueError: if the model, its targets or the config are others.
+        ValueError: if the model is no MaskFeat, has other targets, or ``cfg`` has no mask.
     """
     check_draws_targets(model)
     clip_len = FeatureExtractor(model).clip_len or 1
@@ -227,10 +227,10 @@ def check_draws_targets(model: nn.Module, checkpoint: str | os.PathLike | None =
 def draw_targets(
     model: nn.Module, clip: Tensor, mask: Tensor, pred: Tensor, target: Tensor, grid: Grid
 ) -> Columns:
-    """Pictures ``(B, T, H, W, 3)`` uint8 of the ``T`` target frames of clips.
+    """Draw the ``T`` target frames of clips: pictures ``(B, T, H, W, 3)`` uint8, by title.
 
-    ``'frame'``; ``'masked'`` in grey; ``'predicted ...'`` where masked, and the true one dimmed
-    elsewhere, where nothing is asked of the model; ``'true ...'``. HOG is drawn as strokes along
+    ``'frame'``; ``'masked'``: the same with masked cells grey; ``'predicted ...'``: predictions in
+    masked cells, the true target, dimmed, elsewhere; ``'true ...'``. HOG is drawn as strokes along
     edges, predicted ones in yellow; codes each in a colour of its own; features by their three
     principal components, in one basis for both.
 
@@ -261,7 +261,7 @@ def draw_targets(
 def _draw_hog(model, clip, pred, target, grid) -> list[np.ndarray]:
     generator, pictures = model.target_generator, []
     for histograms, colour in ((pred, PALETTE[4]), (target, (255, 255, 255))):
-        cells = generator.as_cells(histograms, grid).mean(dim=2).movedim(2, -1)  # of the colours
+        cells = generator.as_cells(histograms, grid).mean(dim=2).movedim(2, -1)  # over colours
         size = min(16, max(8, 256 // cells.shape[3]))
         strokes = draw_hog(_array(cells.flatten(0, 1)), size, generator.signed)[..., None]
         tinted = (strokes * (np.array(colour) / 255)).round().astype(np.uint8)
@@ -318,7 +318,7 @@ def _denormalized(generator: PixelGenerator, clip: Tensor, target: Tensor) -> Te
 
 
 def _pixels(model: nn.Module, normalized: Tensor) -> np.ndarray:
-    """``(..., 3)`` as the model sees them, as uint8 RGB."""
+    """Undo the normalisation of pixels ``(..., 3)``; uint8 RGB."""
     preprocessor = model.data_preprocessor
     pixels = normalized * preprocessor.std.flatten() + preprocessor.mean.flatten()
     return _array(pixels.clamp(0, 255).round()).astype(np.uint8)
@@ -334,9 +334,9 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 @torch.no_grad()
 def patch_features(model: nn.Module, frames: np.ndarray) -> np.ndarray:
-    """Features ``(t, h, w, D)`` of the patches of frames ``(T, H, W, 3)``, or of several clips.
+    """Patch features ``(t, h, w, D)`` of frames ``(T, H, W, 3)``, which may be several clips.
 
-    ``t`` is ``T`` for a backbone of frames, and the time steps of all clips for one of clips.
+    ``t`` is ``T`` for a backbone of frames, and all time steps of the clips for one of clips.
     """
     encoder = FeatureExtractor(model, pool='none')
     encoder.to(next(encoder.backbone.parameters()).device)
@@ -351,7 +351,7 @@ def patch_features(model: nn.Module, frames: np.ndarray) -> np.ndarray:
 def draw_features(
     models: Mapping[str, nn.Module], frames: np.ndarray, foreground: bool = False
 ) -> Columns:
-    """Frames ``(T, H, W, 3)``, and patch features of models in colours, by the models' names.
+    """Draw patch features in PCA colours, by the models' names, and the frames ``(T, H, W, 3)``.
 
     See :func:`mmvidssl.visualization.pca_colours`, also for ``foreground``.
     """

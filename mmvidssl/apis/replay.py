@@ -1,4 +1,4 @@
-"""Seeing a bad iteration again."""
+"""Replaying an iteration whose loss or gradient was not finite."""
 
 import os
 
@@ -14,13 +14,13 @@ def replay_iteration(
     device: str | torch.device = 'cpu',
     autocast_dtype: torch.dtype | None = None,
 ) -> dict[str, float]:
-    """The losses of an iteration that ``NaNGuardHook`` saved, computed again.
+    """Recompute the losses of an iteration that ``NaNGuardHook`` saved.
 
     Args:
-        path: Its ``nan_iter_<iteration>.pth``.
+        path: The file that it saved, ``nan_iter_<iteration>.pth``.
         device: Where to compute. Random numbers (stochastic depth) are those of the run only on the
             kind of device it ran on.
-        autocast_dtype: What the run was autocast to; None for float32.
+        autocast_dtype: The dtype of autocast in the run; None for float32.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -1,4 +1,4 @@
-"""Pictures of a fixed clip while a model trains."""
+"""Hook that draws pictures of a fixed clip while a model trains."""
 
 import os
 
@@ -23,17 +23,17 @@ from .pictures import (
 
 @HOOKS.register_module()
 class SSLVisualizationHook(Hook):
-    """Draw what the model makes of a clip, always the same, every so many iterations.
+    """Draw what the model makes of a fixed clip every ``interval`` iterations.
 
-    Of DoRA the objects that it tracks (``objects``), of MaskFeat what it predicts
-    (``predictions``), of others their patch features in colours (``features``), to all backends of
-    the run's visualizer: files, TensorBoard. The main process draws; a run with the hook is equal
-    to one without to the bit.
+    It draws the objects that DoRA tracks (``objects``), what MaskFeat predicts (``predictions``),
+    or patch features of other models in PCA colours (``features``), for all backends of the run's
+    visualizer: files, TensorBoard. The main process draws; training is bit for bit the same as
+    without the hook.
 
     Args:
         interval: Iterations from one picture to the next.
         video: The file.
-        clip_len: Frames; None: 16, or the fewest more that are whole clips of the model.
+        clip_len: Number of frames; None: 16, rounded up to whole clips of the model.
         frame_interval: Frames of the video from one to the next.
         start: Seconds of the first one.
 
@@ -58,7 +58,7 @@ class SSLVisualizationHook(Hook):
         self.footage = (video, clip_len, frame_interval, start)
 
     def before_train(self, runner) -> None:
-        """Read the clip, and see that the model can be drawn, in all processes: none waits."""
+        """Read the clip and check that it can be drawn, in all processes: they fail together."""
         model = unwrap_model(runner.model)
         if isinstance(model, MaskFeat):
             check_draws_targets(model)
@@ -66,7 +66,7 @@ class SSLVisualizationHook(Hook):
         self.frames = read_footage(model, *self.footage).frames
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Draw, if it is time to."""
+        """Draw every ``interval`` iterations."""
         if not is_main_process() or not self.every_n_train_iters(runner, self.interval):
             return
         model = unwrap_model(runner.model)

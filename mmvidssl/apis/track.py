@@ -1,4 +1,4 @@
-"""Objects that a model follows through a clip."""
+"""Tracking objects through a clip with a DoRA model."""
 
 from typing import NamedTuple
 

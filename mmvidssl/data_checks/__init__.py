@@ -1,6 +1,6 @@
-"""Checks whether data can teach a model: of what a config names, and of data sets that are built.
+"""Data checks before training: of the files that a config names, and of data sets once built.
 
-A check takes what it looks at and yields findings; :func:`refuse` says them.
+A check yields findings; :func:`refuse` reports the warnings among them and raises the errors.
 """
 
 from .classification import CLASS_FILE, find_class_folders, read_class_file

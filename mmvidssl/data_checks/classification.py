@@ -1,4 +1,4 @@
-"""Classification: lists and folders whose labels are the places of the classes."""
+"""Checks of classification data: labels of lists and class folders against class names."""
 
 import os
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ CLASS_FILE = 'classes.txt'  # beside lists of videos
 
 
 def read_class_file(path: str | os.PathLike) -> list[str]:
-    """Names of classes, one a line, in the order of their labels.
+    """Read class names, one a line, in the order of their labels.
 
-    Raises FileNotFoundError, or ValueError where there is none, one twice, or it is not UTF-8.
+    Raises FileNotFoundError, or ValueError if it is empty, repeats a name, or is not UTF-8.
     """
     if not Path(path).is_file():
         text = f'{path} does not exist: write the names of the classes into it, one a line, in the '
@@ -27,9 +27,9 @@ def read_class_file(path: str | os.PathLike) -> list[str]:
 
 
 def find_class_folders(folder: str | os.PathLike) -> list[str]:
-    """Names of the folders in a folder, sorted: the classes, as mmpretrain numbers them.
+    """Names of a folder's sub-folders, sorted: the classes, as mmpretrain numbers them.
 
-    Raises FileNotFoundError, or ValueError where there is none, or a hidden one, also a class.
+    Raises FileNotFoundError, or ValueError if there is none, or a hidden one (a class, too).
     """
     if not Path(folder).is_dir():
         raise FileNotFoundError(f'{folder} does not exist: it should hold a folder for each class')
@@ -42,21 +42,21 @@ def find_class_folders(folder: str | os.PathLike) -> list[str]:
 
 
 def check_labels(subject: Subject) -> Iterator[Finding]:
-    """Labels that are no class, classes without a sample, and names that mean other labels."""
+    """Find labels outside the classes, classes without samples, and misordered class names."""
     dataset, classes, counts = subject.dataset, subject.classes, subject.counts
     number, ann_file = len(classes), dataset.ann_file or 'the folders'
     is_masks, is_test = 'reduce_zero_label' in subject.first, subject.part == 'test'
     if not number or not counts:
         return
     first, last = min(counts), max(counts)
-    # A list to be tested on may have no labels (mmaction2's -1); masks are named when opened.
+    # A test list may lack labels (mmaction2's -1); wrong masks are named by check_mask.
     if not is_masks and (last >= number or (first < 0 and not is_test)):
         text = f'go from {first} to {last}, but classes from 0 to {number - 1}. Write one in every '
         yield error(f'the labels of {ann_file} {text}line; set num_classes to how many there are.')
         return
     absent = [f'{classes[label]} ({label})' for label in range(number) if label not in counts]
     if absent and not is_test and not (is_masks and subject.num_opened):
-        # Who names classes has samples of each; of ImageNet's own, and of objects, some may do.
+        # Classes named in the config need samples of each; ImageNet's own, and objects, do not.
         is_stated = isinstance(classes, tuple) and classes != dataset.METAINFO.get('classes')
         is_wrong = subject.part == 'train' and is_stated and subject.folder_labels
         text = f'nothing of {len(absent)} of the {number} classes in {ann_file}: {some(absent, 20)}'
@@ -66,7 +66,7 @@ def check_labels(subject: Subject) -> Iterator[Finding]:
 
 
 def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
-    """Names that are not those of ``classes.txt`` beside a list, or of folders called like them."""
+    """Find class names that contradict ``classes.txt`` beside the list, or the class folders."""
     ann_file, dataset = subject.dataset.ann_file, subject.dataset
     root = next(iter(dataset.data_prefix.values()), None) or '.'
     folders = list(getattr(dataset, 'folder_to_idx', None) or ())  # mmpretrain's, by label
@@ -80,7 +80,7 @@ def check_names(subject: Subject, classes: list[str]) -> Iterator[Finding]:
     pairs = {(Path(os.path.relpath(f, root)).parts, n) for f, n in subject.folder_labels if f}
     firsts = {(parts[0], n) for parts, n in pairs if parts and 0 <= n < len(classes)}
     if not len(firsts) == len(dict(firsts)) == len({n for _, n in firsts}):
-        return  # not one folder a label
+        return  # folders and labels do not match one to one
     wrong = sorted((n, folder) for folder, n in firsts if classes[n] != folder)
     if wrong and {folder for folder, _ in firsts} <= set(classes):
         listed = some(f'{n} for videos in {folder}/' for n, folder in wrong)

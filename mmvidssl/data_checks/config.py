@@ -1,4 +1,4 @@
-"""Lists and folders of data that a config names, looked for before anything is built."""
+"""Checks that the files and folders of a config exist, before anything is built."""
 
 import inspect
 import os
@@ -18,16 +18,16 @@ from .subject import ON_DISK, Finding, error, refuse
 
 FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 CLASS_FOLDERS = '<class>/<picture>'
-OF_FOLDERS = ('ImageNet', 'CustomDataset')  # of mmpretrain, which do not download what they lack
+OF_FOLDERS = ('ImageNet', 'CustomDataset')  # mmpretrain's that download nothing
 
 
 def check_config(cfg: Config, parts: Sequence[str] = ('train', 'val')) -> None:
-    """Refuse what :func:`find_in_config` finds, by the option, which libraries do not name."""
+    """Raise what :func:`find_in_config` finds, naming the option, which libraries do not."""
     refuse(str(cfg.filename), find_in_config(cfg, parts), lambda _: None)
 
 
 def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
-    """Files and folders that are not there or empty, COCO annotations that cannot teach."""
+    """Find files and folders that are missing or empty, and faulty COCO annotations."""
     for place, kind, node in _data_of(cfg, parts):
         backend = node.get('backend_args') or node.get('file_client_args') or {}
         if backend.get('backend') not in ON_DISK:
@@ -46,7 +46,7 @@ def find_in_config(cfg: Config, parts: Sequence[str]) -> Iterator[Finding]:
 
 
 def expected_tree(cfg: Config) -> str:
-    """Folders that a config names and what they hold, ``(missing)`` after what is not there."""
+    """Tree of the folders and files that a config names, ``(missing)`` after absent ones."""
     folders: dict[Path, dict[str, None]] = {}
     for _, _, node in _data_of(cfg, ('train', 'val', 'test')):
         for _, path, holds in _named(node):
@@ -56,7 +56,7 @@ def expected_tree(cfg: Config) -> str:
 
 
 def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict]]:
-    """Data sets and evaluators that name data: place, class, and options with their defaults."""
+    """Data sets and evaluators that name files: config key, class, options with defaults."""
     for part in (f'{part}_{kind}' for part in parts for kind in ('dataloader', 'evaluator')):
         for place, node in dicts_in(cfg.get(part), part):
             if any(node.get(key) for key in (*FILES, 'data_root', 'data_prefix')):
@@ -70,7 +70,7 @@ def _data_of(cfg: Config, parts: Sequence[str]) -> Iterator[tuple[str, Any, dict
 
 
 def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
-    """Options that name files or folders, the paths, and what a folder holds."""
+    """Options that name files or folders: key, path, and what a folder should hold."""
     root, ann_file = dataset.get('data_root') or '', dataset.get('ann_file')
     values = {key: dataset[key] for key in FILES if dataset.get(key)}
     prefix = dataset.get('data_prefix') or dataset.get('split') or ''
@@ -81,7 +81,7 @@ def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
         values['data_prefix' if dataset.get('data_prefix') else 'data_root'] = prefix
     for key, value in values.items():
         if isinstance(value, str) and '://' not in f'{root} {value}':
-            # MMEngine puts the root before it, mmaction2 not always.
+            # MMEngine prepends data_root, mmaction2 not always.
             path, alone = Path(root, value), Path(value or root)
             suffix = dataset.get(key.split('.')[-1].replace('_path', '_suffix'), '')
             holds = f'<as in {Path(ann_file).name}>' if ann_file else f'*{suffix}'
@@ -90,11 +90,11 @@ def _named(dataset: dict) -> Iterator[tuple[str, Path, str]]:
 
 
 def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Finding]:
-    """What is not there, a list without a line, and a folder without an image to list."""
+    """Find a missing path, an empty list, or an image folder without images."""
     root, suffix = dataset.get('data_root') or '', dataset.get('img_suffix') or ''
     if key.startswith('data_prefix.') and (
         dataset.get('ann_file') or not dataset['data_prefix'].get('img_path')
-    ):  # a list may name its files from the root, and only mmsegmentation's sets list folders
+    ):  # a list may have paths from the root; only mmsegmentation's data sets list folders
         return
     if not path.exists():
         below = f' below data_root={root!r}' if root and path != Path(root) else ''
@@ -111,7 +111,7 @@ def _check_path(place: str, key: str, path: Path, dataset: dict) -> Iterator[Fin
 
 
 def _check_classes(folder: Path, holds: str, dataset: dict) -> Iterator[Finding]:
-    """Folders of another number of classes, of which mmpretrain names neither."""
+    """Find class folders that are not as many as ``metainfo.classes``."""
     classes = (dataset.get('metainfo') or {}).get('classes')
     if holds == CLASS_FOLDERS and isinstance(classes, list | tuple) and folder.is_dir():
         folders = find_class_folders(folder)

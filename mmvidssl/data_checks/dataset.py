@@ -1,4 +1,4 @@
-"""A data set that is built, against the model that it is for, and its files."""
+"""Checks of a built data set: its files, its samples, its classes against the model's heads."""
 
 import os
 import re
@@ -29,7 +29,7 @@ TURN = (
 def check_dataset(
     dataset: BaseDataset, name: str, model: nn.Module, num_opened: int | None = 20
 ) -> Subject:
-    """Go through all samples, and open some; arguments and what was found: :class:`Subject`."""
+    """Check all samples of a data set, opening some; arguments and result: :class:`Subject`."""
     subject = Subject(dataset, name, model, num_opened)
     for check in (check_files, check_heads, check_objects, check_samples, check_labels):
         subject.findings += check(subject)
@@ -37,7 +37,7 @@ def check_dataset(
 
 
 def check_files(subject: Subject) -> Iterator[Finding]:
-    """Files that do not exist; pictures that a data set without a list leaves out."""
+    """Find missing files, and images that a data set without a list leaves out."""
     named = {key: getattr(subject.dataset, key) for key in ('data_root', 'ann_file', 'data_prefix')}
     sources = ', '.join(f'{key}={value!r}' for key, value in named.items() if value)
     if not len(subject.dataset):
@@ -56,14 +56,14 @@ def check_files(subject: Subject) -> Iterator[Finding]:
 
 
 def check_heads(subject: Subject) -> Iterator[Finding]:
-    """Other numbers of classes than the data's, or than one another's; one class under softmax."""
+    """Find heads with another number of classes than the data, and softmax of one class."""
     heads, expected = heads_of(subject.model), len(subject.classes)
     if isinstance(names := subject.dataset.metainfo.get('classes'), str):
         yield error(f'metainfo.classes is a string. Of one class, write classes=({names!r},)')
     if expected and any(head.num_classes != expected for head in heads.values()):
         listed = ', '.join(f'{k}.num_classes={head.num_classes}' for k, head in heads.items())
         yield error(f'{expected} classes, but {listed}. Correct these, or metainfo.classes.')
-    # Detectors have a background besides, and depth has no classes.
+    # Detectors add a background themselves, and depth has no classes.
     for name, head in heads.items() if expected and 'instances' not in subject.first else ():
         losses = [v for k, v in getattr(head, '_modules', {}).items() if k.startswith('loss')]
         is_sigmoid = any(getattr(p, 'use_sigmoid', 'BCE' in type(p).__name__) for p in losses)
@@ -72,7 +72,7 @@ def check_heads(subject: Subject) -> Iterator[Finding]:
 
 
 def check_samples(subject: Subject) -> Iterator[Finding]:
-    """What pictures, masks and videos hold, if the disk has them."""
+    """Open images, masks and videos on the local disk, and check what they hold."""
     if subject.backends:
         return
     length = len(subject.dataset)
@@ -89,7 +89,7 @@ def _open(subject: Subject, index: int) -> list[Finding]:
     info, steps = subject.dataset.get_data_info(index), subject.dataset.pipeline.transforms
     findings, size, path = list[Finding](), None, info.get('seg_map_path')
     try:
-        # mmdetection's panoptic maps, which have no reduce_zero_label, are something else.
+        # Without reduce_zero_label it is a panoptic map of mmdetection: not checked.
         if path and 'reduce_zero_label' in info and subject.classes:
             with Image.open(path) as image:
                 findings += check_mask(subject, np.asarray(image), path)
@@ -102,7 +102,7 @@ def _open(subject: Subject, index: int) -> list[Finding]:
             path = info.get('filename', info.get('video_path', ''))
             if os.path.exists(path) and not steps[0](dict(info)).get('total_frames', 1):
                 raise ValueError('no frames')
-    except FileNotFoundError:  # check_files says so
+    except FileNotFoundError:  # check_files reports it
         pass
     except Exception as fault:  # whatever a decoder raises
         text = f'cannot be read ({type(fault).__name__}), or is empty. Replace it, or leave it out'
@@ -111,11 +111,11 @@ def _open(subject: Subject, index: int) -> list[Finding]:
 
 
 def check_picture(path: str, size: tuple[int, int] | None, subject: Subject) -> Iterator[Finding]:
-    """A picture turned by EXIF, which OpenCV heeds in training, or not of the size it should be."""
+    """Find an image rotated by EXIF, which OpenCV applies in training, or of a wrong size."""
     with Image.open(path) as image:
         stored, orientation = image.size, image.getexif().get(0x0112, 1)
         if subject.num_opened is None:
-            image.draft('RGB', (1, 1))  # JPEG: all of the file, few of the pixels
+            image.draft('RGB', (1, 1))  # JPEG: reads the whole file, decodes it small
             image.load()
     kinds = [str(getattr(step, 'color_type', '')) for step in subject.dataset.pipeline.transforms]
     if any('ignore_orientation' in kind or kind == 'unchanged' for kind in kinds):
@@ -124,5 +124,5 @@ def check_picture(path: str, size: tuple[int, int] | None, subject: Subject) -> 
     if size not in (None, shown):
         text = 'not of the size of its annotation or mask. Was it resized? Resize both alike.'
         yield error(TURN if size == stored else text, path)
-    elif size == stored and orientation != 1:  # by the size it may be either
+    elif size == stored and orientation != 1:  # the size fits either way
         yield warning(TURN, path)

@@ -1,4 +1,4 @@
-"""Detection: annotation files in COCO's format, and what mmdetection makes of them."""
+"""Checks of detection data: COCO annotation files, and what mmdetection makes of them."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ from .subject import Finding, Subject, error, warning
 
 
 def check_objects(subject: Subject) -> Iterator[Finding]:
-    """Names of classes, objects that teach nothing, pictures that are dropped."""
+    """Find wrong class names, unusable objects, and images that mmdetection drops."""
     ann_file, is_training = subject.dataset.ann_file, subject.part == 'train'
     if not reads_coco(type(subject.dataset)):
         return
@@ -29,18 +29,18 @@ def check_objects(subject: Subject) -> Iterator[Finding]:
 
 
 def reads_coco(kind: Any) -> bool:
-    """Whether a class of data set reads COCO's format as mmdetection's own does."""
+    """Whether a data set class loads annotations as mmdetection's ``CocoDataset``."""
     method = getattr(kind, 'load_data_list', None)
     return getattr(method, '__qualname__', '') == 'CocoDataset.load_data_list'
 
 
 def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]:
-    """Faults of an annotation file for this part of a run, and classes that are not its own.
+    """Find faults of an annotation file, and classes that do not match its categories.
 
     mmdetection drops classes without a category, and numbers labels in the order of categories.
     """
     names, _, faults, _ = read_coco(ann_file, os.stat(ann_file).st_mtime_ns)
-    if part != 'test':  # on images alone
+    if part != 'test':  # which may have images alone
         yield from faults
     if not names or isinstance(classes, range):
         return
@@ -56,7 +56,7 @@ def check_coco(part: str, ann_file: str, classes: Sequence) -> Iterator[Finding]
 
 @lru_cache(maxsize=8)
 def read_coco(ann_file: str, time_of_change: int) -> tuple[list, int, list, list]:
-    """Names of categories, number of images, faults, and those of outlines; read once."""
+    """Read category names, number of images, faults, faults of outlines; cached."""
     from pycocotools.coco import COCO
 
     try:
@@ -70,7 +70,7 @@ def read_coco(ann_file: str, time_of_change: int) -> tuple[list, int, list, list
 
 
 def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
-    """Faults, and those of outlines, for a mask head; a key that mmdetection needs may lack."""
+    """Faults of images and boxes, and of outlines; ``KeyError`` if a key is missing."""
     images, objects = coco.dataset['images'], coco.dataset['annotations']
     ids = Counter(image['id'] for image in images)
     text = f'in {ann_file}: several images of this id, of which one is read. Number them anew'
@@ -85,19 +85,19 @@ def _faults(coco: Any, ann_file: str) -> tuple[list[Finding], list[Finding]]:
     is_crowd = np.array([bool(item.get('iscrowd')) for item in objects])
     outlines = [item.get('segmentation') for item in objects]
     has_outline = np.array([bool(outline) for outline in outlines])
-    # Which mmdetection ignores: no polygon has three points, each of two numbers.
+    # mmdetection ignores these: no polygon has at least three points (x, y).
     polygons = [outline if isinstance(outline, list) else [range(6)] for outline in outlines]
     is_short = [all(len(p) < 6 or len(p) % 2 for p in polygon) for polygon in polygons]
 
     def find(where: np.ndarray, text: str, is_error: bool = False) -> Iterator[Finding]:
-        """Once for each picture; an error if all objects are so."""
+        """One finding per image; errors instead of warnings if all objects are so."""
         kind = error if is_error or (where | is_crowd).all() else warning
         found = (coco.imgs.get(objects[i]['image_id'], {}) for i in np.flatnonzero(where))
         for name in dict.fromkeys(image.get('file_name', 'no image') for image in found):
             yield kind(f'in {ann_file}: {text}', name)
 
     hint = '. Are they x, y, width and height in pixels, not corners, nor shares of the picture?'
-    faults += [  # boxes with NaN, which mmdetection drops, are found by both
+    faults += [  # the last two find boxes with NaN too, which mmdetection drops
         *find(is_crowd & is_crowd.all(), 'all objects are iscrowd=1, which is ignored'),
         *find(~is_known, 'image_id or category_id that is not there: the object is dropped'),
         *find(~(boxes[:, 2:] > 1).all(1) | (area <= 0), 'boxes of a pixel or less' + hint),

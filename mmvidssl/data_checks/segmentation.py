@@ -1,4 +1,4 @@
-"""Segmentation: values of masks against the classes."""
+"""Checks of segmentation data: values of masks against the classes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ IGNORED = 255
 
 
 def check_mask(subject: Subject, mask: np.ndarray, path: str) -> Iterator[Finding]:
-    """Faults of a mask; its pixels of each label are noted."""
+    """Find faults of a mask, and append its pixels by label to ``subject.masks``."""
     number, first = len(subject.classes), int(bool(subject.dataset.reduce_zero_label))
     pixels = Counter[int]() if mask.ndim != 2 else count_labels(subject.dataset, mask)
     subject.masks.append(pixels)
@@ -34,7 +34,7 @@ def check_mask(subject: Subject, mask: np.ndarray, path: str) -> Iterator[Findin
 
 
 def count_labels(dataset: BaseDataset, mask: np.ndarray) -> Counter[int]:
-    """Pixels of each label after the data set's own renumbering; mmsegmentation reads 8 bits."""
+    """Pixels by label after the data set's renumbering, in 8 bits as mmsegmentation reads them."""
     counts = np.bincount(mask.astype(np.uint8).ravel())  # ten times as fast as numpy.unique
     first, label_map = int(bool(dataset.reduce_zero_label)), dataset.label_map or {}
     pixels = Counter[int]()
@@ -45,7 +45,7 @@ def count_labels(dataset: BaseDataset, mask: np.ndarray) -> Counter[int]:
 
 
 def check_masks(subject: Subject) -> Iterator[Finding]:
-    """Masks that together hold nothing but what is ignored, or 0 and 255; these are counted."""
+    """Count the labels of all masks; find if they are ignored ones alone, or 0 and 255."""
     subject.counts = sum(subject.masks, Counter())
     ignored, first = subject.counts.pop(IGNORED, 0), int(bool(subject.dataset.reduce_zero_label))
     if ignored and not subject.counts:

@@ -1,4 +1,4 @@
-"""What a check looks at and what it finds, and the one place that says it."""
+"""What the data checks share: the data set under check, findings, and their report."""
 
 import os
 from collections import Counter, defaultdict
@@ -18,7 +18,7 @@ ON_DISK = (None, 'local', 'disk')  # MMEngine's and mmaction2's backends; None: 
 
 
 class Finding(NamedTuple):
-    """A fault of data: ``UserWarning`` if it may be meant; the text is the same for all files."""
+    """A fault of data; of kind ``UserWarning`` if it may be intended; ``text`` names no file."""
 
     kind: type[Exception]
     text: str
@@ -29,13 +29,13 @@ error, warning = partial(Finding, ValueError), partial(Finding, UserWarning)
 
 
 class Subject:
-    """What all samples of a data set say, of any of the libraries, not wrapped.
+    """A data set under check, what its samples name, and what was found.
 
     Args:
-        name: Where it stands in the config, ``'train_dataloader.dataset'``.
-        model: Whose heads are for its classes.
-        num_opened: Of how many samples, evenly spaced, to open pictures and masks; None: of all,
-            which are read to their end, and of videos too.
+        dataset: A data set of any OpenMMLab library, without wrappers.
+        name: Its key in the config, ``'train_dataloader.dataset'``.
+        model: The model it is for, whose heads are compared with its classes.
+        num_opened: Evenly spaced samples whose images and masks are opened; None: all, and videos.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Subject:
     ) -> None:
         self.dataset, self.model, self.num_opened = dataset, model, num_opened
         self.place, self.part = f'{name} ({type(dataset).__name__})', name.partition('_')[0]
-        self.files: dict[str, set[str]] = defaultdict(set)  # by folder: each path is held once
+        self.files: dict[str, set[str]] = defaultdict(set)  # names by folder
         self.picture_folders: set[str] = set()
-        self.counts: Counter[int] = Counter()  # of each label: samples, objects, pixels (opened)
-        self.masks: list[Counter[int]] = []  # pixels of each label in those that are opened
-        self.folder_labels: set[tuple[str, int]] = set()  # of samples with one label each
+        self.counts: Counter[int] = Counter()  # by label: samples, objects or opened pixels
+        self.masks: list[Counter[int]] = []  # pixels by label, of opened masks
+        self.folder_labels: set[tuple[str, int]] = set()  # of samples with one label
         self.findings: list[Finding] = []
         # One at a time: together they may not fit into memory.
         for index in progress(range(len(dataset)), f'reading {self.part}'):
@@ -64,7 +64,7 @@ class Subject:
                 self.picture_folders |= {folder} if key == 'img_path' else set()
         objects = (item for item in info.get('instances', ()) if not item.get('ignore_flag'))
         self.counts.update(item['bbox_label'] for item in objects)
-        # Of our lists, where mmaction2's data sets have -1 for a line without label.
+        # Lines without label are -1 in mmaction2's data sets, and have no label in ours.
         label = info.get('gt_label', info.get('label', -1 if 'video_path' in info else None))
         if isinstance(label, (int, np.integer)):
             self.folder_labels.add((folder, int(label)))
@@ -72,7 +72,7 @@ class Subject:
 
     @property
     def line(self) -> str:
-        """What was seen."""
+        """Summary of the data set for the log."""
         labels = f', labels {min(self.counts)} to {max(self.counts)}' if self.counts else ''
         numbers = (
             f'{len(self.dataset)} samples, {self.num_files} files, {len(self.classes)} classes'
@@ -81,7 +81,7 @@ class Subject:
 
     @cached_property
     def backends(self) -> list[str]:
-        """Those that read its list or its files, but not from the disk."""
+        """Storage backends, other than the local disk, that read its list or files."""
         parts = (self.dataset, *self.dataset.pipeline.transforms)
         names = {getattr(part, 'io_backend', None) for part in parts}  # mmaction2's
         for key in ('backend_args', 'file_client_args'):
@@ -90,7 +90,7 @@ class Subject:
 
     @cached_property
     def classes(self) -> tuple[str, ...] | range:
-        """Names; numbers where there are none, by the first head if the data set does not say."""
+        """Class names, or a range if there are none, of the data set or else of the first head."""
         names = self.dataset.metainfo.get('classes')
         if 'depth_map_path' in self.first:
             return ()  # NYUv2's classes are scenes
@@ -101,7 +101,7 @@ class Subject:
 
 
 def heads_of(model: nn.Module) -> dict[str, Any]:
-    """Heads with a number of classes, and what mixes labels, by their places in the config."""
+    """Heads, and augmentations such as mixup, that have ``num_classes``, by their config keys."""
     parts = {f'model.{name}': module for name, module in model.named_modules()}
     parts = {k: v for k, v in parts.items() if 'Head' in type(v).__name__ and k[-8:] != 'rpn_head'}
     part = parts['data_preprocessor'] = getattr(model, 'data_preprocessor', None)  # mmpretrain's
@@ -117,7 +117,7 @@ def leaves(dataset: Any) -> Iterator[Any]:
 
 
 def refuse(place: str, findings: Iterable[Finding], say: Callable[[str], object]) -> None:
-    """Say what may be meant, once for all files; raise the rest as one, of the first's kind."""
+    """Pass warnings, grouped over files, to ``say``; raise errors as one, of the first's kind."""
     files: dict[tuple[type[Exception], str], list[str]] = {}
     for kind, text, file in findings:
         files.setdefault((kind, text), []).extend([file] if file else [])

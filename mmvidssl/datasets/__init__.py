@@ -1,4 +1,4 @@
-"""Pillar 1: from disk to a batch."""
+"""Data sets, video readers, samplers and transforms: from files on disk to a batch."""
 
 from .clips import ClipIndex
 from .frame_folders import DAVISDataset, TrackingDataset

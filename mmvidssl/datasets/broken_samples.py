@@ -1,4 +1,4 @@
-"""Base of the data sets: a sample for each index and draw, and another where it is broken."""
+"""Base class of the data sets: reproducible samples, replacements for unreadable videos."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -17,24 +17,24 @@ from .clips import ClipIndex
 from .readers import MAY_PASS, VideoError, check_is_local
 from .transforms import build_transforms
 
-# Each may take until the deadline of decoding (2 minutes), while other processes wait for
+# Each may take the decoding timeout (2 minutes), while the other ranks wait no longer than
 # ``env_cfg.dist_cfg.timeout`` (30 minutes).
 MAX_REPLACEMENTS = 10
-RETRY_PAUSE = 5.0  # seconds, in which a disk may come back
+RETRY_PAUSE = 5.0  # seconds before the second attempt: a disk may be back by then
 
 
 class NoVideoLeftError(VideoError):
-    """There is nothing to take in the place of a sample that cannot be read."""
+    """No sample was found that could replace one that cannot be read."""
 
 
 class Quarantine:
-    """The videos that one worker reads no more.
+    """Videos that one data-loading worker no longer reads, because they failed repeatedly.
 
     Args:
-        after: A video is put here when its last so many samples all failed.
+        after: Failed samples in a row after which a video is quarantined.
 
     Attributes:
-        reasons: Why, by the number of the video.
+        reasons: Last error of each quarantined video, by its number.
     """
 
     def __init__(self, after: int) -> None:
@@ -45,11 +45,11 @@ class Quarantine:
         self._in_a_row: dict[int, int] = {}
 
     def note_success(self, video: int) -> None:
-        """A sample of a video was read."""
+        """Record that a sample of a video was read: its failures count from 0 again."""
         self._in_a_row.pop(video, None)
 
     def note_failure(self, video: int, reason: str) -> bool:
-        """A sample of a video failed; whether the video goes into quarantine."""
+        """Record that a sample of a video failed; returns whether this quarantines the video."""
         self._in_a_row[video] = self._in_a_row.get(video, 0) + 1
         if self._in_a_row[video] < self.after:
             return False
@@ -57,10 +57,10 @@ class Quarantine:
         return True
 
     def draw(self, ends: np.ndarray, rng: np.random.Generator) -> int | None:
-        """A sample of the videos that are not in quarantine, each as likely; None without any.
+        """Draw a sample uniformly from the videos not in quarantine; None if all are.
 
         Args:
-            ends: Number of samples up to the end of each video, int64 ``(num_videos,)``.
+            ends: See :meth:`FaultTolerantDataset.video_ends`.
             rng: Random generator.
         """
         sizes = np.diff(ends, prepend=0)
@@ -74,33 +74,33 @@ class Quarantine:
 
 
 class FaultTolerantDataset(BaseDataset):
-    """Base of the data sets: samples are functions of index and draw, broken ones are replaced.
+    """Base class of the data sets: reproducible samples, replacements for unreadable videos.
 
-    ``dataset[i]`` takes its randomness from torch's generator of the worker (draw 0 in
-    ``test_mode``); ``dataset[ClipIndex(i, draw)]``, which :class:`ClipSampler` yields, is the same
-    sample in whatever worker, rank or order.
+    ``dataset[i]`` takes its randomness from the worker's torch generator (draw 0 in ``test_mode``);
+    ``dataset[ClipIndex(i, draw)]``, which :class:`ClipSampler` yields, is the same sample in every
+    worker, rank and order.
 
-    Where a video raises :class:`VideoError`, another sample is drawn from the seed, the index and
-    the draw asked for: the same one in whatever worker, as long as that has the same videos in
-    quarantine. What may pass (``MAY_PASS``: a file that is away, a disk, a decoder that died) is
-    tried once more before, after ``RETRY_PAUSE``. For the quarantine a sample counts once, with all
-    that was drawn in its place. All other errors are mistakes, and raised. In ``test_mode`` nothing
-    is replaced: scores would lie.
+    Where a video raises :class:`VideoError`, another sample replaces it, drawn by the seed and the
+    requested index and draw: the same one in all workers that have the same videos in quarantine.
+    Errors that may be temporary (``MAY_PASS``: a missing file, a failing disk, a decoder that died)
+    first get a second attempt, after ``RETRY_PAUSE``. For the quarantine, a requested sample with
+    all its replacements counts at most once per video. Other errors are bugs, and raised. In
+    ``test_mode`` nothing is replaced, which would falsify scores.
 
-    The pipeline receives ``decode_failures`` (see :class:`VidSSLDataSample`) where there are some.
+    If an attempt failed, the pipeline receives ``decode_failures``: see :class:`VidSSLDataSample`.
 
     Args:
-        ann_file: A list of files, relative to the folder in ``data_prefix``.
-        data_root: Root of ``ann_file`` and ``data_prefix``.
-        data_prefix: Folder of the files, relative to ``data_root``.
-        pipeline: Transforms.
-        test_mode: Whether plain indices always give draw 0.
-        seed: Seed of the augmentations; ``None`` takes a common one from all ranks, which follows
-            the runner's seed.
-        quarantine_after: A worker reads a video no more when its last so many samples all failed;
+        ann_file: Text file that lists the files, relative to the folder in ``data_prefix``.
+        data_root: Folder that ``ann_file`` and ``data_prefix`` are relative to.
+        data_prefix: ``dict(video=folder)``, for images ``dict(img=folder)``: where the files are.
+        pipeline: Transforms, or their configs.
+        test_mode: Whether plain indices always give draw 0, and unreadable videos raise.
+        seed: Seed of all randomness in samples; ``None`` takes one that all ranks share, which
+            follows the runner's seed.
+        quarantine_after: Failed samples in a row after which a worker stops reading a video;
             ``None`` replaces no sample, and raises.
-        on_bad: What is done with files that are known to be bad when the data set is built:
-            'error' refuses them all in one error, 'skip' goes on with the rest and warns.
+        on_bad: What to do with files found to be bad when the data set is built: 'error' lists
+            them in one error, 'skip' leaves them out with a warning.
         **kwargs: As :class:`mmengine.dataset.BaseDataset` takes: ``metainfo``, ``lazy_init``, ...
     """
 
@@ -142,14 +142,14 @@ class FaultTolerantDataset(BaseDataset):
         )
 
     def leave_out(self, bad: dict[str, str], paths: Sequence[str]) -> dict[str, str]:
-        """What to go on without, for ``on_bad='skip'``: what is bad in any process of the run.
+        """Merge the bad files of all ranks, for ``on_bad='skip'``: all leave out the same ones.
 
-        Samples of a process that left out other files than the rest would have other numbers. All
-        processes wait for each other here, so that all have to build the data set.
+        Otherwise sample numbers would differ between ranks. This is a collective operation, so
+        every rank must build the data set.
 
         Args:
-            bad: Why, by path.
-            paths: Of all files.
+            bad: Reasons by path, as this rank found them.
+            paths: Paths of all files.
 
         Raises:
             VideoError: no file is left.
@@ -165,10 +165,10 @@ class FaultTolerantDataset(BaseDataset):
 
     @abstractmethod
     def video_ends(self) -> np.ndarray:
-        """Number of samples up to the end of each video, int64 ``(num_videos,)``."""
+        """Cumulative number of samples up to the end of each video, int64 ``(num_videos,)``."""
 
     def video_of(self, index: int) -> int:
-        """Number of the video that a sample is of."""
+        """Number of the video that a sample belongs to."""
         return int(np.searchsorted(self.video_ends(), index, side='right'))
 
     @abstractmethod
@@ -176,7 +176,7 @@ class FaultTolerantDataset(BaseDataset):
         """Path of a video, by its number."""
 
     def locate(self, idx: int | ClipIndex) -> ClipIndex:
-        """Index (not negative) and draw of a sample that was asked for."""
+        """Resolve what ``dataset[idx]`` was given to a non-negative index and a draw."""
         if isinstance(idx, ClipIndex):
             index, draw = idx
         else:
@@ -186,15 +186,15 @@ class FaultTolerantDataset(BaseDataset):
         return ClipIndex(index % len(self), draw)
 
     def rng_of(self, index: int, draw: int) -> np.random.Generator:
-        """The generator of all that is random in a sample."""
+        """Random generator of a sample, seeded with the seed, its index and its draw."""
         return np.random.default_rng([self.seed, index, draw])
 
     def prepare_data(self, idx: int | ClipIndex) -> Any:
-        """A sample through the pipeline, or one in its place.
+        """Run the pipeline on a sample, or on a replacement where its video cannot be read.
 
         Raises:
-            NoVideoLeftError: lists what failed.
-            VideoError: in ``test_mode``, or without a quarantine.
+            NoVideoLeftError: no replacement can be read either; lists what failed.
+            VideoError: the video cannot be read, in ``test_mode`` or without a quarantine.
         """
         asked = now = self.locate(idx)
         if self.test_mode or self.quarantine is None:
@@ -221,7 +221,7 @@ class FaultTolerantDataset(BaseDataset):
         raise NoVideoLeftError(self._describe_end(failures))
 
     def _read(self, now: ClipIndex, failures: list[dict]) -> Any:
-        """The sample; what may pass gets a second trial."""
+        """Run the pipeline; errors that may be temporary get a second attempt."""
         try:
             return self._run_pipeline(now, failures)
         except MAY_PASS as error:
@@ -236,7 +236,7 @@ class FaultTolerantDataset(BaseDataset):
         return self.pipeline(info)
 
     def _note_failure(self, video: int, error: VideoError, failures: list[dict]) -> None:
-        """Add to the ``failures`` of one sample, of which each video's first one counts."""
+        """Append to the ``failures`` of one sample; the first one of each video counts."""
         assert self.quarantine is not None
         path, reason = self.path_of(video), reason_of(error)
         is_first = all(failure['path'] != path for failure in failures)
@@ -267,7 +267,7 @@ class FaultTolerantDataset(BaseDataset):
 
 
 def _shown(reasons: dict[str, str]) -> str:
-    """Lines with the first few reasons, by path."""
+    """The first ten reasons, each on a line with its path."""
     return some((f'{path}: {why}' for path, why in reasons.items()), 10, '\n  ')
 
 

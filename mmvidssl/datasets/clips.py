@@ -1,6 +1,6 @@
-"""Clips: their timing in a video, and their index in a data set.
+"""Clip timing (which frames of a video form a clip), and the index of a clip in a data set.
 
-The functions are pure, of a video's timestamps (seconds, ``(num_frames,)``).
+Pure functions of a video's timestamps (seconds, ``(num_frames,)``).
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ INTERVAL_UNITS = ('seconds', 'frames')
 
 
 class ClipIndex(NamedTuple):
-    """What a clip sampler hands to a data set.
+    """Index that a clip sampler passes to a data set: a sample, and a random draw of it.
 
-    ``index`` is the sample; ``draw`` tells its augmentations apart (the epoch, for
-    :class:`ClipSampler`): the same pair always gives the same sample.
+    ``index`` is the sample's number; ``draw`` selects its random augmentation (the epoch, for
+    :class:`ClipSampler`). The same pair always gives the same sample.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which no one needs here
@@ -24,7 +24,7 @@ class ClipIndex(NamedTuple):
 
 
 def check_clip_timing(clip_len: int, frame_interval: float, interval_unit: str) -> None:
-    """Refuse settings that describe no clip."""
+    """Raise ``ValueError`` for an impossible clip_len, frame_interval or interval_unit."""
     if clip_len < 1:
         raise ValueError(f'clip_len must be at least 1 frame, got {clip_len}')
     if interval_unit not in INTERVAL_UNITS:
@@ -45,14 +45,14 @@ def count_clip_starts(
     num_frames = len(timestamps)
     if interval_unit == 'frames':
         return max(0, num_frames - (clip_len - 1) * int(frame_interval))
-    # A time up to half a frame after the last frame is still nearest to it.
+    # A time up to half a frame after the last frame still rounds to that frame.
     slack = np.median(np.diff(timestamps)) / 2 if num_frames > 1 else 0.0
     latest = timestamps[-1] + slack - (clip_len - 1) * frame_interval
     return min(num_frames, int(np.searchsorted(timestamps, latest, side='right')))
 
 
 def max_clip_len(timestamps: np.ndarray, frame_interval: float, interval_unit: str) -> int:
-    """Length in frames of the longest clip that fits."""
+    """Largest ``clip_len`` with which a clip fits into the video."""
     if interval_unit == 'frames':
         return (len(timestamps) - 1) // int(frame_interval) + 1
     return int((timestamps[-1] - timestamps[0]) / frame_interval + 1e-6) + 1
@@ -63,8 +63,8 @@ def clip_frame_inds(
 ) -> np.ndarray:
     """Frame numbers int64 ``(clip_len,)`` of the clip that starts at frame ``start``.
 
-    In seconds, each is the frame nearest in time to ``timestamps[start] + j * frame_interval``,
-    whatever the frame rate does in between; of two equally near, the earlier.
+    With ``interval_unit='seconds'``, frame j is the nearest in time (the earlier of two) to
+    ``timestamps[start] + j * frame_interval``, so that a varying frame rate does not matter.
     """
     steps = np.arange(clip_len)
     if interval_unit == 'frames':

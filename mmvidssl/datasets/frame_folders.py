@@ -11,12 +11,12 @@ from mmvidssl.utils.listing import read_lines
 
 from .list_files import IMAGE_SUFFIXES
 
-# Sequences of OTB with more frames than boxes: the first frame that has one, from 1.
+# OTB sequences with more frames than boxes: number of the first annotated frame, from 1.
 OTB_STARTS = dict(david=300, football1=1, freeman3=1, freeman4=1, diving=1)
 
 
 def list_frames(folder: Path) -> list[Path]:
-    """The images of a folder that are named by number, in order.
+    """Paths of the numbered images (``00000.jpg``, ...) in a folder, in order.
 
     Raises:
         FileNotFoundError: If there is none, or a number between two others is missing.
@@ -34,21 +34,21 @@ def list_frames(folder: Path) -> list[Path]:
 
 
 def read_sequences(ann_file: str) -> list[str]:
-    """Names in a list of DAVIS, of sequences (2017) or of their frames by path (2016)."""
+    """Sequence names from a list of DAVIS, of sequences (2017) or of paths of frames (2016)."""
     lines = [line.split()[0] for line in read_lines(ann_file)]
     return [*dict.fromkeys(Path(line).parent.name if '/' in line else line for line in lines)]
 
 
 @DATASETS.register_module()
 class DAVISDataset(BaseDataset):
-    """Sequences of DAVIS-2016 or 2017, a sample each: ``name``, ``img_paths``, ``seg_paths``.
+    """DAVIS-2016 or 2017, one sample per sequence: ``name``, ``img_paths``, ``seg_paths``.
 
-    ``ann_file`` is what :func:`read_sequences` reads. ``data_prefix`` has ``img_path`` and
-    ``seg_map_path``, folders with one of each sequence.
+    ``ann_file`` is a list for :func:`read_sequences`. ``data_prefix`` has ``img_path`` and
+    ``seg_map_path``, folders with one sub-folder per sequence.
 
     Raises:
         FileNotFoundError: If the list, a frame or a mask is missing; names it.
-        ValueError: If a sequence has fewer than three frames, of which one counts; names it.
+        ValueError: If a sequence has fewer than 3 frames (first and last are not scored); names it.
     """
 
     def load_data_list(self) -> list[dict]:
@@ -71,27 +71,27 @@ class DAVISDataset(BaseDataset):
 
 @DATASETS.register_module()
 class TrackingDataset(BaseDataset):
-    """Sequences with boxes of one object, as GOT-10k or OTB keep them.
+    """Single-object tracking sequences in the layout of GOT-10k, VOT or OTB.
 
-    A folder a sequence: frames in it (GOT-10k, VOT) or in its ``img`` (OTB), ``groundtruth.txt`` or
-    ``groundtruth_rect.txt`` with x, y, w, h (or a polygon, whose bounding box is taken) on a line a
-    frame, NaN where it is not there, and GOT-10k's ``cover.label``. A test sequence of GOT-10k has
-    the first line alone. Of OTB's sequences with two objects, each is a sample.
+    Each sequence is a folder with frames in it (GOT-10k, VOT) or in its ``img`` (OTB), and
+    ``groundtruth.txt`` or ``groundtruth_rect.txt``: a line per frame of x, y, w, h (or a polygon,
+    whose bounding box is taken), NaN where the object is absent. GOT-10k adds ``cover.label``; its
+    test sequences have only the first line. OTB's sequences with two objects are two samples.
 
-    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (positive or true where it is).
+    A sample has ``name``, ``img_paths``, ``boxes`` and ``visible`` (positive or true if it is).
 
     Args:
-        ann_file: File that lists the folders below ``data_root``; all of them if it is empty.
-        data_root: The folder.
-        **kwargs: As in MMEngine.
+        ann_file: File that lists sequence folders below ``data_root``; '' takes all of them.
+        data_root: Folder of the sequences.
+        **kwargs: As in MMEngine's ``BaseDataset``.
 
     Raises:
         FileNotFoundError: If a frame or file is missing; names it.
-        ValueError: If a file has other lines than boxes, or not one a frame; names it.
+        ValueError: If a line is not a box, or there is not one per frame; names the file.
     """
 
     def load_data_list(self) -> list[dict]:
-        """Sequences in the order of the list, or by name."""
+        """One dict per sequence, in the order of the list, or sorted by name."""
         root = Path(self.data_root)
         names = (
             read_lines(self.ann_file)
@@ -124,10 +124,10 @@ class TrackingDataset(BaseDataset):
 
 
 def read_boxes(path: Path) -> np.ndarray:
-    """Boxes ``(N, 4)`` as x, y, w, h of a text file with those, or with polygons.
+    """Read boxes ``(N, 4)``, x, y, w, h, from a text file of boxes or of four-point polygons.
 
     Raises:
-        ValueError: If it has other lines, or the first box no area; names it.
+        ValueError: If a line is neither, or the first box has no area; names the file.
     """
     rows = _read_numbers(path)
     if rows.ndim == 2 and rows.shape[1] == 8:

@@ -20,7 +20,7 @@ VIDEO_SUFFIXES = (
     '.qt', '.rm', '.rmvb', '.ts', '.vob', '.webm', '.wmv',
 )  # fmt: skip
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
-KNOWN_TYPES = mimetypes.MimeTypes()  # of the standard library, whatever the system adds
+KNOWN_TYPES = mimetypes.MimeTypes()  # the standard library's, without the system's
 
 # A path, which may hold spaces, and the numbers after it
 LINE = re.compile(r'(?P<path>.+?)(?P<numbers>([\s,;]+-?\d+)*)[,;]?')
@@ -38,8 +38,8 @@ def read_file_list(ann_file: str | os.PathLike) -> list[ListedFile]:
 
     A line is ``path``, ``path label`` (mmaction2), ``path label label ...`` (mmaction2, several
     classes; the label is then a list), ``path,label`` (PySlowFast) or ``path;label``; the path may
-    hold spaces, commas and any other characters, and stand in quotes. A label of -1 is none. The
-    file is UTF-8, with the line ends and byte order mark of Windows or without.
+    hold spaces, commas and any other characters, and stand in quotes. Negative labels are dropped:
+    -1 means unlabelled. The file is UTF-8, with or without Windows' line ends and byte order mark.
 
     Raises:
         FileNotFoundError: there is no such list.
@@ -66,11 +66,11 @@ def _parse_line(line: str) -> ListedFile:
 
 
 def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[ListedFile]:
-    """The files in a folder and all below it that end in one of ``suffixes``, sorted by path.
+    """Find the files in a folder and below that end in one of ``suffixes``, sorted by path.
 
-    Case does not matter in the suffix. Links are followed; hidden files (macOS leaves ``._name``
-    beside files copied from it) and folders are left out. A warning names files that may be videos
-    or images of a suffix that is not known.
+    Suffixes match in upper and lower case. Links are followed; hidden files (macOS leaves
+    ``._name`` beside files copied from it) and folders are skipped. A warning names files with an
+    unknown suffix that may be videos or images.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -107,7 +107,7 @@ def find_files(folder: str | os.PathLike, suffixes: Sequence[str]) -> list[Liste
 
 
 def _is_unknown(name: str) -> bool:
-    """Whether a file may be a video or an image, but has no suffix that we know."""
+    """Whether a file of an unknown suffix may be a video or an image."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES):
         return False
@@ -116,7 +116,7 @@ def _is_unknown(name: str) -> bool:
 
 
 def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
-    """Refuse proxies with their videos, in whatever folders: each would count twice."""
+    """Refuse a folder with a video and its proxy below it, which would count twice."""
     proxies: dict[str, list[str]] = {}
     for path in filter(is_proxy, found):
         proxies.setdefault(proxy_stem(path), []).append(path)
@@ -133,7 +133,7 @@ def _check_for_doubles(folder: str | os.PathLike, found: Sequence[str]) -> None:
 
 
 def _source_of(proxy: str) -> tuple[str, int] | None:
-    """Name and size of the video that a proxy is made of; None if nothing says it."""
+    """Name and bytes of the video a proxy was made from; None without a valid manifest."""
     try:
         source = read_manifest(proxy)['source']
     except OSError:
@@ -142,12 +142,12 @@ def _source_of(proxy: str) -> tuple[str, int] | None:
 
 
 def _size_of(path: str) -> int:
-    """Bytes of a file; -1 where a link leads nowhere."""
+    """Bytes of a file; -1 for a broken link."""
     return os.path.getsize(path) if os.path.exists(path) else -1
 
 
 def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """``os.walk`` through links too, each folder once, so that a link to a parent does not loop."""
+    """``os.walk`` that follows links but visits each folder once, so that links do not loop."""
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)

@@ -1,4 +1,4 @@
-"""Clips of hours-long videos."""
+"""Data set of clips from hours-long videos."""
 
 import copy
 import functools
@@ -35,7 +35,7 @@ IN_PLACE_OF_GROUPS = (
     'costs no frames but its own'
 )
 
-# From here on decoding takes seconds a clip.
+# Pixels of the short side from which decoding takes seconds per clip.
 SLOW_SHORT_SIDE = 1440
 PROXY_FPS = 4.0
 
@@ -44,37 +44,37 @@ PROXY_FPS = 4.0
 class LongVideoDataset(FaultTolerantDataset):
     """One sample per clip start of one or many long videos.
 
-    ``len(dataset)`` is the number of valid starts over all videos, so a video weighs by its
-    duration; a clip never runs past its video.
+    ``len(dataset)`` is the number of clip starts over all videos, so that long videos are sampled
+    more often; a clip never runs past the end of its video.
 
-    Every file is opened and its first and last frame decoded when the data set is built; all that
-    cannot be read then, or are too short, are one error (or left out, see ``on_bad``), one that
-    fails later is replaced (:class:`FaultTolerantDataset`). A proxy
-    (``tools/datasets/make_proxy.py``) takes the place of a video by its name, whatever ``reader``
-    says; its frames are fewer, so ``interval_unit='frames'`` and ``start_stride`` count others.
+    Building the data set opens every file and decodes its first and last frame. Files that cannot
+    be read, or are too short, are listed in one error (or left out, see ``on_bad``); samples that
+    fail later are replaced (:class:`FaultTolerantDataset`). A proxy (made by
+    ``tools/datasets/make_proxy.py``) may stand in for a video: it is known by its suffix, and read
+    by :class:`ProxyReader`. ``interval_unit='frames'`` and ``start_stride`` count its own frames.
 
     The pipeline receives ``video_path`` (str), ``video_index`` (int), ``frame_inds`` (int64
     ``(clip_len,)``), ``fps`` (float), ``video_stamp`` (:class:`FileStamp`), ``reader`` (config) and
     ``rng`` (``np.random.Generator`` seeded with seed, index and draw).
 
     Args:
-        videos: The videos themselves, instead of ``ann_file``, a text file with one a line.
+        videos: Paths of the videos, instead of ``ann_file``, a text file with one path a line.
         clip_len: Frames of a clip.
-        frame_interval: Distance between neighbouring frames of a clip.
+        frame_interval: Distance between neighbouring frames of a clip, in ``interval_unit``.
         interval_unit: 'seconds' (nearest frame in time, right for any frame rate) or 'frames'.
         start_stride: A clip may start at every ``start_stride``-th frame.
         reader: Config of the video reader.
-        timeout: Seconds until the answer to each request must be there while the data set is built
-            (:class:`GuardedReaders`; a video takes a handful: opening it, decoding two frames, its
-            times). The first time, all of a video is read (:func:`load_index`). ``None`` for no
-            deadline. Decoding has its own, see :class:`DecodeClip`.
-        **kwargs: See :class:`FaultTolerantDataset`; ``on_bad`` is about videos that cannot be read,
-            or are shorter than a clip.
+        timeout: Seconds that each request to a video (opening it, decoding a frame, its timestamps)
+            may take while the data set is built (:class:`GuardedReaders`); ``None`` for no limit.
+            The first opening reads the whole file (:func:`load_index`). In training, the timeout of
+            :class:`DecodeClip` applies.
+        **kwargs: See :class:`FaultTolerantDataset`; ``on_bad`` applies to videos that cannot be
+            read, or are shorter than a clip.
 
     Raises:
         ValueError: impossible settings.
-        VideoError: names all files that are missing, empty, broken or shorter than a clip. It is of
-            the kind that these have in common: :class:`ShortVideoError`, a ``ValueError`` too, say.
+        VideoError: lists all files that are missing, empty, broken or shorter than a clip. If all
+            fail alike, it is of their class, such as :class:`ShortVideoError` (a ``ValueError``).
     """
 
     REMOVED = dict(clips_per_seek=IN_PLACE_OF_GROUPS, clip_spacing=IN_PLACE_OF_GROUPS)
@@ -101,7 +101,7 @@ class LongVideoDataset(FaultTolerantDataset):
         self.reader = dict(type='PyAVReader') if reader is None else copy.deepcopy(reader)
         self.timeout = timeout
         self._timing = (clip_len, frame_interval, interval_unit)
-        fixed: Any = dict(serialize_data=False, indices=None)  # which would count videos
+        fixed: Any = dict(serialize_data=False, indices=None)  # these would be of videos
         super().__init__(ann_file, data_root, data_prefix, **fixed, **kwargs)
 
     def list_videos(self) -> list[str]:
@@ -131,7 +131,7 @@ class LongVideoDataset(FaultTolerantDataset):
                 except VideoError as error:
                     errors[path] = error
                     if isinstance(error, DecodeTimeoutError) and self.on_bad == 'error':
-                        break  # on a disk that hangs, each of them would take as long
+                        break  # on a disk that hangs, every file would time out
         finally:
             readers.close()
         if self.on_bad == 'skip':
@@ -160,7 +160,7 @@ class LongVideoDataset(FaultTolerantDataset):
         return dict(info=info, num_clips=-(-num_starts // self.start_stride))
 
     def full_init(self) -> None:
-        """Probe the videos."""
+        """Probe all videos and count their clips."""
         if not self._fully_initialized:
             super().full_init()
             self._ends = np.cumsum([video['num_clips'] for video in self.data_list])
@@ -171,7 +171,7 @@ class LongVideoDataset(FaultTolerantDataset):
         return int(self._ends[-1])
 
     def video_ends(self) -> np.ndarray:
-        """Number of samples up to the end of each video, int64 ``(num_videos,)``."""
+        """See :class:`FaultTolerantDataset`."""
         return self._ends
 
     def path_of(self, video: int) -> str:
@@ -179,7 +179,7 @@ class LongVideoDataset(FaultTolerantDataset):
         return self.data_list[video]['info'].path
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+        """The dict that the pipeline starts from; the class lists its keys."""
         index, draw = self.locate(idx)
         video_index = self.video_of(index)
         clip = index - int(self._ends[video_index - 1] if video_index else 0)
@@ -197,10 +197,10 @@ class LongVideoDataset(FaultTolerantDataset):
 
     @force_full_init
     def fingerprint(self) -> dict:
-        """What gives a sample number its meaning, as plain data.
+        """Plain data that identifies which clip each sample number stands for.
 
-        A run that goes on in the middle of its data compares it with the one it was stopped with.
-        Folders may change, so videos count by file name.
+        A run that resumes in the middle of its data compares it with that of the stopped run.
+        Folders may change, so videos are compared by file name.
         """
         return dict(
             videos=[[Path(v['info'].path).name, v['num_clips']] for v in self.data_list],
@@ -209,7 +209,7 @@ class LongVideoDataset(FaultTolerantDataset):
         )
 
     def get_subset(self, indices: int | Sequence[int]) -> 'LongVideoDataset':
-        """Not offered: MMEngine's would cut the list of videos, not the clips."""
+        """Not supported: MMEngine's version would take a subset of the videos, not of the clips."""
         raise NotImplementedError(
             'list fewer videos, or shorten the epoch with ClipSampler(num_samples_per_epoch=...)'
         )
@@ -225,9 +225,9 @@ def _common_kind(errors: Iterable[VideoError]) -> type[VideoError]:
 def _advise_on_proxies(
     videos: Sequence[VideoInfo], clip_len: int, frame_interval: float, interval_unit: str
 ) -> None:
-    """Log how to make proxies of large videos, and how far apart frames counted in proxies are.
+    """Warn of large videos, which need proxies, and of intervals counted in a proxy's frames.
 
-    Each message once a process, and only in the main one.
+    Each message is logged once, by the main process.
     """
     if not is_main_process() or get_worker_info() is not None:
         return

@@ -1,4 +1,4 @@
-"""Short videos, or images: listed in a file or found in a folder."""
+"""Data sets of short videos or images, listed in a file or found in a folder."""
 
 import copy
 import hashlib
@@ -19,9 +19,9 @@ from .readers import check_is_local
 
 
 class MediaListDataset(FaultTolerantDataset):
-    """One sample per file; base of :class:`VideoListDataset` and :class:`ImageListDataset`.
+    """Base class of :class:`VideoListDataset` and :class:`ImageListDataset`: a sample per file.
 
-    No file is opened when the data set is built; it is only seen to that the listed ones exist. A
+    Building the data set opens no file; it only checks that the listed ones exist. A
     video that cannot be read is replaced (:class:`FaultTolerantDataset`); an image raises.
 
     The pipeline receives the path, ``label`` if there is one, and ``rng`` (``np.random.Generator``
@@ -30,10 +30,10 @@ class MediaListDataset(FaultTolerantDataset):
     Args:
         ann_file: List of files, a line each (see :func:`read_file_list`). Without it, all files in
             the folder and below, sorted.
-        suffixes: Which files are taken from a folder; the usual ones if ``None``.
+        suffixes: Suffixes of the files taken from a folder; ``None`` for all usual ones.
         quarantine_after: See :class:`FaultTolerantDataset`.
-        **kwargs: As there; ``on_bad`` is about listed files that are missing. MMEngine's
-            ``indices`` takes these samples, or so many from the start (from the end if negative).
+        **kwargs: As there; ``on_bad`` applies to listed files that are missing. MMEngine's
+            ``indices`` selects samples by number, or the first n (the last n if negative).
 
     Raises:
         FileNotFoundError: the list, the folder or listed files are missing.
@@ -61,7 +61,7 @@ class MediaListDataset(FaultTolerantDataset):
 
     @property
     def folder(self) -> str:
-        """Where the files are."""
+        """Folder of the files."""
         return self.data_prefix[self.PREFIX_KEY]
 
     def load_data_list(self) -> list[dict]:
@@ -116,7 +116,7 @@ class MediaListDataset(FaultTolerantDataset):
         return self._join(super().get_data_info(video)['path'])
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+        """The dict that the pipeline starts from; the class lists its keys."""
         index, draw = self.locate(idx)
         info = super().get_data_info(index)
         info[self.PATH_KEY] = self._join(info.pop('path'))
@@ -124,7 +124,7 @@ class MediaListDataset(FaultTolerantDataset):
 
     @force_full_init
     def fingerprint(self) -> dict:
-        """See :class:`LongVideoDataset`; files count by their paths in the folder."""
+        """See :class:`LongVideoDataset`; files are identified by their paths in the folder."""
         return {f'{self.KIND}s': f'{len(self)} with digest {self._digest}'}
 
 
@@ -132,12 +132,12 @@ class MediaListDataset(FaultTolerantDataset):
 class VideoListDataset(MediaListDataset):
     """One sample per video: Kinetics, or any folder of videos; labels are not needed.
 
-    Lists are those of mmaction2 and PySlowFast (:func:`read_file_list`). Which frames a sample has
-    is left to the pipeline, see :class:`SampleClip`; mmaction2's pipelines for its
-    ``VideoDataset`` do as well, and take lists from here that one cannot read.
+    Reads the lists of mmaction2 and PySlowFast (:func:`read_file_list`). The pipeline chooses the
+    frames, see :class:`SampleClip`; mmaction2's pipelines for its ``VideoDataset`` work too, also
+    for lists that ``VideoDataset`` cannot read.
 
-    The pipeline receives ``video_path`` (str), ``label`` (if there is one), ``reader`` (config) and
-    ``rng``; and, as of mmaction2's, ``filename`` (str), ``start_index`` (0) and ``modality``.
+    The pipeline receives ``video_path`` (str), ``label`` (if there is one), ``reader`` (config),
+    ``rng`` and, for mmaction2's transforms, ``filename`` (str), ``start_index`` (0), ``modality``.
 
     Args:
         *args: See :class:`MediaListDataset`; the key of ``data_prefix`` is ``video``.
@@ -154,7 +154,7 @@ class VideoListDataset(MediaListDataset):
         super().__init__(*args, **kwargs)
 
     def get_data_info(self, idx: int | ClipIndex) -> dict:
-        """What the pipeline starts from."""
+        """The dict that the pipeline starts from; the class lists its keys."""
         info = super().get_data_info(idx)
         of_mmaction = dict(filename=info[self.PATH_KEY], start_index=0, modality='RGB')
         return dict(info, reader=self.reader, **of_mmaction)
@@ -177,6 +177,6 @@ class ImageListDataset(MediaListDataset):
 
 
 def _digest_of(paths: list[str], indices: int | Sequence[int] | None) -> str:
-    """16 hexadecimal digits that tell lists of a million files apart."""
+    """Digest (16 hexadecimal digits) of a list of files and the ``indices`` taken of it."""
     text = '\n'.join([*paths, '' if indices is None else str(indices)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Pictures, and the boxes of the objects in them, of the sets on which discovery is measured."""
+"""Images with object boxes, for evaluating object discovery: VOC, COCO20k, DAVIS."""
 
 import json
 import os
@@ -19,29 +19,29 @@ from .frame_folders import read_sequences
 from .transforms.frame_folders import read_object_mask
 
 Boxes = list[list[int]]
-"""x0, y0, x1, y1 of each object, in pixels, from edge to edge."""
+"""x0, y0, x1, y1 of each object in pixels; x1 and y1 are one past the last pixel."""
 
 
 class ObjectBoxDataset(BaseDataset, ABC):
-    """Pictures with ``img_path`` and ``boxes``, one x0, y0, x1, y1 for each object.
+    """Base class: one sample per image, with ``img_path`` and ``boxes`` (:data:`Boxes`).
 
     Args:
         data_root: Folder of the set.
-        ann_file: List in it, a name a line.
+        ann_file: List of image names in it, one a line.
         **kwargs: As in MMEngine's ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: if the list, a picture or an annotation is missing; names it.
+        FileNotFoundError: if the list, an image or an annotation is missing; names it.
         ValueError: if nothing is listed, or an annotation cannot be read; names it.
     """
 
     IMAGE: str
-    """File of a name, in ``data_root``."""
+    """Path of an image in ``data_root``; ``{}`` is its name."""
     ANNOTATION: str
-    """Likewise."""
+    """Path of its annotation, likewise."""
 
     def load_data_list(self) -> list[dict]:
-        """See MMEngine."""
+        """One dict per image: ``img_path`` and ``boxes``."""
         names = self.read_names(self.ann_file)
         images = [os.path.join(self.data_root, self.IMAGE.format(name)) for name in names]
         if missing := find_missing(images):
@@ -65,7 +65,7 @@ class ObjectBoxDataset(BaseDataset, ABC):
 
     @abstractmethod
     def read_boxes(self, path: Path, name: str) -> Boxes:
-        """Those of the picture of a name, from its annotation."""
+        """Boxes of the image called ``name``, from its annotation at ``path``."""
 
 
 @DATASETS.register_module()
@@ -75,7 +75,7 @@ class VOCBoxDataset(ObjectBoxDataset):
     IMAGE, ANNOTATION = 'JPEGImages/{}.jpg', 'Annotations/{}.xml'
 
     def read_boxes(self, path: Path, name: str) -> Boxes:
-        """In the file pixels count from 1, and the last is inside."""
+        """Converted from the file, which counts pixels from 1 and names the last one inside."""
         corners = dict(xmin=-1, ymin=-1, xmax=0, ymax=0)
         boxes = ElementTree.parse(path).iterfind('object/bndbox')
         return [[int(float(b.findtext(k, ''))) + d for k, d in corners.items()] for b in boxes]
@@ -83,10 +83,10 @@ class VOCBoxDataset(ObjectBoxDataset):
 
 @DATASETS.register_module()
 class COCOBoxDataset(ObjectBoxDataset):
-    """Pictures of COCO's training set of 2014, listed as ``train2014/COCO_train2014_X.jpg``.
+    """Images of COCO train2014, listed as ``train2014/COCO_train2014_X.jpg``.
 
-    COCO20k, on which LOST was evaluated, is a list of 19,817 that comes with its code. As there,
-    crowds do not count, and corners are rounded.
+    COCO20k, on which LOST was evaluated, is a list of 19,817 images that comes with LOST's code.
+    As there, crowds do not count, and corners are rounded.
     """
 
     IMAGE, ANNOTATION = '{}', 'annotations/instances_train2014.json'
@@ -116,7 +116,7 @@ class DAVISBoxDataset(ObjectBoxDataset):
     read_names = staticmethod(read_sequences)
 
     def read_boxes(self, path: Path, name: str) -> Boxes:
-        """Of each id in the mask, see :func:`read_object_mask`; 255 is void."""
+        """Bounding box of each object id in the mask (:func:`read_object_mask`); 255 is void."""
         mask = read_object_mask(path)
         found = filter(None, ndimage.find_objects(np.where(mask == 255, 0, mask)))
         return [[x.start, y.start, x.stop, y.stop] for y, x in found]

@@ -1,4 +1,4 @@
-"""Shuffling and sharding clips."""
+"""Sampler that shuffles clips, shards them over ranks, and can resume within an epoch."""
 
 from collections.abc import Iterator, Sized
 
@@ -16,7 +16,7 @@ ORDERS = ('shuffled', 'sequential', 'streams')
 
 @DATA_SAMPLERS.register_module()
 class ClipSampler(Sampler[ClipIndex]):
-    """MMEngine's ``DefaultSampler`` that also says which random draw of a sample to take.
+    """Like MMEngine's ``DefaultSampler``, but also tells which random draw of a sample to take.
 
     Yields ``ClipIndex(index, draw=epoch)``. The order of an epoch over all ranks is a function of
     the seed and the epoch alone; rank ``r`` of ``n`` takes every ``n``-th place from ``r``, so that
@@ -28,13 +28,13 @@ class ClipSampler(Sampler[ClipIndex]):
         shuffle: Whether to shuffle; ``False`` is short for ``order='sequential'``.
         seed: Seed of the order, the same on all ranks; ``None`` takes a common random one.
         round_up: Whether ranks get equally many samples, the first ones of the epoch repeated.
-        num_samples_per_epoch: Length of an epoch over all ranks, a fresh random subset each
-            (not shuffled: the first ones of the order); ``None`` for the whole data set.
+        num_samples_per_epoch: Samples of an epoch over all ranks: a new random subset each epoch
+            (unshuffled: always the first ones); ``None`` for the whole data set.
         order: Overrides ``shuffle``. 'shuffled'; 'sequential'; or 'streams', where the data set is
-            cut into ``num_streams`` contiguous parts of equal length (to one sample), and places
-            take from each part in turn, in its order.
-        num_streams: For ``order='streams'``. With the batch size of all ranks together, each slot
-            of the batch follows its own part from step to step.
+            cut into ``num_streams`` contiguous parts of equal length (to one sample), which are
+            read in turn, one sample at a time.
+        num_streams: For ``order='streams'``. If it is the batch size of all ranks together, each
+            slot of the batch follows its own part from step to step.
     """
 
     def __init__(
@@ -65,26 +65,26 @@ class ClipSampler(Sampler[ClipIndex]):
 
     @property
     def num_samples(self) -> int:
-        """Samples of an epoch over all ranks, none repeated."""
+        """Samples of an epoch over all ranks, without those that ``round_up`` repeats."""
         return self.num_samples_per_epoch or len(self.dataset)
 
     @property
     def order_kind(self) -> str:
-        """By what the order is made, for checkpoints that go on in it."""
+        """Name of the algorithm behind the order, which checkpoints keep to compare on resume."""
         return 'torch.randperm' if self.shuffle else self.order
 
     def epoch_order(self) -> np.ndarray:
         """Sample numbers int64 ``(num_samples,)`` of this epoch, over all ranks."""
         length = len(self.dataset)
         if self.shuffle:
-            # Of both: `seed + epoch` would give neighbouring seeds the same orders.
+            # From both: with `seed + epoch`, neighbouring seeds would share orders.
             seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)
             generator = torch.Generator().manual_seed(int(seed[0]))
             order = torch.randperm(length, generator=generator).numpy()
         elif self.num_streams is None:
             order = np.arange(length)
         else:
-            # Rows of one sample of each stream; the first streams are one longer.
+            # Each row has one sample of each stream; the first streams may be one longer.
             streams = np.array_split(np.arange(length), self.num_streams)
             shortest = len(streams[-1])
             rows = np.stack([stream[:shortest] for stream in streams], axis=1)
@@ -104,7 +104,7 @@ class ClipSampler(Sampler[ClipIndex]):
         return self.num_left(0)
 
     def num_left(self, num_samples_done: int) -> int:
-        """Samples that this rank still takes when all together have taken so many."""
+        """Samples left for this rank once all ranks have taken ``num_samples_done``."""
         left = max(self.num_samples - num_samples_done, 0)
         short_by = 0 if self.round_up else self.rank
         return max(-(-(left - short_by) // self.world_size), 0)
@@ -114,9 +114,9 @@ class ClipSampler(Sampler[ClipIndex]):
         self.set_position(epoch, 0)
 
     def set_position(self, epoch: int, num_samples_done: int) -> None:
-        """Choose the epoch, and how many of its samples all ranks together have taken already.
+        """Start within an epoch, after ``num_samples_done`` samples of all ranks together.
 
-        What was taken is not read: starting late costs nothing.
+        The samples before are not read, so that this costs no time.
         """
         if num_samples_done < 0:
             raise ValueError(f'num_samples_done must not be negative, got {num_samples_done}')

@@ -14,7 +14,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The name keeps the suffix, because writers choose a format by it. Missing folders are made; on
     an error the temporary file is removed and ``path`` is left as it was. The file is on the disk
-    before it takes the name, and the name before this returns: a power cut leaves a whole file too.
+    before it takes the name, and the name before this returns: even a power cut leaves no part.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def replace_synced(temporary: Path, path: Path) -> None:
-    """Give a finished file in the same folder its name, on the disk too when this returns."""
+    """Rename a finished file within its folder; the name is on the disk when this returns."""
     _sync(temporary)
     os.replace(temporary, path)
     _sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Refusing a config that would not do what its author wrote."""
+"""Checks of a config: refuse what would silently not do what its author wrote."""
 
 import difflib
 import inspect
@@ -20,7 +20,7 @@ CONFIG_ONLY_KEYS = {
     'model_wrapper_cfg',
     'sync_bn',
 }
-# Of what it reads, dicts that are handed on to nobody, who would refuse a misspelt key.
+# Keys of dicts that the runner reads itself, so that no class refuses a misspelt one.
 INNER_KEYS = {
     'auto_scale_lr': {'enable', 'base_batch_size'},
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
@@ -36,7 +36,7 @@ def runner_keys() -> set[str]:
 
 
 def check_top_level(cfg: Config) -> None:
-    """Refuse a misspelt key of those that the runner reads itself, which it would ignore.
+    """Refuse misspelt keys that the runner reads itself, and would ignore.
 
     A config may define variables of its own, so at the top only names close to a key are refused.
 
@@ -55,11 +55,11 @@ def check_top_level(cfg: Config) -> None:
 
 
 def check_overrides(cfg: Config, options: Iterable[str]) -> None:
-    """Refuse a dotted ``--cfg-options`` key that leads nowhere.
+    """Refuse a dotted ``--cfg-options`` key that would change nothing.
 
     Parts of a key may be new, since most options have defaults and MMEngine makes the dicts on the
-    way, unless they resemble one that there is. A list is entered by index. A variable of the
-    config file leads nowhere either: its value was put into others when the file was read.
+    way, unless they resemble an existing one. Lists are entered by index. Variables of the config
+    file are refused too: their values were copied into options when the file was read.
 
     Args:
         cfg: The config before the options are merged.
@@ -107,7 +107,7 @@ def _refuse_variable(cfg: Config, option: str) -> None:
 
 
 def _find_value(node: Any, value: Any, place: str = '') -> Iterator[str]:
-    """Places of a value; of a string, those too that begin with it."""
+    """Dotted keys that have a value; for a string, also those that begin with it."""
     is_begun = isinstance(value, str) and value and isinstance(node, str) and node.startswith(value)
     if is_begun or (type(node) is type(value) and node == value):
         yield place
@@ -118,7 +118,7 @@ def _find_value(node: Any, value: Any, place: str = '') -> Iterator[str]:
 
 
 def check_trainable(cfg: Config) -> None:
-    """Refuse to train a model that averages what another says of several views of a sample.
+    """Refuse to train a model for test-time augmentation (``*TTAModel``).
 
     MMEngine would build it, load its data, and fail in the first iteration.
 
@@ -134,10 +134,10 @@ def check_trainable(cfg: Config) -> None:
 
 
 def check_pretrained_files(cfg: Config) -> None:
-    """Refuse pretrained weights that are not there, before data are read and a model is built.
+    """Refuse missing files of pretrained weights, before data are read and a model is built.
 
-    Files of an ``init_cfg`` are not asked for where ``PretrainedReportHook`` lets those of
-    ``load_from``, or of a run that goes on, take their place.
+    Files of an ``init_cfg`` may be missing where ``PretrainedReportHook`` lets ``load_from``, or
+    the checkpoint of a resumed run, take their place.
 
     Raises:
         FileNotFoundError: says where the config names the file, and the option that names another.

@@ -41,7 +41,7 @@ REQUIREMENTS = (
 
 
 def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None:
-    """Refuse a version that cannot work.
+    """Refuse installed versions that cannot work with mmvidssl.
 
     Raises:
         ImportError: names what was found, what is needed and the command that fixes it.
@@ -112,8 +112,8 @@ def register_package() -> None:
 
     mmengine keeps its map from import names to distributions hard-coded; ours is not in it.
     It looks for ``.mim`` where pip put the distribution, which for an editable install is not where
-    the package is. For a name that is no distribution it asks the import system instead, so it gets
-    the name of a module of ours.
+    the package is. For a name that is no distribution it asks the import system instead, so it is
+    given the name of one of our modules.
     """
     from mmengine.config.utils import MODULE2PACKAGE
 
@@ -145,7 +145,7 @@ class _MissingOpsFinder(MetaPathFinder):
     """Answers for ``mmcv._ext``, mmcv's compiled operators, which mmcv-lite lacks.
 
     It stands last in ``sys.meta_path``: where compiled operators exist, it is never asked. Where
-    mmcv is imported before mmvidssl, a ``.pth`` file of the installation sets it (``setup.py``).
+    mmcv is imported before mmvidssl, a ``.pth`` file of the installation adds it (``setup.py``).
     """
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
@@ -184,17 +184,17 @@ class _MissingDRN:
 
 
 def _mend_action_head(module: ModuleType) -> None:
-    """mmaction2 1.2 turns scores into NumPy's arrays, which have no bfloat16.
+    """Cast scores to float32, since mmaction2 1.2 turns them into NumPy's arrays.
 
-    It is what autocast makes of them on a CPU, and with ``dtype='bfloat16'`` on a GPU, in training
-    (top-k accuracy) and in a validation (``fp16=True``).
+    These have no bfloat16, which autocast makes on a CPU, and with ``dtype='bfloat16'`` on a GPU,
+    in training (top-k accuracy) and in a validation (``fp16=True``).
     """
     for name in ('loss_by_feat', 'predict_by_feat'):
         _wrap(module.BaseHead, name, lambda head, scores, *rest: (head, scores.float(), *rest))
 
 
 def _mend_ava_metrics(module: Any) -> None:
-    """mmaction2 1.2 says ``np.NAN`` of a class that has no ground truth; numpy 2 has ``np.nan``."""
+    """Score classes without ground truth NaN: mmaction2 1.2 has ``np.NAN``, gone in numpy 2."""
     average_precision = module.compute_average_precision
 
     @wraps(average_precision)
@@ -207,7 +207,7 @@ def _mend_ava_metrics(module: Any) -> None:
 
 
 def _mend_roi_align(module: ModuleType) -> None:
-    """mmcv's compiled RoIAlign takes all memory for contiguous, and reads what it finds (#2203)."""
+    """Pass contiguous tensors: mmcv's compiled RoIAlign reads others wrongly (#2203)."""
     forward = module.RoIAlignFunction.forward
     module.RoIAlignFunction.forward = staticmethod(
         lambda ctx, maps, rois, *rest: forward(ctx, maps.contiguous(), rois.contiguous(), *rest)
@@ -215,21 +215,21 @@ def _mend_roi_align(module: ModuleType) -> None:
 
 
 def _mend_checkpoint_loader(module: Any) -> None:
-    """mmengine finds weights under ``state_dict`` alone, and hands them on without their config."""
+    """Find weights under other keys than ``state_dict`` too, and note their token grids."""
     from argparse import Namespace
 
     from torch.serialization import add_safe_globals
 
     from .roles import prepare_checkpoint
 
-    add_safe_globals([Namespace])  # harmless, and what released checkpoints have options in
+    add_safe_globals([Namespace])  # harmless; released checkpoints keep options in it
 
     load, load_part = module.CheckpointLoader.load_checkpoint, module._load_checkpoint_with_prefix
 
     def load_under(prefix: str, *args, **kwargs):
         if prefix:
             return load_part(prefix, *args, **kwargs)
-        checkpoint = module._load_checkpoint(*args, **kwargs)  # mmengine looks for names with '.'
+        checkpoint = module._load_checkpoint(*args, **kwargs)  # '' would become '.' in mmengine
         return checkpoint.get('state_dict', checkpoint)
 
     @wraps(load)
@@ -242,7 +242,7 @@ def _mend_checkpoint_loader(module: Any) -> None:
 
 
 def _mend_vit(module: Any) -> None:
-    """mmpretrain 1.2 takes all positions for a square grid's, and all names for its own."""
+    """Load positions of any grid, and timm's names, which mmpretrain 1.2 misreads."""
     from .token_grid import fit_positions
     from .vit_names import take_others
 
@@ -256,7 +256,7 @@ def _mend_vit(module: Any) -> None:
 
 
 def _wrap(owner: type, name: str, change: Callable[..., tuple]) -> None:
-    """Let a method see changed arguments."""
+    """Replace a method by one whose positional arguments ``change`` has changed."""
     method = getattr(owner, name)
     setattr(owner, name, wraps(method)(lambda *args, **kwargs: method(*change(*args), **kwargs)))
 
@@ -268,11 +268,11 @@ MENDS: dict[str, Callable[[ModuleType], Any]] = {
     'mmengine.runner.checkpoint': _mend_checkpoint_loader,
     'mmpretrain.models.backbones.vision_transformer': _mend_vit,
 }
-"""What is called with a module of another library as soon as that is imported."""
+"""Functions that patch modules of other libraries, each called when its module is imported."""
 
 
 class _MendingFinder(MetaPathFinder):
-    """Finds the modules of ``MENDS`` where they are, and has them mended after they are loaded."""
+    """Import hook that patches the modules in ``MENDS`` after they are loaded."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
         if fullname not in MENDS:

@@ -8,25 +8,25 @@ InitCfg = dict | Sequence[dict] | None
 
 
 def listed(init_cfg: InitCfg) -> list[dict]:
-    """Its entries."""
+    """Entries of an ``init_cfg`` as a list."""
     return [init_cfg] if isinstance(init_cfg, dict) else list(init_cfg or ())
 
 
 def names_checkpoint(init_cfg: InitCfg) -> bool:
-    """Whether an entry loads a checkpoint."""
+    """Whether one of its entries loads a checkpoint."""
     return any(map(is_pretrained, listed(init_cfg)))
 
 
 def is_pretrained(entry: dict) -> bool:
-    """Whether it is this entry that does."""
+    """Whether an entry loads a checkpoint."""
     return entry.get('type') in ('Pretrained', PretrainedInit)
 
 
 def load_listed(module: BaseModule) -> None:
-    """Load once more what a list-valued ``init_cfg`` of a module loads from a checkpoint.
+    """Load the checkpoints of a module's list-valued ``init_cfg`` again, after ``init_weights``.
 
-    For the end of ``init_weights``: mmpretrain and mmaction2 look for a checkpoint where the
-    ``init_cfg`` is a dict, and over one in a list they initialise positions anew.
+    mmpretrain and mmaction2 notice a checkpoint only where the ``init_cfg`` is a dict; with a list,
+    they overwrite the loaded positions with random ones.
     """
     if module.init_cfg is not None and not isinstance(module.init_cfg, dict):
         initialize(module, list(filter(is_pretrained, module.init_cfg)))

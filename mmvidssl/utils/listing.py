@@ -1,4 +1,4 @@
-"""Lists: text files that users write, files against the disk, the first few of many."""
+"""Helpers for lists: read them from text files, find missing files, show the first few."""
 
 import os
 from collections.abc import Iterable
@@ -10,17 +10,17 @@ from pathlib import Path
 def read_lines(path: str | os.PathLike) -> list[str]:
     """Lines of a UTF-8 text file without the white space around them; blank ones are left out.
 
-    A byte order mark and the line ends of Windows are no part of them.
+    A byte order mark and the line ends of Windows are removed, too.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it has none, or is not UTF-8.
+        ValueError: it is empty, or is not UTF-8.
     """
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not UTF-8 ({error}); save it so') from None
-    # Not splitlines(), which parts lines at what names may hold, such as U+2028.
+    # Not splitlines(), which splits at characters that names may hold, such as U+2028.
     lines = [line.strip() for line in text.split('\n') if line.strip()]
     if not lines:
         raise ValueError(f'{path} is empty; it should list something, one a line')
@@ -28,14 +28,14 @@ def read_lines(path: str | os.PathLike) -> list[str]:
 
 
 def some(items: Iterable, number: int = 3, between: str = ', ') -> str:
-    """The first of many, and how many more there are."""
+    """Join the first ``number`` items, and tell how many more there are."""
     words = list(map(str, items))
     left = len(words) - number
     return between.join(words[:number]) + (f' and {left} more' if left > 0 else '')
 
 
 def find_missing(paths: Iterable[str]) -> list[str]:
-    """Those of many files that their folders do not list; a link counts, wherever it leads."""
+    """Files that their folders do not list; links count as present, broken ones too."""
     files: dict[str, set[str]] = {}
     for folder, name in map(os.path.split, paths):
         files.setdefault(folder, set()).add(name)
@@ -45,11 +45,11 @@ def find_missing(paths: Iterable[str]) -> list[str]:
 def compare_with_disk(
     files: dict[str, set[str]], trusts_links: bool = False
 ) -> tuple[list[str], list[str]]:
-    """Files (names by folder) that do not exist, and those that lie beside the others.
+    """Paths of ``files`` (names by folder) that do not exist, and of others in the same folders.
 
-    Each folder is listed once, several at a time: a disk in a network answers that with hundreds of
-    names, but a question after one file with one. Asked for is only what a listing does not show,
-    such as links, which may lead nowhere.
+    Each folder is listed once, several at a time: a network disk answers that with hundreds of
+    names at once. Only files that no listing shows are looked up one by one, and links (which may
+    be broken), unless ``trusts_links``.
     """
     with ThreadPoolExecutor(16) as pool:
         lists = pool.map(partial(_list_folder, with_links=trusts_links), files)
@@ -61,7 +61,7 @@ def compare_with_disk(
 
 
 def _list_folder(folder: str, with_links: bool) -> set[str]:
-    """Entries of a folder; none of one that is not there or may not be listed."""
+    """Names in a folder; none if it does not exist or may not be listed."""
     try:
         with os.scandir(folder or '.') as entries:
             return {entry.name for entry in entries if with_links or not entry.is_symlink()}

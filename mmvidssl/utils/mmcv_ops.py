@@ -18,7 +18,7 @@ NAIVE, GAUSSIAN = 0, 2  # methods of Soft-NMS; 1 is linear
 
 
 def __getattr__(name: str) -> Any:
-    """An operator that is not here."""
+    """A function that raises, for an operator that is not here."""
     if name.startswith('__'):
         raise AttributeError(name)
 
@@ -46,26 +46,26 @@ def get_compiling_cuda_version() -> str:
 
 
 def _full(*tensors: Tensor) -> Any:
-    """Float32 in place of the half types, which torchvision does not have on every device."""
+    """Cast half types to float32: torchvision does not have them on every device."""
     halves = (torch.half, torch.bfloat16)
     full = [tensor.float() if tensor.dtype in halves else tensor for tensor in tensors]
     return full if len(full) > 1 else full[0]
 
 
 def _gradients(function: Callable, inputs: list[Tensor], grad_output: Tensor) -> tuple:
-    """Of a function by each of its inputs; it is computed once more."""
+    """Gradients of a function by each of its inputs; it is computed once more."""
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in inputs]
         return torch.autograd.grad(function(*leaves), leaves, grad_output)
 
 
 def _extended(boxes: Tensor, offset: int) -> Tensor:
-    """Boxes x1, y1, x2, y2 whose last pixel counts as a whole one if ``offset`` is 1."""
+    """Boxes x1, y1, x2, y2, enlarged to include their last pixel if ``offset`` is 1."""
     return boxes + boxes.new_tensor([0, 0, offset, offset])
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Numbers of the boxes that are kept, best first."""
+    """Non-maximum suppression: indices of the boxes that are kept, best first."""
     boxes, scores = _full(boxes, scores)
     return OPS.nms(_extended(boxes, offset), scores, iou_threshold)
 
@@ -82,7 +82,7 @@ def softnms(
 ) -> Tensor:
     """Soft-NMS (Bodla et al., ICCV 2017).
 
-    Writes boxes and decayed scores into the first rows of ``dets``; returns the boxes' numbers.
+    Writes boxes and decayed scores into the first rows of ``dets``; returns the boxes' indices.
     """
     corners, scores = _extended(boxes, offset), scores.clone()
     areas = (corners[:, 2:] - corners[:, :2]).prod(1)
@@ -108,7 +108,7 @@ def softnms(
 
 
 def roi_align_forward(input, rois, output, argmax_y, argmax_x, **options) -> None:
-    """Averages of bilinear samples ``(num_rois, C, h, w)``; their maximum is not torchvision's."""
+    """RoIAlign ``(num_rois, C, h, w)`` by average; torchvision has none by maximum."""
     if options['pool_mode'] == 0:
         raise _missing("roi_align with pool_mode='max'")
     size = options['spatial_scale'], options['aligned_height'], options['aligned_width']
@@ -117,7 +117,7 @@ def roi_align_forward(input, rois, output, argmax_y, argmax_x, **options) -> Non
 
 
 def roi_align_backward(grad_output, rois, argmax_y, argmax_x, grad_input, **options) -> None:
-    """Gradient by the feature maps."""
+    """Gradient of RoIAlign by the feature maps."""
     size = options['spatial_scale'], options['aligned_height'], options['aligned_width']
     how = options['sampling_ratio'], options['aligned']
     grads = OPS._roi_align_backward(*_full(grad_output, rois), *size, *grad_input.shape, *how)
@@ -125,7 +125,7 @@ def roi_align_backward(grad_output, rois, argmax_y, argmax_x, grad_input, **opti
 
 
 def roi_pool_forward(input, rois, output, argmax, **options) -> None:
-    """Largest value of each bin ``(num_rois, C, h, w)``, and where it was."""
+    """RoIPool: largest value of each bin ``(num_rois, C, h, w)``, and where it was."""
     size = options['spatial_scale'], options['pooled_height'], options['pooled_width']
     found, where = OPS.roi_pool(*_full(input, rois), *size)
     output.copy_(found)
@@ -133,7 +133,7 @@ def roi_pool_forward(input, rois, output, argmax, **options) -> None:
 
 
 def roi_pool_backward(grad_output, rois, argmax, grad_input, **options) -> None:
-    """Gradient by the feature maps."""
+    """Gradient of RoIPool by the feature maps."""
     size = options['spatial_scale'], options['pooled_height'], options['pooled_width']
     grad_output, rois = _full(grad_output.contiguous(), rois)
     grad_input.copy_(OPS._roi_pool_backward(grad_output, rois, argmax, *size, *grad_input.shape))
@@ -157,14 +157,14 @@ def _deform_conv(options: dict) -> Callable:
 
 
 def deform_conv_forward(input, weight, offset, output, columns, ones, **options) -> None:
-    """Version 1."""
+    """Deformable convolution v1."""
     output.copy_(_deform_conv(options)(*_full(input, offset, weight)))
 
 
 def deform_conv_backward_input(
     input, offset, grad_output, grad_input, grad_offset, weight, columns, **options
 ) -> None:
-    """Gradients by input and offset."""
+    """Gradients of deformable convolution v1 by input and offset."""
     input, offset, weight, grad_output = _full(input, offset, weight, grad_output)
     grads = _gradients(_deform_conv(options), [input, offset, weight], grad_output)
     grad_input.copy_(grads[0])
@@ -174,7 +174,7 @@ def deform_conv_backward_input(
 def deform_conv_backward_parameters(
     input, offset, grad_output, grad_weight, columns, ones, scale, **options
 ) -> None:
-    """Gradient by the weight, in which the convolution is linear."""
+    """Gradient of v1 by the weight, whose value does not matter: it is linear in it."""
     input, offset, weight, grad_output = _full(input, offset, grad_weight, grad_output)
     grads = _gradients(_deform_conv(options), [input, offset, weight], grad_output)
     grad_weight.add_(grads[2], alpha=scale)
@@ -183,7 +183,7 @@ def deform_conv_backward_parameters(
 def modulated_deform_conv_forward(
     input, weight, bias, ones, offset, mask, output, columns, with_bias, **options
 ) -> None:
-    """Version 2."""
+    """Deformable convolution v2."""
     input, offset, weight, bias, mask = _full(input, offset, weight, bias, mask)
     bias = bias if with_bias else None
     output.copy_(_deform_conv(options)(input, offset, weight, bias, mask))
@@ -206,7 +206,7 @@ def modulated_deform_conv_backward(
     with_bias,
     **options,
 ) -> None:
-    """Gradients by all inputs."""
+    """Gradients of deformable convolution v2 by all inputs."""
     bias = bias if with_bias else weight.new_zeros(len(weight))
     *inputs, grad_output = _full(input, offset, weight, bias, mask, grad_output)
     grads = _gradients(_deform_conv(options), inputs, grad_output)
@@ -231,12 +231,12 @@ def _focal_loss(target: Tensor, weight: Tensor, gamma: float, alpha: float) -> C
 
 
 def sigmoid_focal_loss_forward(input, target, weight, output, gamma, alpha) -> None:
-    """Loss ``(N, num_classes)``, not yet summed."""
+    """Sigmoid focal loss ``(N, num_classes)``, not yet summed."""
     output.copy_(_focal_loss(target, weight, gamma, alpha)(_full(input)))
 
 
 def sigmoid_focal_loss_backward(input, target, weight, grad_input, gamma, alpha) -> None:
-    """Its gradient by the logits."""
+    """Gradient of the sigmoid focal loss by the logits."""
     logits = _full(input)
     loss = _focal_loss(target, weight, gamma, alpha)
     grad_input.copy_(_gradients(loss, [logits], torch.ones_like(logits))[0])
@@ -263,7 +263,7 @@ def ms_deform_attn_backward(
     grad_weights,
     im2col_step,
 ) -> None:
-    """Its gradients."""
+    """Gradients of multi-scale deformable attention."""
 
     def attend(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
         return ms_deform_attn_forward(

@@ -10,6 +10,6 @@ T = TypeVar('T')
 
 
 def progress(items: Iterable[T], desc: str, total: int | None = None) -> Iterable[T]:
-    """``items`` with a bar, on a terminal, of the main process, after two seconds; then it goes."""
-    disable = None if is_main_process() else True  # None: where the output is no terminal
+    """Iterate with a bar: in the main process, on a terminal, after 2 s, until the loop ends."""
+    disable = None if is_main_process() else True  # None: no bar without a terminal
     return tqdm(items, desc, total, leave=False, delay=2, disable=disable)

@@ -9,20 +9,20 @@ from .token_grid import note_token_grid
 
 BACKBONE, NECK, TEACHER = 'backbone.', 'neck.', 'teacher.'
 AVERAGE = 'target_generator.teacher.'
-"""What comes before the names of a backbone's moving average that only says targets."""
+"""Prefix of a backbone's moving average that is only a target generator."""
 PRETRAINING_ONLY = ('mask_token',)
 """Weights of a backbone that only its pretraining uses, by their name in the backbone."""
 PREFIXES = dict(student='', teacher=TEACHER)
-"""What comes before ``backbone.`` and ``neck.`` in the names of each role."""
+"""Prefix of ``backbone.`` and ``neck.`` in the names of weights, by role."""
 
 
 def is_bare(names: Collection[str]) -> bool:
-    """Whether a file holds a backbone alone, under its own names or another library's."""
+    """Whether weights are of a backbone alone: no name has the prefix ``backbone.``."""
     return any('patch_embed' in n for n in names) and not any(BACKBONE in n for n in names)
 
 
 def prepare_checkpoint(checkpoint: dict) -> dict:
-    """Puts weights under ``model`` (MAE, DeiT) or ``module`` under ``state_dict``; notes grids."""
+    """Copy weights from ``model`` (MAE, DeiT) or ``module`` to ``state_dict``; note token grids."""
     for name in ('model', 'module'):
         if 'state_dict' not in checkpoint and isinstance(checkpoint.get(name), Mapping):
             checkpoint = {**checkpoint, 'state_dict': checkpoint[name]}
@@ -34,9 +34,9 @@ def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -
     """Refuse to take a published teacher for the student.
 
     Args:
-        meta: Of the file.
+        meta: ``meta`` of the checkpoint.
         checkpoint: Its name, for the message.
-        role: Whose backbone is asked for.
+        role: The role that is asked for.
 
     Raises:
         ValueError: says how to get the student's.
@@ -53,7 +53,7 @@ def check_role(meta: Mapping, checkpoint: str | os.PathLike, role: str | None) -
 def select_weights(
     content: Mapping, checkpoint: str | os.PathLike, role: str
 ) -> tuple[dict[str, Tensor], str]:
-    """The weights of one backbone, in names without a prefix, without those of pretraining alone.
+    """Weights of one role's backbone, without prefix, and without those of pretraining only.
 
     Args:
         content: ``state_dict`` and ``meta`` of the checkpoint.
@@ -61,7 +61,7 @@ def select_weights(
         role: ``'teacher'`` or ``'student'``.
 
     Returns:
-        The weights, and whose they are; ``'backbone'`` where there is but one.
+        The weights, and their role; ``'backbone'`` if there is no separate teacher.
 
     Raises:
         ValueError: If ``role`` is unknown, the checkpoint has no such backbone, or it is a
@@ -85,11 +85,11 @@ def select_weights(
 
 
 def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
-    """Let the weights of a student, or of a backbone alone, serve as the teacher's as well.
+    """Use the weights of a student, or of a backbone alone, for the teacher as well, in place.
 
     Args:
         state_dict: Gets ``teacher.backbone.*`` and ``teacher.neck.*`` if it has no ``teacher.*``.
-        prefix: Of all names of the model within ``state_dict``.
+        prefix: Prefix of all names of the model within ``state_dict``.
 
     Returns:
         Whether there was no teacher.
@@ -104,11 +104,11 @@ def complete_teacher(state_dict: dict[str, Tensor], prefix: str = '') -> bool:
 
 
 def complete_average(state_dict: dict[str, Tensor], prefix: str = '') -> None:
-    """Let the weights of a backbone serve as its moving average's as well.
+    """Use the weights of a backbone for its moving average as well, in place.
 
     Args:
         state_dict: Gets ``target_generator.teacher.*`` of ``backbone.*`` if it has none.
-        prefix: Of all names of the model within ``state_dict``.
+        prefix: Prefix of all names of the model within ``state_dict``.
     """
     if any(key.startswith(prefix + AVERAGE) for key in state_dict):
         return

@@ -11,7 +11,7 @@ from .compat import strip_function_scopes
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of every tool that starts a runner."""
+    """Add the arguments of every tool that starts a runner."""
     parser.add_argument(
         '--work-dir',
         metavar='DIR',
@@ -37,7 +37,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
     """The config file with the command line's changes.
 
     Raises:
-        ValueError, FileNotFoundError: for a user's mistake, in a sentence.
+        ValueError, FileNotFoundError: for a missing file, or a wrong key of the config.
     """
     existing_file(args.config, 'config file')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -47,7 +47,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
         check_overrides(cfg, args.cfg_options)
         try:
             cfg.merge_from_dict(args.cfg_options)
-        except (TypeError, KeyError) as error:  # a part of what is no dict, such as None
+        except (TypeError, KeyError) as error:  # a key of what is no dict, such as None
             raise ValueError(f'--cfg-options: {error}') from error
     check_top_level(cfg)
     strip_function_scopes(cfg)
@@ -58,7 +58,7 @@ def load_run_config(args: argparse.Namespace) -> Config:
 
 
 def existing_file(path: str | Path, kind: str) -> str:
-    """The path as a string.
+    """Check that a file exists; returns its path as a string.
 
     Raises:
         FileNotFoundError: says what kind of file is missing.

@@ -1,4 +1,4 @@
-"""Options that the libraries' own ``tools/train.py`` and ``test.py`` have, for all of them."""
+"""Options of the libraries' own ``tools/train.py`` and ``tools/test.py``, for all libraries."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 
-# What draws, and its arguments that turn it on and name a folder.
+# The hook that draws, and its arguments that enable it and name a folder.
 DRAWING = {
     'mmpretrain': ('VisualizationHook', 'enable', 'out_dir'),
     'mmdet': ('DetVisualizationHook', 'draw', 'test_out_dir'),
@@ -17,7 +17,7 @@ DRAWING = {
 
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:
-    """Of ``tools/train.py``."""
+    """Add the options of ``tools/train.py``."""
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -42,10 +42,10 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def set_train_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Put them into the config.
+    """Put the options of ``tools/train.py`` into the config.
 
     Raises:
-        ValueError: the config does not say for which batch its learning rate is.
+        ValueError: the config has no ``auto_scale_lr.base_batch_size`` to scale from.
     """
     if args.auto_scale_lr:
         if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
@@ -64,12 +64,12 @@ def set_train_options(cfg: Config, args: argparse.Namespace) -> None:
     )
     given = {key: value for key, value in given.items() if value is not None}
     cfg.randomness = {'seed': None, **(cfg.get('randomness') or {}), **given}
-    if args.deterministic:  # else cuBLAS ends the run
+    if args.deterministic:  # which cuBLAS requires
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
 
 
 def add_test_options(parser: argparse.ArgumentParser) -> None:
-    """Of ``tools/test.py``."""
+    """Add the options of ``tools/test.py``."""
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window (mmaction2 cannot)'
     )
@@ -104,10 +104,10 @@ def add_test_options(parser: argparse.ArgumentParser) -> None:
 
 
 def set_test_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Put them into the config.
+    """Put the options of ``tools/test.py`` into the config.
 
     Raises:
-        ValueError: the library does not have one of them, or a file's name has another suffix.
+        ValueError: the library lacks one of them, or a file to write does not end in ``.pkl``.
     """
     library = cfg.get('default_scope')
     if args.show or args.show_dir:
@@ -146,7 +146,7 @@ def _draw(cfg: Config, args: argparse.Namespace, library: str) -> None:
 
 
 def _metrics(cfg: Config) -> list[dict]:
-    """Those of the test's evaluator, as a list in its place."""
+    """Metrics of the test evaluator, which becomes the list of them."""
     evaluator = cfg.test_evaluator
     if isinstance(evaluator, dict) and 'metrics' in evaluator:
         evaluator = evaluator['metrics']
@@ -177,7 +177,7 @@ def _average_views(cfg: Config, library: str) -> None:
 
 
 def _innermost(cfg: Config) -> ConfigDict:
-    """The data set of the test, within what wraps it."""
+    """The test data set inside its wrappers."""
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset

@@ -24,19 +24,19 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
 
 def num_cores() -> int:
-    """Processor cores that this process may use: a scheduler or a container may give it fewer."""
+    """Processor cores that this process may use, as limited by a scheduler or a container."""
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def join_group_without_gpu(cfg: Any) -> None:
-    """Join the other processes over gloo, where there is no GPU.
+    """Initialise ``torch.distributed`` with gloo for a launched run without a GPU.
 
-    MMEngine's runner, which finds them joined, would ask for CUDA to do so and to wrap the model.
+    MMEngine's runner, which then skips this step, would need CUDA for it and to wrap the model.
 
     Args:
-        cfg: Of the run; changed in place: how the model is wrapped.
+        cfg: Config of the run; its ``model_wrapper_cfg`` is set in place.
     """
     from mmengine.device import get_device
     from torch import distributed
@@ -53,9 +53,9 @@ def join_group_without_gpu(cfg: Any) -> None:
 
 
 def leave_group() -> None:
-    """Leave the group of processes, if there is one: for the end of a run that succeeded.
+    """Destroy the process group, if there is one, at the end of a run that succeeded.
 
-    PyTorch asks for it: without it one that leaves first may end the others in an abort.
+    PyTorch asks for it: otherwise the first process that exits may make the others abort.
     """
     from torch import distributed
 

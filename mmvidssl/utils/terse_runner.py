@@ -15,7 +15,7 @@ class TerseRunner(Runner):
     """
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """As MMEngine does."""
+        """As MMEngine does, with short messages on the screen."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
@@ -24,14 +24,14 @@ class TerseRunner(Runner):
 
 
 class _FirstLine(logging.Formatter):
-    """Another formatter's text, or its first words where that has many lines."""
+    """Formatter that shortens another's text, where it has many lines, to the first two."""
 
     def __init__(self, formatter: logging.Formatter, log_file: str | None) -> None:
         super().__init__()
         self.inner, self.log_file = formatter, log_file
 
     def format(self, record: logging.LogRecord) -> str:
-        """Text of a record."""
+        """Format a record."""
         text = self.inner.format(record)
         lines = text.splitlines()
         if len(lines) <= MAX_LINES or record.levelno >= logging.WARNING:

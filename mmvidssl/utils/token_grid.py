@@ -1,8 +1,8 @@
 """The token grid on which the positions of a ViT in a checkpoint were learned.
 
-Positions are saved as a row, ``(1, N, D)``: 196 may be of 14 x 14 patches or of 7 x 28. A
-checkpoint of a run holds the run's config, which tells. What it tells is noted at the tensor
-(``tensor.token_grid``), so that it goes wherever the tensor goes, and no further.
+Position embeddings are saved flat, ``(1, N, D)``: 196 may be of 14 x 14 patches or of 7 x 28. The
+config in a run's checkpoint tells which. The grid is kept as an attribute of the tensor
+(``tensor.token_grid``), so that it goes wherever the tensor goes.
 """
 
 import ast
@@ -16,11 +16,11 @@ Grid = tuple[int, int]
 
 
 def note_token_grid(weights: Mapping[str, Any], meta: Any) -> None:
-    """Note the grid ``(h, w)`` at the positions of a checkpoint, if its config tells it.
+    """Set ``token_grid``, ``(h, w)``, on the positions of a checkpoint, if its config tells it.
 
     Args:
-        weights: Of the checkpoint, by name.
-        meta: Of the checkpoint: ``cfg`` of a training checkpoint, ``config`` of a published one.
+        weights: Weights of the checkpoint, by name.
+        meta: Its ``meta``: ``cfg`` of a training checkpoint, ``config`` of a published one.
     """
     meta = meta if isinstance(meta, Mapping) else {}
     grid = grid_of_config(meta.get('cfg') or meta.get('config'))
@@ -33,7 +33,7 @@ def note_token_grid(weights: Mapping[str, Any], meta: Any) -> None:
 
 
 def grid_of_config(text: Any) -> Grid | None:
-    """The token grid of the backbone in the text of a config, which is read and not run."""
+    """Token grid of the backbone in the text of a config, which is parsed, not executed."""
     try:
         statements = ast.parse(text).body
     except (SyntaxError, TypeError, ValueError):
@@ -46,7 +46,7 @@ def grid_of_config(text: Any) -> Grid | None:
         if isinstance(target, ast.Name)
     }
     model = _entries(options.get('model'))
-    model = _entries(model.get('module')) or model  # of a test by many views
+    model = _entries(model.get('module')) or model  # of test-time augmentation
     backbone = _entries(model.get('backbone'))
     sizes = []
     for key, default in (('img_size', 224), ('patch_size', 16)):  # mmpretrain's
@@ -70,10 +70,10 @@ def _entries(node: ast.expr | None) -> dict[str, ast.expr]:
 
 
 def fit_positions(vit: nn.Module, positions: Tensor) -> Tensor:
-    """Positions of a file, resized to the grid of one of mmpretrain's ViTs if theirs is noted.
+    """Resize the positions of a file to the grid of one of mmpretrain's ViTs, if theirs is known.
 
     Raises:
-        ValueError: if they are of another number of patches, not of a square, and nothing is noted.
+        ValueError: if their number of patches differs and is no square, and no grid is known.
     """
     target: Grid = tuple(vit.patch_embed.init_out_size)
     source = getattr(positions, 'token_grid', None)

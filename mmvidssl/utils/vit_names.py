@@ -1,6 +1,6 @@
 """Names of a ViT's weights: mmpretrain's, which are ours, and those of timm and transformers.
 
-The code that MAE, DeiT, DINO, iBOT and DINOv2 were released with has timm's.
+The released code of MAE, DeiT, DINO, iBOT and DINOv2 uses timm's.
 """
 
 import math
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from .listing import some
 
 HF = 'encoder.layer.N.'
-# Ours, timm's and transformers' ('' where there is none), then what else is read as ours. N is the
-# number of a block; .weight and .bias follow where nothing of the kind is said.
+# Our name, timm's and transformers' ('' if there is none), then other names read as ours. N is the
+# number of a block; .weight or .bias follows, unless a row says which.
 NAMES: tuple[tuple[str, ...], ...] = (
     ('cls_token', 'cls_token', 'embeddings.cls_token'),
     ('pos_embed', 'pos_embed', 'embeddings.position_embeddings'),
@@ -46,14 +46,14 @@ TO_HF = {ours: hf for ours, _, hf, *_ in NAMES if hf}
 TO_OURS = {name: ours for ours, *others in NAMES for name in others if name}
 
 PATCHES = r'(.*?)(patch_embed\.proj|embeddings\.patch_embeddings\.projection)\.weight'
-"""In every file of theirs, behind what comes before all names of the ViT."""
+"""Projection of patches, in every file of theirs; group 1 is the prefix of the ViT's names."""
 HEADS = (
     r'(.*\.)?decoder\w*(\..*)?|(?!(.*\.)?(blocks|layer)\.)'
     r'(.*\.)?(\w*head\w*|classifier|pooler|mask_token|norm|fc_norm|layernorm)(\..*)?'
 )
-"""What a backbone may do without."""
-# What makes another architecture: names that show it (ours, where we have one), what it is, and the
-# option of mmpretrain's ViT.
+"""Weights of a file that a backbone may leave unused."""
+# Features of another architecture: a pattern of names that show it (ours, if there is one), what it
+# is, and the option of mmpretrain's ViT for it.
 FEATURES = (
     (r'(.*\.)?(reg_token|register_tokens|storage_tokens)', 'register tokens', ''),
     (r'(.*\.)?dist(illation)?_token', 'a token of distillation', ''),
@@ -70,7 +70,7 @@ class OtherArchitectureError(Exception):
 
 
 def translate(name: str, names: Mapping[str, str]) -> str | None:
-    """A weight's name by ``TO_OURS``, ``TO_TIMM`` or ``TO_HF``; None if it has none there."""
+    """Translate a weight's name by ``TO_OURS``, ``TO_TIMM`` or ``TO_HF``; None if not in it."""
     name = re.sub(r'^blocks\.\d+\.(?=\d+\.)', 'blocks.', name)  # DINOv2 may store in chunks
     number = re.search(r'\.(\d+)\.', name)
     general = name.replace(number[0], '.N.', 1) if number else name
@@ -80,13 +80,13 @@ def translate(name: str, names: Mapping[str, str]) -> str | None:
 
 
 def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
-    """Let one of mmpretrain's ViTs load the weights of timm's and transformers'.
+    """Rename weights of a ViT of timm or transformers, in place, for one of mmpretrain's ViTs.
 
     Args:
         vit: The ViT.
         state_dict: Gets its names, in place of theirs; queries, keys and values become one weight,
             and positions of patches alone get a zero for the class token.
-        prefix: Of its names; theirs may have a longer one (``vit.``).
+        prefix: Prefix of its names; theirs may have a longer one (``vit.``).
 
     Raises:
         OtherArchitectureError: if the weights are of a ViT of another architecture.
@@ -121,7 +121,7 @@ def take_others(vit: Any, state_dict: dict[str, Tensor], prefix: str) -> None:
 
 
 def _find_difference(left: Mapping[str, str], missing: Iterable[str]) -> str:
-    """What makes a file of another architecture: names by ours that it has too many, or lacks."""
+    """Describe another architecture by the surplus (``left``) and missing names; '' if none."""
     for pattern, what, option in FEATURES:
         hint = f'; the option of the backbone is {option}' if option else ''
         for ours, name in left.items():

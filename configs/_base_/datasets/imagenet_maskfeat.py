@@ -2,8 +2,7 @@
 # 224 px and a flip, no colour changes; blocks of a 14 x 14 window masked, 78 of 196 cells. An image
 # is a clip of one frame. No label is used.
 #
-# As in the official code: bicubic resizing, the mask's block sizes (a fifth to all of what is
-# masked).
+# As in the official code: bicubic resizing, blocks of a fifth to all of the masked cells.
 dataset_type = 'ImageListDataset'
 data_root = 'data/imagenet'
 

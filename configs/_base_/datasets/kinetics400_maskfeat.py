@@ -6,8 +6,7 @@
 # before the crop, bilinear resizing, the mask's block sizes (a fifth of 7 x 7 to all of it). Not as
 # there: resizing is antialiased.
 #
-# Files lie and are listed as mmaction2 has them. PySlowFast's train.csv works too: give its path as
-# ann_file.
+# Folders and lists are those of mmaction2; PySlowFast's train.csv works too, as ann_file.
 dataset_type = 'VideoListDataset'
 data_root = 'data/kinetics400'
 
@@ -48,7 +47,7 @@ train_dataloader = dict(
     pin_memory=True,
     drop_last=True,
     sampler=dict(type='ClipSampler', shuffle=True),
-    # pseudo_collate, and RepeatAugment's lists of samples
+    # as pseudo_collate, but also takes RepeatAugment's lists of samples
     collate_fn=dict(type='mmvidssl.flat_collate'),
     dataset=dict(
         type=dataset_type,

@@ -1,5 +1,5 @@
-# Clips of one video, the proxy that tools/quickstart.sh leaves behind. Clip length and pipeline are
-# the method's.
+# Clips of one video, the proxy that tools/quickstart.sh leaves behind. The configs of
+# the methods set clip length and pipeline.
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

@@ -10,7 +10,7 @@
 dataset_type = 'WalkingToursDataset'
 data_root = 'data/walking_tours'
 
-# flip_and_color_jitter, whose flip is commented out; of each frame by itself, in all views.
+# flip_and_color_jitter, whose flip is commented out; for each frame by itself, in all views.
 color_transforms = [
     dict(
         type='ClipColorJitter',
@@ -25,8 +25,8 @@ color_transforms = [
 ]
 
 global_transforms = [
-    # vid_crop: RandomResizedCropVideo(224, (0.4, 1)) and RandomHorizontalFlipVideo(0.5), of all
-    # frames alike; that crop is bilinear and not antialiased.
+    # vid_crop: RandomResizedCropVideo(224, (0.4, 1)) and RandomHorizontalFlipVideo(0.5), for
+    # all frames alike; that crop is bilinear and not antialiased.
     dict(
         type='ClipRandomResizedCrop',
         size=224,
@@ -42,7 +42,7 @@ global_transforms = [
 
 local_transforms = [
     # local_transfo: RandomResizedCrop(112, (0.05, 0.4), BICUBIC) on PIL images, which antialias;
-    # of each frame by itself, and not flipped.
+    # for each frame by itself, and not flipped.
     dict(
         type='ClipRandomResizedCrop',
         size=112,
@@ -56,7 +56,7 @@ local_transforms = [
 
 train_pipeline = [
     dict(type='DecodeClip', short_side=None, max_open=4),
-    # init_aug: RandomResizedCropVideo(300, (0.2, 1)), of all frames alike and shared by all views.
+    # init_aug: RandomResizedCropVideo(300, (0.2, 1)), for all frames alike, shared by all views.
     dict(
         type='ClipRandomResizedCrop',
         size=300,
@@ -81,7 +81,7 @@ train_dataloader = dict(
     pin_memory=True,
     drop_last=True,
     sampler=dict(type='ClipSampler', shuffle=True),
-    # pseudo_collate, and the lists of samples of clips_per_seek
+    # as pseudo_collate, but also takes lists of samples (RepeatAugment)
     collate_fn=dict(type='mmvidssl.flat_collate'),
     dataset=dict(
         type=dataset_type,

@@ -1,5 +1,5 @@
-# DoRA (Venkataramanan et al., ICLR 2024), ViT-S/16. The preset decides what tells the paper from
-# its released code; see the table in mmvidssl.models.DoRA. Epsilon and the number of Sinkhorn
+# DoRA (Venkataramanan et al., ICLR 2024), ViT-S/16. The preset chooses between the paper and its
+# released code; mmvidssl.models.DoRA lists the differences. Epsilon and the number of Sinkhorn
 # iterations are the released code's (the paper's were not found).
 _base_ = 'dino_vit-small-p16.py'
 

@@ -8,7 +8,7 @@ model = dict(
         patch_size=16,
         out_type='cls_token',
         final_norm=True,
-        interpolate_offset=0.0,  # of DINO's and DoRA's downloads, 0.1
+        interpolate_offset=0.0,  # 0.1 for DINO's and DoRA's released weights
     ),
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],

@@ -1,5 +1,5 @@
 # MaskFeat (Wei et al., CVPR 2022) on MViTv2-S: clips of 16 frames of 224 px, HOG of masked cubes.
-# The last pooling of queries is left out, so that tokens of 2 x 16 x 16 pixels predict.
+# The last pooling of queries is left out, so that each output token covers 2 x 16 x 16 pixels.
 model = dict(
     type='MaskFeat',
     data_preprocessor=dict(
@@ -15,7 +15,7 @@ model = dict(
         drop_path_rate=0.0,
         dim_mul_in_attention=False,
     ),
-    # The neck's own default has a batch norm.
+    # LinearNeck's default adds a batch norm.
     neck=dict(
         type='mmpretrain.LinearNeck',
         in_channels=768,

@@ -9,18 +9,18 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=256, enable=True)
 
-# All of it is as long as train_cfg says.
+# Schedules span the length that train_cfg says.
 param_scheduler = [
     dict(
         type='WarmupCosineLR',
-        warmup=10,  # at most, and at most a tenth of the run
+        warmup=10,  # epochs, at most max_share of the run
         max_share=0.1,
         start_ratio=1e-6,
         eta_min=1e-5,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
-    # mmpretrain's leaves groups without weight decay at zero, MMEngine's does not.
+    # mmpretrain's leaves groups without weight decay at zero; MMEngine's would not.
     dict(
         type='mmpretrain.CosineAnnealingWeightDecay',
         eta_min=0.4,

@@ -14,6 +14,6 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# DoRA's presets set it, so the common base leaves it out.
+# The base leaves this option out, since DoRA's presets set it.
 model = dict(backbone=dict(interpolate_offset=0.0))
 optim_wrapper = dict(type='PerParamClipAmpOptimWrapper', loss_scale='dynamic')

@@ -10,8 +10,8 @@ _base_ = [
     '../dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
 ]
 
-# ViT-S but for its 6 heads: an object begins as a head's attention, so that there are no more. The
-# student sees 16 masked clips instead of three, so its blocks are computed again (with_cp).
+# ViT-S, but with 16 heads instead of 6: an object starts from the attention of a head of its own.
+# The student sees 16 masked clips instead of three, hence activation checkpointing (with_cp).
 model = dict(
     backbone=dict(
         arch=dict(

@@ -20,8 +20,8 @@ data_root = os.environ.get('DATA_ROOT', 'data/my_masks')
 classes = read_class_file(f'{data_root}/classes.txt')
 img_suffix = os.environ.get('IMG_SUFFIX', '.jpg')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.; of another
-# library's, none (PREFIX=).
+# Prefix of the teacher in a training checkpoint; for a published or converted file, 'backbone.';
+# for another library's file, none (PREFIX=).
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 model = dict(
@@ -72,7 +72,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_iters=20000, val_interval=2000)
-# One GPU takes a quarter of the batch: the rate of 3e-5 times the square root of that.
+# One GPU has a quarter of the batch: the rate of 3e-5 is scaled by its square root.
 optim_wrapper = dict(optimizer=dict(lr=1.5e-5))
 param_scheduler = [
     dict(type='mmvidssl.WarmupCosineLR', warmup=1500, start_ratio=1e-6, by_epoch=False)

@@ -7,8 +7,8 @@
 #           configs/downstream/ade20k/upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512-ms.py \
 #           work_dirs/upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512/iter_160000.pth 4
 #
-# For testing alone. The scales are 0.5, 0.75, 1, 1.25, 1.5 and 1.75 times 512, and never less than a
-# crop: what iBOT's transform for resizing makes of them, where mmseg's goes below a crop.
+# For testing only. The scales are 0.5, 0.75, 1, 1.25, 1.5 and 1.75 times 512, but never less than a
+# crop, as with iBOT's resizing; mmseg's would go below a crop.
 _base_ = './upernet_vit-small-p16_dora-wt-pre_4xb4-amp-160k_ade20k-512x512.py'
 
 model = dict(_delete_=True, type='SegTTAModel', module=_base_.model)

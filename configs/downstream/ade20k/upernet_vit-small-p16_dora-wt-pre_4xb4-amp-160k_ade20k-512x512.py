@@ -1,7 +1,7 @@
 # UperNet on ADE20K, from a ViT-S/16 of DoRA or DINO, all of it trained; 160000 iterations.
 #
-# Paper:    35.2 mIoU with DoRA's 100 epochs on Venice, 38.3 on all of Walking Tours (PooDLe's
-#           table; the paper's own were not found). The recipe is that of iBOT's scripts, which DoRA
+# Paper:    35.2 mIoU with DoRA's 100 epochs on Venice, 38.3 on all of Walking Tours (PooDLe, ICLR
+#           2025; the paper's own were not found). The recipe is that of iBOT's scripts, which DoRA
 #           used.
 # Cost:     not measured by us.
 # Measured: not measured by us.
@@ -18,7 +18,7 @@ _base_ = [
 ]
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# A training checkpoint. Of a published file, take the prefix 'backbone.'.
+# A training checkpoint; for a published file, set the prefix 'backbone.' below.
 pretrained = 'work_dirs/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice/epoch_100.pth'
 
 crop_size = (512, 512)
@@ -36,7 +36,7 @@ model = dict(
         out_type='featmap',
         final_norm=True,
         norm_outputs=True,
-        pad_frames=True,  # of very long images the short side is less than a crop
+        pad_frames=True,  # elongated images may be narrower than a crop
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='teacher.backbone.'),
     ),
     neck=dict(_delete_=True, type='mmvidssl.ViTFeature2Pyramid', embed_dim=384, norm_cfg=norm_cfg),

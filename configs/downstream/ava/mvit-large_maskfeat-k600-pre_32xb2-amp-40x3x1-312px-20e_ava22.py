@@ -1,6 +1,6 @@
 # AVA 2.2, actions of people in boxes, from an MViTv2-L of MaskFeat; long, large clips; 20 epochs.
 #
-# Paper:    none: of the paper's result with this model, the recipe was not found; see the config of
+# Paper:    none: the recipe of the paper's result with this model was not found; see the config of
 #           MViTv2-S. Nothing was tuned.
 # Cost:     not measured by us.
 # Measured: not measured by us.

@@ -15,8 +15,8 @@ _base_ = (
 )
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# MaskFeat's, or one that was fine-tuned on Kinetics after it: from which of them the paper went on
-# was not found.
+# MaskFeat's checkpoint, or one fine-tuned on Kinetics after it; which of them the paper used was
+# not found.
 pretrained = 'work_dirs/maskfeat_mvit-small_8xb32-amp-coslr-300e_k400/epoch_300.pth'
 
 model = dict(
@@ -30,7 +30,7 @@ model = dict(
         temporal_size=16,
         drop_path_rate=0.2,
         dim_mul_in_attention=False,
-        output_cls_token=False,  # a map for each moment
+        output_cls_token=False,  # a feature map per time step
         with_cp=False,  # True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),

@@ -1,7 +1,7 @@
 # Cascade Mask R-CNN on COCO, from an MViTv2-S that MaskFeat pretrained on videos; 36 epochs (3x).
 #
-# Paper:    none: neither MaskFeat nor MViTv2 put a video model there. The recipe is iBOT's for a
-#           ViT-S/16, the pyramid MViTv2's; nothing was tuned.
+# Paper:    none: neither MaskFeat nor MViTv2 evaluates a video model on COCO. The recipe is iBOT's
+#           for a ViT-S/16, the pyramid MViTv2's; nothing was tuned.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \
@@ -16,7 +16,7 @@ custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 pretrained = 'work_dirs/maskfeat_mvit-small_8xb32-amp-coslr-300e_k400/epoch_300.pth'
 
 model = dict(
-    # What MaskFeat was pretrained with.
+    # The normalisation of MaskFeat's pretraining.
     data_preprocessor=dict(mean=[114.75] * 3, std=[57.375] * 3),
     backbone=dict(
         _delete_=True,
@@ -26,12 +26,12 @@ model = dict(
         drop_path_rate=0.1,
         dim_mul_in_attention=False,
         with_cp=False,  # True: less memory, the same numbers
-        # The shape of the clips that set the lengths of relative positions.
+        # Size of pretraining clips, which sets the lengths of relative positions.
         spatial_size=224,
         temporal_size=16,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
-    # Of a block that precedes a doubling of the width, the output is doubled already.
+    # The block before a doubling of the width already outputs the doubled width.
     neck=dict(type='FPN', in_channels=[192, 384, 768, 768], out_channels=256, num_outs=5),
 )
 
@@ -59,7 +59,7 @@ default_hooks = dict(
     ),
     schedule=dict(type='mmvidssl.ScheduleHook'),
 )
-# Of the four norms, MaskFeat has the last.
+# MaskFeat's checkpoint has only the last of the four norms.
 custom_hooks = [
     dict(type='mmvidssl.PretrainedReportHook', allow_new=['norm0.*', 'norm1.*', 'norm2.*']),
     dict(type='mmvidssl.DataCheckHook'),

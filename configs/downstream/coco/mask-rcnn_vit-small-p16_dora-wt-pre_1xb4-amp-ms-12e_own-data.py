@@ -18,8 +18,8 @@ from mmvidssl.data_checks import read_class_file
 data_root = os.environ.get('DATA_ROOT', 'data/my_objects')
 classes = read_class_file(f'{data_root}/classes.txt')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.; of another
-# library's, none (PREFIX=).
+# Prefix of the teacher in a training checkpoint; for a published or converted file, 'backbone.';
+# for another library's file, none (PREFIX=).
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 model = dict(
@@ -49,7 +49,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=f'{data_root}/annotations/val.json')
 test_evaluator = val_evaluator
 
-# One GPU takes an eighth of the batch: the rate of 1e-4 times the square root of that.
+# One GPU has an eighth of the batch: the rate of 1e-4 is scaled by its square root.
 optim_wrapper = dict(optimizer=dict(lr=3.5e-5))
 auto_scale_lr = dict(enable=False, base_batch_size=4)
 param_scheduler = [

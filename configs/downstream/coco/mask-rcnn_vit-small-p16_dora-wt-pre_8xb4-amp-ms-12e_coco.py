@@ -11,7 +11,7 @@
 _base_ = 'mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py'
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# A training checkpoint. Of a published file, take the prefix 'backbone.'.
+# A training checkpoint; for a published file, set the prefix 'backbone.' below.
 pretrained = 'work_dirs/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice/epoch_100.pth'
 
 model = dict(

@@ -6,7 +6,7 @@
 # Run:      python tools/test.py \
 #           configs/downstream/davis/vos_vit-small-p16_dora-wt-pre_davis2016.py CHECKPOINT
 #
-# Inherited: all but the list of sequences and the folder of what is written.
+# Inherited: all but the list of sequences and the output folder.
 _base_ = 'vos_vit-small-p16_dora-wt-pre_davis2017.py'
 
 test_dataloader = dict(dataset=dict(ann_file='ImageSets/480p/val.txt'))

@@ -10,7 +10,7 @@
 # ViT-S/8: --cfg-options model.backbone.patch_size=8.
 _base_ = ['../../_base_/models/frozen_vit-small-p16.py', '../../_base_/frozen_runtime.py']
 
-# A frame at a time, and the standard deviation of red (0.228) as DINO has them for DAVIS alone.
+# One frame at a time, and DINO's standard deviation of red for DAVIS (0.228, elsewhere 0.229).
 model = dict(pool='none', max_pixels=480 * 832, std=[58.14, 57.12, 57.375])
 
 pipeline = [

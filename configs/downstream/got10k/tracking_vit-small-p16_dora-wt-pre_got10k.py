@@ -6,11 +6,11 @@
 # Run:      python tools/test.py \
 #           configs/downstream/got10k/tracking_vit-small-p16_dora-wt-pre_got10k.py CHECKPOINT
 #
-# Another set: --cfg-options test_dataloader.dataset.data_root=data/got10k/test; of OTB, or folders of
-# one's own, which need no list, test_dataloader.dataset.ann_file= as well.
+# Another set: --cfg-options test_dataloader.dataset.data_root=data/got10k/test; for OTB, or your
+# own folders, which need no list, add test_dataloader.dataset.ann_file=.
 _base_ = ['../../_base_/models/frozen_vit-small-p16.py', '../../_base_/frozen_runtime.py']
 
-model = dict(pool='none', max_pixels=480 * 832)  # a frame at a time
+model = dict(pool='none', max_pixels=480 * 832)  # one frame at a time
 pipeline = [
     dict(type='LoadFrames', short_side=320, divisor=32),
     dict(

@@ -1,7 +1,7 @@
 # Linear probe of a ViT-S/16 of DoRA or DINO on ImageNet-1k; 100 epochs.
 #
-# Paper:    none: a reviewer's rounded number does not say of which videos. The protocol is DINO's:
-#           the normalised class tokens of the last four blocks.
+# Paper:    none: a reviewer quotes a rounded number, without saying for which videos. The protocol
+#           is DINO's: the normalised class tokens of the last four blocks.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      bash tools/dist_train.sh \
@@ -13,7 +13,7 @@ _base_ = [
 ]
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# A training checkpoint. Of a published file, take the prefix 'backbone.'.
+# A training checkpoint; for a published file, set the prefix 'backbone.' below.
 pretrained = 'work_dirs/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice/epoch_100.pth'
 
 model = dict(

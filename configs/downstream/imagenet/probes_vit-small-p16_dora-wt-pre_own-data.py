@@ -25,7 +25,7 @@ test_dataloader = dict(
         ]
     ),
 )
-# Of fewer training images than that, take fewer neighbours.
+# With fewer training images than that, use fewer neighbours.
 test_evaluator = [
     dict(type='KNNMetric', k=[10, 20], temperature=0.07),
     dict(type='LinearProbeMetric'),

@@ -16,7 +16,7 @@ custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 pretrained = 'work_dirs/maskfeat_vit-base-p16_8xb256-amp-coslr-1600e_in1k/epoch_1600.pth'
 
 model = dict(
-    # The mean of the patches and then a norm, new with the classifier.
+    # The mean of the patches, then a norm that is new, as is the classifier.
     backbone=dict(
         arch='base',
         img_size=224,
@@ -52,7 +52,7 @@ optim_wrapper = dict(
     clip_grad=None,
 )
 auto_scale_lr = dict(enable=False, base_batch_size=2048)
-# Ends at a share of each layer's rate, where mmpretrain's ends all layers at 1e-6.
+# Ends at a share of each layer's rate; mmpretrain's schedule ends all layers at 1e-6.
 param_scheduler = [
     dict(
         type='mmvidssl.WarmupCosineLR',
@@ -64,7 +64,7 @@ param_scheduler = [
         convert_to_iter_based=True,
     )
 ]
-# mmpretrain's states its loop twice, and does not start.
+# mmpretrain's base states its loop twice, and would not start.
 train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=100, val_interval=1)
 
 default_hooks = dict(

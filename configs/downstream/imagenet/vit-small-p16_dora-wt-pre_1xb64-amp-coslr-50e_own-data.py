@@ -19,8 +19,8 @@ from mmvidssl.data_checks import find_class_folders
 data_root = os.environ.get('DATA_ROOT', 'data/my_images')
 classes = find_class_folders(f'{data_root}/train')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.; of another
-# library's, none (PREFIX=).
+# Prefix of the teacher in a training checkpoint; for a published or converted file, 'backbone.';
+# for another library's file, none (PREFIX=).
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 num_classes = len(classes)
@@ -56,8 +56,8 @@ test_dataloader = dict(dataset=held_out)
 val_evaluator = dict(topk=(1, min(5, num_classes)))
 test_evaluator = val_evaluator
 
-# 2e-3 for each 512 images; here for 64. Of few images, fewer make a step, and there are few steps: the
-# rate scaled to them would be too small to learn by.
+# 2e-3 for each 512 images; here for 64. Few images make smaller batches and few steps, for which
+# the scaled rate would be too small (min_lr).
 default_hooks = dict(schedule=dict(min_lr=5e-4))
 optim_wrapper = dict(optimizer=dict(lr=2.5e-4))
 auto_scale_lr = dict(enable=True, base_batch_size=64)

@@ -24,7 +24,7 @@ model = dict(
     neck=dict(type='mmvidssl.AttentivePooling', in_channels=384, num_heads=6),
     cls_head=dict(spatial_type='avg'),
 )
-# One crop: the query looks at all that is shown of a video.
+# One crop, since the attentive query looks at all patches of the video.
 test_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.01)

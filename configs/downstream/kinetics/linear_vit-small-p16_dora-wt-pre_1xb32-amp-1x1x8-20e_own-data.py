@@ -19,7 +19,7 @@ from mmvidssl.data_checks import read_class_file
 data_root = os.environ.get('DATA_ROOT', 'data/my_videos')
 classes = read_class_file(f'{data_root}/classes.txt')
 pretrained = os.environ.get('PRETRAINED', 'work_dirs/dora/epoch_100.pth')
-# Of the teacher in a training checkpoint; of a published or converted file, backbone.
+# Prefix of the teacher in a training checkpoint; for a published or converted file, 'backbone.'.
 prefix = os.environ.get('PREFIX', 'teacher.backbone.')
 
 num_classes = len(classes)

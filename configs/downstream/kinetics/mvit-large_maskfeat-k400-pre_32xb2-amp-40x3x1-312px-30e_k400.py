@@ -1,8 +1,8 @@
 # Kinetics-400 from an MViTv2-L that MaskFeat pretrained there, on long and large clips; 30 epochs.
 #
-# Paper:    none: of the paper's best result, the recipe was not found. This is that for 16x4 clips,
-#           its learning rate and augmentation, for as many epochs as mmaction2 trains a supervised
-#           model of this size, and with its 3 crops; nothing was tuned.
+# Paper:    none: the recipe of the paper's best result was not found. This one has the learning
+#           rate and augmentation of that for 16x4 clips, and the epochs and the 3 crops of
+#           mmaction2's supervised model of this size; nothing was tuned.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \

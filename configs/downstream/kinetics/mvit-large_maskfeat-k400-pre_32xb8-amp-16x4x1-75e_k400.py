@@ -1,7 +1,7 @@
 # Kinetics-400 from an MViTv2-L that MaskFeat pretrained there; 75 epochs.
 #
 # Paper:    84.3 top-1 (10 clips x 1 crop) after 800 epochs of pretraining, 1.2 less after 300
-#           (PySlowFast's table; the paper).
+#           (PySlowFast's table; MaskFeat, Table 10).
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=32 bash tools/slurm_train.sh PARTITION JOB_NAME \
@@ -19,7 +19,7 @@ model = dict(
     test_cfg=dict(max_testing_views=5),
 )
 
-# Unlike the small model, each video is seen once an epoch.
+# Unlike with the small model, each video is shown once an epoch.
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=[*_base_.decoding, *_base_.augment]))
 # mmaction2 takes one video at a time where max_testing_views is set, in validation as well.
 val_dataloader = dict(batch_size=1)

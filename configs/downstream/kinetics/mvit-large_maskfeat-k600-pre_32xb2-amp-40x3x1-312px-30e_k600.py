@@ -1,6 +1,6 @@
 # Kinetics-600 from an MViTv2-L that MaskFeat pretrained there, on long and large clips; 30 epochs.
 #
-# Paper:    none: of the abstract's best result on this data, the recipe was not found. This is the
+# Paper:    none: the recipe of the abstract's best result on this data was not found. This is the
 #           one written for Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.

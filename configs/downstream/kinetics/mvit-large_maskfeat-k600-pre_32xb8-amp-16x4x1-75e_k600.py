@@ -1,6 +1,6 @@
 # Kinetics-600 from an MViTv2-L that MaskFeat pretrained there; 75 epochs.
 #
-# Paper:    none: of the abstract's best result on this data, the recipe was not found. This is that
+# Paper:    none: the recipe of the abstract's best result on this data was not found. This is that
 #           of Kinetics-400.
 # Cost:     not measured by us.
 # Measured: not measured by us.

@@ -30,8 +30,8 @@ model = dict(
             ]
         ),
     ),
-    # The last downscaling, which pretraining leaves out, is there again; relative positions are
-    # interpolated where it is. The last norm is new, as in the released code.
+    # The last downscaling, which pretraining leaves out, is added again, and relative positions are
+    # interpolated there. The last norm is new, as in the released code.
     backbone=dict(
         _delete_=True,
         type='mmvidssl.PooledMViT',
@@ -40,7 +40,7 @@ model = dict(
         temporal_size=16,
         drop_path_rate=0.1,
         dim_mul_in_attention=False,
-        fresh_norm=True,  # False: goes on with that of pretraining
+        fresh_norm=True,  # False: keeps that of pretraining
         with_cp=False,  # True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
@@ -55,7 +55,7 @@ model = dict(
     ),
 )
 
-# What each show of a video has of its own.
+# Steps that differ between the repeats of a video.
 augment = [
     dict(type='mmvidssl.ClipRandAugment', magnitude=7, magnitude_std=0.5, num_ops=2),
     dict(type='RandomResizedCrop', area_range=(0.08, 1.0)),
@@ -89,8 +89,8 @@ decoding = [
     dict(type='mmvidssl.VideoDecode'),
     dict(type='Resize', scale=(-1, 256)),
 ]
-# Both shows of a video have the same frames (AUG.NUM_SAMPLE). mmaction2's RepeatAugDataset does not
-# tell SampleFrames the frame rate.
+# All repeats of a video have the same frames (AUG.NUM_SAMPLE). With mmaction2's RepeatAugDataset,
+# SampleFrames would not know the frame rate.
 train_pipeline = [
     *decoding,
     dict(type='mmvidssl.RepeatAugment', num_repeats=2, transforms=augment),
@@ -116,7 +116,7 @@ train_dataloader = dict(
     collate_fn=dict(_delete_=True, type='mmvidssl.flat_collate'),
     dataset=dict(
         _delete_=True,
-        type='mmvidssl.VideoListDataset',  # of broken videos it shows others in training
+        type='mmvidssl.VideoListDataset',  # replaces broken videos in training
         _scope_='mmaction',  # also for configs that inherit this one by 'mmvidssl::...'
         ann_file=_base_.ann_file_train,
         data_prefix=dict(video=_base_.data_root),

@@ -1,9 +1,9 @@
 # Kinetics-400 from an MViTv2-S that MaskFeat pretrained there, for as long as the paper says; 200
 # epochs.
 #
-# Paper:    none that is surely of this recipe. Of the paper are 200 epochs and a warm-up of 5 (as
-#           PySlowFast's issue 627 quotes it), all else is the released code's. How often the paper
-#           shows a video in an epoch was not found: here once, so as often in all as there.
+# Paper:    none for exactly this recipe. 200 epochs and a warm-up of 5 are the paper's (quoted in
+#           PySlowFast's issue 627), all else is the released code's. How often the paper shows a
+#           video per epoch was not found: here once, as often in total.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      GPUS=16 bash tools/slurm_train.sh PARTITION JOB_NAME \

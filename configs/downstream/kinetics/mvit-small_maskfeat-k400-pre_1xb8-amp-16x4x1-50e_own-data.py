@@ -34,11 +34,11 @@ model = dict(
     cls_head=dict(num_classes=num_classes, topk=(1, min(5, num_classes))),
 )
 
-# mmaction2's own cannot read paths with spaces, nor a list with a byte order mark.
+# mmaction2's VideoDataset cannot read paths with spaces, nor a list with a byte order mark.
 dataset = dict(
     _delete_=True,
     type='mmvidssl.VideoListDataset',
-    _scope_='mmaction',  # of the pipeline, also for configs that inherit by 'mmvidssl::...'
+    _scope_='mmaction',  # for the pipeline, also in configs that inherit by 'mmvidssl::...'
     data_root=data_root,
     data_prefix=dict(video=''),  # paths in the lists begin there
     metainfo=dict(classes=classes),
@@ -52,7 +52,7 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=4, dataset=dict(held_out, pipeline=_base_.val_pipeline))
 test_dataloader = dict(num_workers=4, dataset=dict(held_out, pipeline=_base_.test_pipeline))
 
-# The rule of the released code, by whose batch of 16 videos the rate of 6e-4 is multiplied: here 8.
+# The released code has 6e-4 for 16 videos, scaled by the batch: here 8.
 optim_wrapper = dict(optimizer=dict(lr=3e-4))
 auto_scale_lr = dict(enable=True, base_batch_size=8)
 param_scheduler = [

@@ -1,4 +1,4 @@
-# Kinetics-400 with an MViTv2-S that nothing was pretrained of; 200 epochs.
+# Kinetics-400 with an MViTv2-S from scratch; 200 epochs.
 #
 # Paper:    81.0 top-1 (5 clips x 1 crop; PySlowFast's table of MViTv2, whose released recipe this
 #           is: Kinetics/MVITv2_S_16x4).

@@ -33,7 +33,7 @@ model = dict(
     pool='mean',
 )
 
-# The mean of the features of four clips, evenly spaced, is the video's.
+# The feature of a video is the mean over four evenly spaced clips.
 dataset = dict(
     type='mmvidssl.VideoListDataset',
     _scope_='mmaction',
@@ -73,7 +73,7 @@ test_dataloader = dict(
         ],
     ),
 )
-# Of fewer training videos than that, take fewer neighbours.
+# With fewer training videos than that, use fewer neighbours.
 test_evaluator = [
     dict(type='KNNMetric', k=[10, 20], temperature=0.07),
     dict(type='LinearProbeMetric'),

@@ -12,7 +12,7 @@
 _base_ = 'mmaction::recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x8-100e_kinetics400-rgb.py'
 custom_imports = dict(imports=['mmpretrain.models', 'mmvidssl'], allow_failed_imports=False)
 
-# A training checkpoint. Of a published file, take the prefix 'backbone.'.
+# A training checkpoint; for a published file, set the prefix 'backbone.' below.
 pretrained = 'work_dirs/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice/epoch_100.pth'
 
 num_classes = 400
@@ -28,7 +28,7 @@ model = dict(
             ],
         ),
     ),
-    # Takes the weights of DINOViT; mmaction2 unpacks what mmpretrain's own backbones put out, only.
+    # Loads the weights of a DINOViT; mmaction2 unpacks outputs of mmpretrain's own backbones only.
     backbone=dict(
         _delete_=True,
         type='mmpretrain.VisionTransformer',
@@ -43,7 +43,7 @@ model = dict(
     cls_head=dict(
         in_channels=384,
         num_classes=num_classes,
-        spatial_type=None,  # a class token has no places to average
+        spatial_type=None,  # a class token needs no spatial pooling
         dropout_ratio=0.0,
         init_std=0.01,
         label_smooth_eps=0.1,
@@ -88,7 +88,7 @@ test_pipeline = [
     dict(type='FormatShape', input_format='NCHW'),
     dict(type='PackActionInputs'),
 ]
-# Of broken videos it shows others in training.
+# It replaces broken videos in training.
 dataset_type = 'mmvidssl.VideoListDataset'
 train_dataloader = dict(batch_size=32, dataset=dict(type=dataset_type, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type=dataset_type, pipeline=val_pipeline))

@@ -12,7 +12,7 @@
 _base_ = ['mmseg::_base_/datasets/nyu.py', 'mmseg::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# A training checkpoint. Of a published file, take the prefix 'backbone.'.
+# A training checkpoint; for a published file, set the prefix 'backbone.' below.
 pretrained = 'work_dirs/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice/epoch_100.pth'
 
 crop_size = (416, 544)
@@ -53,7 +53,7 @@ model = dict(
         loss_decode=dict(type='mmseg.SiLogLoss', loss_weight=1.0),
     ),
     train_cfg=dict(),
-    # One window: the mean over the image and its mirror image.
+    # The whole image at once; the mean over it and its mirror image.
     test_cfg=dict(mode='slide_flip', crop_size=image_size, stride=image_size),
 )
 

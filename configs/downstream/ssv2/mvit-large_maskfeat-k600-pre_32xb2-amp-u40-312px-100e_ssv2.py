@@ -1,6 +1,6 @@
 # Something-Something v2 from an MViTv2-L that MaskFeat pretrained on Kinetics-600; 100 epochs.
 #
-# Paper:    none: of the paper's result with this model, the recipe was not found. This is that of
+# Paper:    none: the recipe of the paper's result with this model was not found. This is that of
 #           mmaction2's supervised MViTv2-L there (mixup and cutmix with the right number of
 #           classes), with layer decay and clipping as MaskFeat has them for Kinetics. Nothing was
 #           tuned.

@@ -14,8 +14,8 @@
 _base_ = 'mmaction::recognition/mvit/mvit-small-p244_k400-pre_16xb16-u16-100e_sthv2-rgb.py'
 custom_imports = dict(imports=['mmvidssl'], allow_failed_imports=False)
 
-# MaskFeat's, or one that was fine-tuned on Kinetics after it: from which of them the paper went on
-# was not found.
+# MaskFeat's checkpoint, or one fine-tuned on Kinetics after it; which of them the paper used was
+# not found.
 pretrained = 'work_dirs/maskfeat_mvit-small_8xb32-amp-coslr-300e_k400/epoch_300.pth'
 
 model = dict(
@@ -79,7 +79,7 @@ test_pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs'),
 ]
-# Of broken videos it shows others in training.
+# It replaces broken videos in training.
 dataset_type = 'mmvidssl.VideoListDataset'
 train_dataloader = dict(batch_size=16, dataset=dict(type=dataset_type, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type=dataset_type, pipeline=val_pipeline))

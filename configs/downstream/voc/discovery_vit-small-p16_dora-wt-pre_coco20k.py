@@ -11,6 +11,6 @@ test_dataloader = dict(
     dataset=dict(
         type='COCOBoxDataset',
         data_root='data/coco',
-        ann_file='coco_20k_filenames.txt',  # of LOST's code: train2014/COCO_train2014_X.jpg a line
+        ann_file='coco_20k_filenames.txt',  # LOST's list: train2014/COCO_train2014_X.jpg a line
     )
 )

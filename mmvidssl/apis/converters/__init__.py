@@ -1,1 +1,1 @@
-"""Checkpoints from released code to ours, and our backbones for other libraries."""
+"""Converters of released checkpoints to our names, and exporters of our backbones."""

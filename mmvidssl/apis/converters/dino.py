@@ -1,4 +1,4 @@
-"""Checkpoints of DoRA, DINO, iBOT and DINOv2."""
+"""Converter of checkpoints of DoRA, DINO, iBOT and DINOv2."""
 
 import os
 from argparse import Namespace
@@ -18,7 +18,7 @@ LOSSES = ('dino_loss', 'ibot_loss')
 PLAIN = (bool, int, float, str, type(None))
 HEAD = r'(?:dino_)?head\.'
 RULES: Rules = (
-    # What masked patches look like, and the projection of patches, which a DINO student lacks.
+    # Left out: the mask token, and iBOT's projection of patches, which DINO's student lacks.
     (r'mask_token|masked_embed|ibot_head\..*|head\.(mlp2|last_layer2)\..*', ''),
     (HEAD + r'last_layer\.(weight_g|parametrizations\.weight\.original0)', PROTOTYPES + '0'),
     (HEAD + r'last_layer\.(weight_v|parametrizations\.weight\.original1)', PROTOTYPES + '1'),
@@ -32,8 +32,8 @@ def convert_checkpoint(
 ) -> Conversion:
     """Convert a checkpoint of DoRA, DINO, iBOT or DINOv2 to our names.
 
-    A training checkpoint (``student`` and ``teacher``) gives student, teacher and center; ours
-    loads it by ``load_from`` or ``init_model``. With one of the two, or a backbone alone, the new
+    A training checkpoint (``student`` and ``teacher``) gives student, teacher and center,
+    which ``load_from`` or ``init_model`` loads. With one of the two, or a backbone alone, the new
     file holds ``backbone.*`` (and ``neck.*``), which serve as student and as teacher. Optimizer and
     schedule are not converted: train on with ``load_from``, not with ``resume``.
 

@@ -1,4 +1,4 @@
-"""Files of converters: a released checkpoint is read, a new one written."""
+"""Reading released checkpoints, and writing converted ones."""
 
 import hashlib
 import io
@@ -22,9 +22,9 @@ class Conversion(NamedTuple):
     kind: str
     """What was converted: ``'student and teacher'``, ``'MaskFeat of videos (MViT)'``, ..."""
     arch: dict[str, Any]
-    """What a config must say for the weights to fit."""
+    """Options that a config must set for the weights to fit."""
     dropped: list[str]
-    """What of the file is not in the new one."""
+    """Entries of the released file that are not in the new one."""
 
 
 class Converted(NamedTuple):
@@ -47,12 +47,12 @@ def convert_file(
     """Read a released checkpoint, convert it and write the result.
 
     Args:
-        source: The released checkpoint, read with ``weights_only=True``. Of classes,
-            ``argparse.Namespace`` alone is let in, which the released ``args`` are.
+        source: The released checkpoint, read with ``weights_only=True``. The only class allowed in
+            it is ``argparse.Namespace``, of the released ``args``.
         target: The new file; written whole or not at all.
         force: Whether ``target`` may exist.
-        keys: Under which released files hold the weights of a network.
-        convert: From the content of the file to that of the new one.
+        keys: Keys under which released files hold the weights of a network.
+        convert: Function from the content of the file to that of the new one.
 
     Raises:
         FileNotFoundError: if there is no such source.
@@ -70,7 +70,7 @@ def convert_file(
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
     meta = dict(new.meta, converted_from=source.name, mmvidssl_version=__version__, arch=new.arch)
-    # What shares memory with more than itself would be saved with all of it.
+    # A view would be saved with all of the memory that it shares.
     weights = {key: value.clone() for key, value in new.weights.items()}
     write_plain(dict(state_dict=weights, meta=meta), target)
     return Conversion(target, new.kind, new.arch, new.dropped)
@@ -79,7 +79,7 @@ def convert_file(
 def _read(source: Path, keys: Collection[str]) -> dict:
     content = read_content(str(source))
     inner = content['state_dict']
-    # A file without 'state_dict' comes wrapped in one.
+    # read_content wraps a file without 'state_dict' in one.
     is_wrapped = set(content) == {'state_dict'} and any(
         isinstance(inner.get(key), Mapping) for key in keys
     )
@@ -115,14 +115,14 @@ def check_target(path: Path, force: bool) -> None:
 
 
 def write_plain(content: dict, path: Path, add_hash: bool = False) -> Path:
-    """Write a checkpoint whole or not at all; gives its path.
+    """Write a checkpoint whole or not at all; returns its path.
 
     Args:
         content: Plain data and tensors.
         path: The new file.
         add_hash: Put eight digits of the file's SHA-256 before ``.pth``.
     """
-    buffer = io.BytesIO()  # torch.save says little if it meets a full disk
+    buffer = io.BytesIO()  # torch.save's error for a full disk is unclear
     torch.save(content, buffer)
     if add_hash:
         digest = hashlib.sha256(buffer.getbuffer()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""A backbone in a file of its own, for ``init_cfg``."""
+"""Publishing a backbone: a file of its own, for ``init_cfg``."""
 
 import os
 import time

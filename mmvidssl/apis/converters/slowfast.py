@@ -1,7 +1,7 @@
-"""Checkpoints of MaskFeat's released code, which is PySlowFast's.
+"""Converter of checkpoints of MaskFeat's released code, PySlowFast.
 
-Of videos: its MViTv2; ours are mmaction2's names. Of images: its ``MViT`` without pooling, which is
-a plain ViT; ours are mmpretrain's names.
+Models of videos are MViTv2s, and get mmaction2's names. Models of images are its ``MViT`` without
+pooling, which is a plain ViT, and get mmpretrain's names.
 """
 
 import os
@@ -68,7 +68,7 @@ def _convert(content: dict) -> Converted:
 
 
 def rename_slowfast(state_dict: Mapping[str, Tensor], cfg: object = None) -> Converted:
-    """The ``model_state`` of a PySlowFast checkpoint -> our names; tensors are not copied.
+    """Rename the ``model_state`` of a PySlowFast checkpoint to our names, without copying.
 
     ``cfg`` is the checkpoint's, as in :func:`describe_mvit`.
 
@@ -88,14 +88,14 @@ def rename_slowfast(state_dict: Mapping[str, Tensor], cfg: object = None) -> Con
         norm = f'backbone.norm{len(arch["arch"]["downscale_indices"])}.'
         weights = {key.replace('backbone.norm.', norm): v for key, v in weights.items()}
         return Converted(weights, f'{kind} of videos (MViT)', arch, dropped, {})
-    norm = 'ln2' if is_classifier else 'ln1'  # mmpretrain's of the mean, and of tokens
+    norm = 'ln2' if is_classifier else 'ln1'  # mmpretrain's norm of the mean, or of tokens
     heads = (*HEADS, (CLASSIFIER, r'head.fc.\1'), (FINAL_NORM, rf'backbone.{norm}.\1'))
     weights, dropped = rename(state_dict, heads, "MaskFeat's ViT", TO_OURS, BACKBONE)
     return Converted(weights, f'{kind} of images (ViT)', describe_vit(weights, norm), dropped, {})
 
 
 def describe_mvit(weights: Mapping[str, Tensor], cfg: object = None) -> dict:
-    """What a config must say for these weights to fit.
+    """Options that a config must set for the weights of an MViT to fit.
 
     Args:
         weights: ``backbone.*`` in mmaction2's names, relative positions among them.
@@ -104,9 +104,9 @@ def describe_mvit(weights: Mapping[str, Tensor], cfg: object = None) -> dict:
     Returns:
         ``arch`` and ``dim_mul_in_attention`` as mmaction2's ``MViT`` takes them, and
         ``token_grid``, the tokens ``(t, h, w)`` of the first block. Without a ``cfg`` that says so,
-        blocks that pool their queries are looked for among those that grow the width, as in all
-        MViTv2; where several of these follow one another directly, an earlier one may be named for
-        a later one, and the last block's pooling does not show where its keys are not pooled.
+        blocks that pool their queries are guessed among those that grow the width, as in all
+        MViTv2. If several of these are adjacent, too early a one may be guessed; pooling in the
+        last block is missed where its keys are not pooled.
 
     Raises:
         ValueError: if weights are missing.
@@ -133,7 +133,7 @@ def describe_mvit(weights: Mapping[str, Tensor], cfg: object = None) -> dict:
 
 
 def _side(weights: Mapping[str, Tensor], block: str, axis: str) -> int:
-    """The larger of the block's query and key grids along one axis, from ``2 * side - 1``."""
+    """Side of the block's larger grid, of queries or keys, from ``2 * side - 1`` positions."""
     return (len(weights[f'{block}attn.rel_pos_{axis}']) + 1) // 2
 
 
@@ -147,7 +147,7 @@ def _stated_pooled(cfg: object) -> list[int]:
 
 
 def _find_pooled(sides: list[int], candidates: list[int]) -> list[int]:
-    """Blocks that put out fewer tokens than they take in.
+    """Blocks that output fewer tokens than they take in.
 
     A block whose keys are not pooled shows the side of its input, so that the next block is looked
     at too.

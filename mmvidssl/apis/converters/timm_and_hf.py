@@ -1,4 +1,4 @@
-"""ViTs for timm and transformers."""
+"""Exporters of ViTs to timm and transformers."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class Export(NamedTuple):
 
     path: Path
     usage: str
-    """Lines of Python; their ``features`` are those of :class:`FeatureExtractor`, by default."""
+    """Python lines that load it; ``features`` are those of :class:`FeatureExtractor`'s defaults."""
 
 
 def export_to_timm(
@@ -33,7 +33,7 @@ def export_to_timm(
     """Write a state dict that timm's ``VisionTransformer`` loads strictly.
 
     Args:
-        model: With a ViT, from :func:`init_model`.
+        model: Model with a ViT, from :func:`init_model`.
         out: The new file, ``.pth`` or ``.safetensors``; written whole or not at all.
         role: See :func:`select_backbone`.
         force: Whether ``out`` may exist.
@@ -66,7 +66,7 @@ def export_to_hf(
     ``ViTImageProcessor``: to the model's image size and normalisation).
 
     Args:
-        model: With a ViT, from :func:`init_model`.
+        model: Model with a ViT, from :func:`init_model`.
         out: The folder.
         role: See :func:`select_backbone`.
         force: Whether the folder may hold a model.
@@ -135,7 +135,7 @@ def _read_vit(model: nn.Module, role: str | None) -> tuple[dict[str, Tensor], di
 
 
 def _rename(weights: dict[str, Tensor], names: dict[str, str], where: str) -> dict[str, Tensor]:
-    """As float32 on the CPU, no two in the same memory."""
+    """Rename weights, as float32 on the CPU, without shared memory."""
     renamed, _ = rename(weights, ((r'mask_token', ''),), where, names)
     layout = torch.contiguous_format
     return {k: v.detach().cpu().float().clone(memory_format=layout) for k, v in renamed.items()}
@@ -158,7 +158,7 @@ def _timm_usage(arch: dict[str, Any], layer_scale: bool, out: Path) -> str:
     options = {name: arch[name] for name in names}
     options['mlp_ratio'] = arch['feedforward_channels'] / arch['embed_dim']
     options['init_values'] = 1e-5 if layer_scale else None
-    options['fc_norm'] = False  # the norm is that of the tokens, whatever is pooled
+    options['fc_norm'] = False  # the norm comes before pooling, also by average
     named = ', '.join(f'{key}={value!r}' for key, value in options.items())
     module, read = 'torch', f'torch.load({str(out)!r}, weights_only=True)'
     if out.suffix == '.safetensors':

@@ -1,4 +1,4 @@
-"""Backbones as one file that runs without this package."""
+"""Exporters of backbones to one file that runs without this package (TorchScript, ONNX)."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class ExportedBackbone(NamedTuple):
     meta: dict[str, Any]
     """``input_shape`` (-1 = any number of samples), ``output_shape``, ``layers``, ``pool``."""
     difference: float
-    """The largest to the model itself, relative to the largest feature."""
+    """Largest difference to the features of the model, relative to the largest feature."""
 
 
 def export_backbone(
@@ -44,8 +44,8 @@ def export_backbone(
 
     The file takes float32 RGB from 0 to 255, normalises it, and gives the features of
     :class:`FeatureExtractor`. The number of samples is free, the size of frames (and the length of
-    clips) fixed. It is written, read again, and compared with the model for another number of
-    samples and other pixels.
+    clips) fixed. The file is read back and compared with the model for another number of samples
+    and other pixels.
 
     ``.ts`` is read by ``torch.jit.load``, in Python and C++; PyTorch deprecates the format in
     favour of ``.pt2``, which ``torch.export.load`` reads. ``.onnx`` maps ``pixels`` to ``features``
@@ -105,7 +105,7 @@ def _example(extractor: FeatureExtractor, size, num_samples: int) -> Tensor:
 
 
 def _built_for(backbone: nn.Module) -> tuple[int, int]:
-    """Height and width of the frames whose positions the backbone learned."""
+    """Height and width of frames on which the backbone learned its positions."""
     stride = backbone.patch_embed.projection.stride
     sides = zip(backbone.patch_resolution[-2:], stride[-2:], strict=True)
     height, width = (grid * step for grid, step in sides)
@@ -114,7 +114,7 @@ def _built_for(backbone: nn.Module) -> tuple[int, int]:
 
 def _script(extractor: nn.Module, example: Tensor, files: dict[str, str], path: Path) -> None:
     with torch.no_grad(), warnings.catch_warnings():
-        # That the format is deprecated, and that the size of frames becomes fixed.
+        # Warnings that the format is deprecated, and that the size of frames becomes fixed.
         warnings.simplefilter('ignore')
         traced = torch.jit.trace(extractor, example, check_trace=False)
         torch.jit.save(traced, str(path), _extra_files=files)

@@ -13,7 +13,7 @@ from mmvidssl.utils.vit_names import translate
 from .files import show
 
 Rules = tuple[tuple[str, str], ...]
-"""Patterns of whole names, and what each becomes ('': left out); the first that fits counts."""
+"""Pairs of a pattern of whole names and its replacement ('': left out); the first match counts."""
 
 LAYER_SCALE = 'backbone.layers.0.attn.gamma1.weight'
 MLP, SWIGLU = 'backbone.layers.0.ffn.layers.0.0.weight', 'backbone.layers.0.ffn.w12.weight'
@@ -32,14 +32,14 @@ def rename(
     names: Mapping[str, str] | None = None,
     place: str = '',
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Weights under other names, and the names of those left out; tensors are not copied.
+    """Rename weights; returns them, and the names of those left out. Tensors are not copied.
 
     Args:
         weights: By names that may begin with ``module.``, ``backbone.``, or both.
-        rules: Of the names without these beginnings.
+        rules: Rules for names without these beginnings.
         where: What has the new names, for the message.
-        names: What else is renamed (:func:`translate`).
-        place: What is put before it.
+        names: Further names, where no rule matches (:func:`translate`).
+        place: Prefix of what these become.
 
     Raises:
         ValueError: names the weights that no rule knows, or that get the same name.
@@ -71,14 +71,14 @@ def rename(
 def count_blocks(
     names: Collection[str], place: str, needs: Iterable[str], optional: Collection[str] = ()
 ) -> int:
-    """Number of blocks, after a look whether all weights are there.
+    """Count blocks, and check that no weight is missing.
 
     Args:
-        names: Of all weights.
+        names: Names of all weights.
         place: What comes before the number of a block: ``'backbone.layers.'``.
         needs: Weights that must be there.
-        optional: Weights that one block may have and another not; all others that any block has,
-            every block must have.
+        optional: Weights that only some blocks may have. Any other weight that one block has, all
+            blocks must have.
 
     Raises:
         ValueError: names what is missing.
@@ -97,13 +97,13 @@ def count_blocks(
 
 
 def describe_vit(weights: Mapping[str, Tensor], final_norm: str = 'ln1') -> dict:
-    """What a config must say for weights to fit, as far as their shapes tell.
+    """Options that a config must set for the weights of a ViT to fit, as far as shapes tell.
 
-    The number of heads does not show in them.
+    The number of heads does not show in shapes.
 
     Args:
         weights: ``backbone.*``, and perhaps ``neck.*`` of DINO.
-        final_norm: Its name.
+        final_norm: Name of the final norm.
 
     Raises:
         ValueError: if weights are missing, or are not those of a ViT for images.

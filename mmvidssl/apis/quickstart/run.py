@@ -1,4 +1,4 @@
-"""Both methods on one video in a few minutes: prepare it, measure, train, measure again, report."""
+"""The quickstart: prepare a video, measure both methods, train, measure again, report."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from .object_jaccard import ObjectJaccard
 from .short_run import QuietRunner, measure_step_time, set_max_iters
 
 DEMOS: dict[str, Any] = dict(dora=DoRADemo, maskfeat=MaskFeatDemo)
-FOOTAGE_RATE = 12.0  # seconds of video a minute: half of that to prepare in 4K
+FOOTAGE_RATE = 12.0  # seconds of video a minute; preparing 4K takes half the minute
 LONGEST = 600.0  # seconds of video
 USUAL_MINUTES = 5.0
 END_SECONDS = 20.0  # for measuring features and drawing
@@ -43,16 +43,16 @@ def run_quickstart(
     started: float | None = None,
     davis: str | os.PathLike | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Train on a video for as many iterations as the configs say, or as fit, and show what came.
+    """Train on a video for the iterations of the configs, or more if they fit, and report.
 
     Args:
         video: The footage; the beginning of a long one is used.
-        minutes: Wall-clock time for everything, for more iterations than the configs'; with None,
-            or where fewer would fit, it is as many as the configs say.
-        configs: What is trained, one after the other, by method (``'dora'``, ``'maskfeat'``):
-            configs of runs counted in iterations, with a ``LongVideoDataset``.
-        work_dir: Where everything goes, into a folder a method. What is there is moved aside, not
-            overwritten.
+        minutes: Wall-clock time for everything, to train for more iterations than the configs say.
+            Where fewer would fit, and with None, they are as many as the configs say.
+        configs: Configs by method (``'dora'``, ``'maskfeat'``), trained one after the other: of
+            runs counted in iterations, with a ``LongVideoDataset``.
+        work_dir: Folder of all results, with a sub-folder per method. An earlier one is moved
+            aside, not overwritten.
         started: ``time.monotonic()`` at which the budget began; now by default.
         davis: A folder of DAVIS, whose objects DoRA's are compared with, before and after.
 
@@ -107,13 +107,13 @@ def run_quickstart(
 
 
 def _train(cfg: Config, demo: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    """Train; what came is in the folder of ``cfg`` and in the summary, after ``facts``."""
+    """Train and measure one method; returns the summary, ``facts`` first, and writes it."""
     started = time.monotonic()
     work_dir = Path(cfg.work_dir)
     work_dir.mkdir()
     cfg.dump(str(work_dir / 'config.py'))
     runner = QuietRunner.from_cfg(cfg)
-    runner.model.init_weights()  # done here, it is not done again
+    runner.model.init_weights()  # not repeated by train()
     demo.before(runner.model.eval())
     runner.train()
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
@@ -136,9 +136,9 @@ def share_out(
     """Iterations by method: the usual ones, and as many more as fit into equal shares of the rest.
 
     Args:
-        seconds: Of wall-clock time for all iterations.
+        seconds: Wall-clock time for all iterations.
         usual: Iterations of each method.
-        step_seconds: Of an iteration of each.
+        step_seconds: Seconds of an iteration of each method.
     """
     rest = SAFETY * seconds - sum(usual[name] * step_seconds[name] for name in usual)
     share = max(0.0, rest) / len(usual)

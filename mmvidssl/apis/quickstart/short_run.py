@@ -63,7 +63,7 @@ class QuietRunner(Runner):
     """A runner that logs to its file only and leaves the screen to a progress bar."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """As MMEngine does; below an error, nothing is printed."""
+        """As MMEngine does, but only errors are printed."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
@@ -72,7 +72,7 @@ class QuietRunner(Runner):
 
 
 def measure_step_time(cfg: Config, clock: Callable[[], float] = time.monotonic) -> float:
-    """Seconds that one iteration takes, from a few of a run that is thrown away.
+    """Measure the seconds of an iteration, over a few of a run that is thrown away.
 
     Everything takes part: decoding, augmentation, the model, the hooks; ``time.process_time``
     counts what this process does of it.

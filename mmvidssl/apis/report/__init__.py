@@ -1,4 +1,4 @@
-"""One page that tells whether runs are good."""
+"""The report: one HTML page that tells whether runs are healthy."""
 
 from .run import Run, read_checkpoint, read_runs
 from .verdict import Finding, judge

@@ -1,4 +1,4 @@
-"""Pictures of what a run's checkpoints make of videos."""
+"""Pictures for the report: what a run's checkpoints make of videos."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,11 +27,11 @@ from ..pictures import (
 from .run import Run
 
 PCA = 'patch features (PCA)'
-SHEETS = ('attention', 'assignment')  # the others are in time
+SHEETS = ('attention', 'assignment')  # of one picture; the others have one per frame
 
 
 class Show(NamedTuple):
-    """One video by the checkpoints of a run."""
+    """Pictures of one video by the checkpoints of a run."""
 
     video: str
     checkpoints: list[str]
@@ -46,14 +46,14 @@ def draw_run(
     num_frames: int,
     device: str | torch.device,
 ) -> tuple[list[Show], list[str]]:
-    """Pictures of the beginning of videos, and in words what could not be drawn.
+    """Draw the beginning of videos by a run's checkpoints; also notes on what cannot be drawn.
 
     Args:
-        run: Its checkpoints and its config are needed.
+        run: The run; nothing is drawn without its checkpoints and its config.
         videos: The files.
         num_checkpoints: The most that are drawn, evenly chosen, the first and the last among them.
-        num_frames: Likewise, and of the clip where a model takes any.
-        device: Where the models shall live.
+        num_frames: Likewise for the frames that are drawn; whole clips of the model are read.
+        device: Device of the models.
     """
     if run.cfg is None or not run.checkpoints:
         return [], []
@@ -66,7 +66,7 @@ def draw_run(
     for path in progress(chosen, f'drawing {run.name}'):
         try:
             model = init_model(run.cfg, path, device)
-        except Exception as error:  # whatever the classes of a config say to its options
+        except Exception as error:  # whatever classes raise for the options of a config
             notes[f'Not drawn: {error}'] = None
             continue
         for video, show in shows.items():
@@ -99,7 +99,7 @@ def draw_run(
 
 
 def _read(model: nn.Module, video: Path, num_frames: int, notes: dict[str, None]) -> np.ndarray:
-    """Whole clips, of about ``num_frames``; of a short video without gaps, as many as it has."""
+    """Read whole clips of about ``num_frames``; of a short video, consecutive ones that fit."""
     length = FeatureExtractor(model).clip_len or 1
     whole = max(1, num_frames // length) * length
     with suppress(ShortVideoError):
@@ -109,7 +109,7 @@ def _read(model: nn.Module, video: Path, num_frames: int, notes: dict[str, None]
             frames = read_footage(model, video, count, frame_interval=1).frames
             notes[f'{video.name} is short: {count} frames that follow each other are drawn.'] = None
             return frames
-    return read_footage(model, video, length, frame_interval=1).frames  # which says what is missing
+    return read_footage(model, video, length, frame_interval=1).frames  # for its error
 
 
 def _views(

@@ -21,7 +21,7 @@ VERSION = re.compile(
 )
 # What CollapseHook says when a collapse begins, and when it ends.
 COLLAPSE = re.compile(r'COLLAPSE \((?P<begins>[^)]+)\), .+|CollapseHook: (?P<ends>[^,]+), seen .+')
-VIDEO = {'path', 'reason', 'times', 'quarantined'}  # of broken_videos.json
+VIDEO = {'path', 'reason', 'times', 'quarantined'}  # keys of a video in broken_videos.json
 SETTINGS = {
     'method': 'model.type',
     'backbone': 'model.backbone.type',
@@ -40,23 +40,23 @@ SETTINGS = {
 
 @dataclass
 class Run:
-    """A run, or a checkpoint alone."""
+    """What is known of a run, or of a checkpoint alone."""
 
     name: str
     curves: dict[str, Curve] = field(default_factory=dict)
     cfg: Config | None = None
     checkpoints: list[Path] = field(default_factory=list)
     broken: dict[str, Any] | None = None
-    """Of ``broken_videos.json``."""
+    """Content of ``broken_videos.json``."""
     summary: dict[str, Any] = field(default_factory=dict)
     """What the quickstart measured."""
     versions: dict[str, str] = field(default_factory=dict)
     collapses: list[str] = field(default_factory=list)
-    """What ``CollapseHook`` told and did not call off."""
+    """Warnings of ``CollapseHook`` that it did not call off."""
     nan: str = ''
     """The file that ``NaNGuardHook`` left when it stopped the run."""
     missing: list[str] = field(default_factory=list)
-    """What is not there, in words."""
+    """Sentences about what was not found."""
 
     @property
     def last(self) -> int:
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Those of the config that matter most."""
+        """The most important settings of the config, by name."""
         found = {}
         for name, key in SETTINGS.items():
             value: Any = self.cfg
@@ -77,7 +77,7 @@ class Run:
 
 
 def read_runs(work_dir: str | os.PathLike) -> list[Run]:
-    """Read the run in a work directory, or those in the folders of it, as the quickstart's.
+    """Read the run in a work directory, or the runs in its sub-folders, as the quickstart's.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no run in it.
@@ -117,7 +117,7 @@ def _read_run(folder: Path) -> Run:
     run.broken = _read_broken(folder / 'broken_videos.json')
     run.summary = _read_json(folder / 'summary.json') or {}
     for path in folder.glob('nan_iter_*.pth'):
-        if int(re.findall(r'\d+', path.name)[0]) >= run.last:  # else it went on
+        if int(re.findall(r'\d+', path.name)[0]) >= run.last:  # otherwise the run went on
             run.nan = path.name
     run.missing = list(_missing(run, folder))
     return run
@@ -166,7 +166,7 @@ def _missing(run: Run, folder: Path) -> Iterator[str]:
 
 
 def read_checkpoint(config: str | os.PathLike, checkpoint: str | os.PathLike) -> Run:
-    """A checkpoint without its run.
+    """Make a :class:`Run` of a checkpoint alone.
 
     Raises:
         FileNotFoundError: If one of the files does not exist.

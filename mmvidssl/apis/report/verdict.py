@@ -1,4 +1,4 @@
-"""What the curves of a run say, in words."""
+"""Verdicts on the curves of a run: collapsed, starved for data, still learning?"""
 
 import math
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from mmvidssl.visualization.curves import KL, hook_options
 from .run import Run
 
 ENTROPIES = ('teacher_entropy', 'teacher_batch_entropy', 'teacher_kl')
-# What tells best how far a run has got, the first that was logged, and whether up is better.
+# Curves that show learning, the best first, and the sign of an improvement.
 LEARNING = {'explained': 1, KL: -1, 'loss': -1}
 MIN_POINTS = 5  # in each of the two fifths that are compared
 STANDARD_ERRORS = 2.0
-WAITS, STARVED = 0.1, 0.3  # shares of an iteration
+WAITS, STARVED = 0.1, 0.3  # shares of an iteration that waits for data
 
 
 class Finding(NamedTuple):
-    """One answer."""
+    """The answer to one question about a run."""
 
     level: str
     """``'good'``, ``'look'`` (a person should), ``'bad'``, or ``'unknown'``."""
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 
 def judge(run: Run) -> list[Finding]:
-    """Whether a run collapsed, waits for data, and still learns."""
+    """Judge whether a run collapsed, waits for data, and still learns."""
     collapse, data, learning = _collapse(run), _data(run.curves), _learning(run)
     if collapse[0] == 'bad' and learning[0] == 'good':
         learning = 'look', f'{learning[1]} A collapse does that, too.'
@@ -45,7 +45,7 @@ def judge(run: Run) -> list[Finding]:
 
 
 def _collapse(run: Run) -> tuple[str, str]:
-    """As ``CollapseHook``, from what was logged of what it saw, and from what it told."""
+    """Judge as ``CollapseHook`` does, by its warnings and the curves that it watches."""
     if run.collapses:
         return 'bad', f'Yes. {" ".join(run.collapses)}'
     try:
@@ -63,7 +63,7 @@ def _collapse(run: Run) -> tuple[str, str]:
     )
     table = np.array([[values[at] for values in by_step] for at in steps])
     streaks: dict[str, int] = {}
-    told = {}  # the symptom, and when it was last there for long enough
+    told = {}  # by name: when a symptom last was there long enough, and it
     judged = steps[steps > hook.grace]
     for at in judged:
         means = table[(steps > at - span) & (steps <= at)].mean(axis=0)
@@ -88,7 +88,7 @@ def _collapse(run: Run) -> tuple[str, str]:
 def _data(curves: Mapping[str, Curve]) -> tuple[str, str]:
     if not {'data_time', 'time'} <= set(curves):
         return 'unknown', 'Not measured: data_time and time were not logged.'
-    # The first iterations start the workers; what hooks take now and then counts as data_time.
+    # Medians of the second half: neither the start of workers nor rare work of hooks counts.
     waits, whole = (
         float(np.median(curves[name][1][len(curves[name][1]) // 2 :]))
         for name in ('data_time', 'time')
@@ -133,7 +133,7 @@ def _learning(run: Run) -> tuple[str, str]:
         return 'look', f'It {word}: {said}.'
     if _compare(first, last) * LEARNING[name] > 0:
         return 'good', f'It has learnt, and no longer changes clearly: {said}.'
-    if is_moving:  # it begins near 0 where teacher and student are alike
+    if is_moving:  # the KL begins near 0, since teacher and student are alike
         return 'unknown', f'It no longer changes clearly: {said}.'
     return 'look', f'It does not learn: {said}.'
 

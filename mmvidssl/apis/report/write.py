@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else."""
+"""Writing the report: one self-contained HTML file."""
 
 import base64
 import os
@@ -21,11 +21,11 @@ from .verdict import judge
 
 MAX_BYTES = 19_000_000
 MAX_POINTS = 1500  # of a curve
-MAX_CHECKPOINTS, MAX_FRAMES, MAX_VIDEOS = 8, 12, 4  # of all runs, and of all videos, together
+MAX_CHECKPOINTS, MAX_FRAMES, MAX_VIDEOS = 8, 12, 4  # of all runs or videos together
 MAX_SIDE, MAX_SHEET = 320, 1280  # pixels, of a frame and of a sheet
 QUALITIES = (85, 60, 35, 10)  # of JPEG, until the file is small enough
 LEVELS = dict(good='healthy', unknown='not enough is known', look='take a look', bad='not healthy')
-# Who would measure what is missing; HealthHook the rest.
+# The hook that measures a group of curves, where it is not HealthHook.
 MEASURED_BY = {
     **dict.fromkeys(('Loss', 'Learning rate'), "MMEngine's RuntimeInfoHook"),
     'Seconds per iteration': "MMEngine's IterTimerHook",
@@ -40,13 +40,13 @@ def write_report(
     videos: Sequence[str | os.PathLike] = (),
     device: str | torch.device = 'cpu',
 ) -> Path:
-    """Write what is known of runs, and pictures of videos, into one HTML file below 20 MB.
+    """Write a report on runs, with pictures of videos, as one HTML file below 20 MB.
 
     Args:
         out: The file, ending in .html.
         runs: From :func:`read_runs` or :func:`read_checkpoint`.
-        videos: Drawn by some of the runs' checkpoints.
-        device: Where the models shall live.
+        videos: Videos that some of the runs' checkpoints draw.
+        device: Device of the models.
 
     Returns:
         The file.
@@ -124,7 +124,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = ''):
 
 
 def _number(show: Show, pool: dict[bytes, int], quality: int) -> dict[str, Any]:
-    """A show with numbers of JPEGs in ``pool`` for its pictures; the same one once."""
+    """Replace the pictures of a show by indices of JPEGs in ``pool``, which has each once."""
 
     def number(frame: np.ndarray, most: int) -> int:
         scale = min(1, most / max(frame.shape[:2]))
@@ -141,7 +141,7 @@ def _number(show: Show, pool: dict[bytes, int], quality: int) -> dict[str, Any]:
 
 
 def _thin(name: str, curve: Curve) -> dict[str, Any]:
-    """Every n-th point of a long curve, to six digits; what is not finite, left out."""
+    """Every n-th point of a long curve, to six digits; None where it is not finite."""
     step = -(-len(curve[0]) // MAX_POINTS)
     x, y = (np.asarray(values, float)[::step] for values in curve)
     return dict(

@@ -1,4 +1,4 @@
-"""Reading frames: a protocol, one file a backend, and a guard against files that stall or crash."""
+"""Video readers: one per decoding library, and a guard against files that hang or crash it."""
 
 from .base import PROXY_SUFFIX, VideoReader, is_proxy
 from .decord_reader import DecordReader

@@ -1,4 +1,4 @@
-"""The protocol of a video reader, and what is common to all."""
+"""The :class:`VideoReader` protocol, and the base class of the readers."""
 
 import os
 import stat
@@ -31,8 +31,8 @@ OLD_PROXY_SUFFIX = '.frames'
 class VideoReader(Protocol):
     """One video file with random access to its frames.
 
-    A backend takes the path first, raises :class:`VideoNotFoundError` or :class:`EmptyVideoError`
-    when constructed, and opens the file when something is first asked of it.
+    A reader takes the path first, raises :class:`VideoNotFoundError` or :class:`EmptyVideoError`
+    when constructed, and opens the file only when it is first used.
     """
 
     @property
@@ -78,11 +78,11 @@ def is_proxy(path: str | os.PathLike) -> bool:
 
 
 def check_video_file(path: str) -> None:
-    """Refuse a path that cannot be a video, as its first bytes tell.
+    """Refuse a path that cannot be a video, by its kind, its size and its first bytes.
 
     Raises:
-        VideoError: a URL, missing, without a byte, not a file, it cannot be looked at, a page or a
-            pointer that was saved under its name, or a proxy of an older version.
+        VideoError: it is a URL, missing, empty, no file, not accessible, a web page or Git-LFS
+            pointer saved under the video's name, or a proxy of an older version.
     """
     file = Path(path)
     try:
@@ -112,12 +112,12 @@ def _first_bytes(path: str) -> bytes:
     try:
         with open(path, 'rb') as file:
             return file.read(64)
-    except OSError:  # the decoder's error will say which
+    except OSError:  # the decoder will report it
         return b''
 
 
 def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndarray:
-    """``indices`` as int64 ``(T,)``, all in ``[0, num_frames)``."""
+    """Check frame numbers: int64 ``(T,)``, all in ``[0, num_frames)``."""
     inds = np.asarray(indices, dtype=np.int64)
     if inds.ndim != 1 or inds.size == 0:
         raise ValueError(f'frame numbers must be a non-empty 1-D array, got shape {inds.shape}')
@@ -144,7 +144,7 @@ def nearest_frames(timestamps: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def shrunk_size(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """Height and width whose shorter side is ``short_side``, if it was longer."""
+    """Height and width after shrinking the shorter side to ``short_side``, if it is longer."""
     if short_side is None or min(height, width) <= short_side:
         return height, width
     ratio = short_side / min(height, width)
@@ -152,7 +152,7 @@ def shrunk_size(height: int, width: int, short_side: int | None) -> tuple[int, i
 
 
 def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
-    """Average ``(H, W, 3)`` down to ``short_side``; a smaller frame is returned as it is."""
+    """Shrink ``(H, W, 3)`` to ``short_side`` by area averaging; smaller frames stay as they are."""
     height, width = shrunk_size(frame.shape[0], frame.shape[1], short_side)
     if (height, width) == frame.shape[:2]:
         return frame
@@ -160,9 +160,9 @@ def shrink_frame(frame: np.ndarray, short_side: int | None) -> np.ndarray:
 
 
 class IndexedReader(ABC):
-    """A backend: opens when asked, decodes each distinct frame once, closes after an error.
+    """Base class of the readers: opens lazily, decodes each frame once, closes after an error.
 
-    Which frames there are, and when, comes from :func:`load_index`, so that all backends agree.
+    Frames and their timestamps come from :func:`load_index`, so that all readers agree on them.
 
     Args:
         path: The video file.
@@ -195,21 +195,21 @@ class IndexedReader(ABC):
 
     @property
     def timestamps(self) -> np.ndarray:
-        """Seconds, float64 ``(num_frames,)``, as exact as the file says them."""
+        """See :class:`VideoReader`; as exact as the file stores them."""
         return self.index.timestamps
 
     @property
     @abstractmethod
     def errors(self) -> tuple[type[Exception], ...]:
-        """What the library raises where a file cannot be read."""
+        """Exceptions that the decoding library raises for a file it cannot read."""
 
     @abstractmethod
     def _build(self) -> Any:
-        """Open the file; what is returned is kept as the decoder."""
+        """Open the file and return its decoder, which is kept until :meth:`close`."""
 
     @abstractmethod
     def _decode(self, decoder: Any, wanted: np.ndarray, short_side: int | None) -> Iterable:
-        """Frames ``(H, W, 3)`` of ascending numbers ``wanted``, none twice."""
+        """Decode frames ``(H, W, 3)``; their numbers ``wanted`` strictly increase."""
 
     def get_frames(
         self,
@@ -224,7 +224,7 @@ class IndexedReader(ABC):
             indices = nearest_frames(self.timestamps, np.asarray(times, dtype=np.float64))
         inds = check_frame_inds(indices, self.num_frames, self.path)
         wanted, where = np.unique(inds, return_inverse=True)
-        frames: np.ndarray | None = None  # filled as they come: whole 4K frames fit only once
+        frames: np.ndarray | None = None  # filled one by one: two copies of 4K frames may not fit
         for number, frame in enumerate(self.iter_frames(wanted, short_side)):
             if frames is None:
                 frames = np.empty((len(inds), *frame.shape), dtype=np.uint8)
@@ -269,9 +269,9 @@ class IndexedReader(ABC):
         self._decoder = self._index = None
 
     def _look(self) -> tuple[list[int], Turn]:
-        """Numbers of the video streams, of which the first is read, and how that is turned.
+        """Indices of the video streams, of which the first is read, and how that one is rotated.
 
-        A file whose second keyframe is none, as in periodic intra-refresh, is refused.
+        Refuses a file whose second keyframe is not a real one, as in periodic intra-refresh.
         """
         with open_video(self.path) as container:
             streams = video_streams(container)
@@ -288,12 +288,12 @@ class IndexedReader(ABC):
             return [stream.index for stream in streams], turn
 
     def _check_count(self, num_found: int) -> None:
-        """Refuse a file in which the library counts other frames."""
+        """Refuse a file in which the library finds another number of frames than the index."""
         if num_found != self.num_frames:
             self._refuse(f'in which it finds {num_found} frames where there are {self.num_frames}')
 
     def _refuse(self, what: str) -> NoReturn:
-        """Refuse a kind of file of which the library gives wrong frames without an error."""
+        """Refuse a kind of file for which the library silently gives wrong frames."""
         raise UndecodableVideoError(
             f'{type(self).__name__} may give wrong frames of {self.path}, {what}; use '
             "reader=dict(type='PyAVReader')"
@@ -301,7 +301,7 @@ class IndexedReader(ABC):
 
     def _open(self) -> Any:
         if self._decoder is None:
-            _ = self.index  # which says best what is wrong with a file
+            _ = self.index  # its errors describe a bad file best
             try:
                 self._decoder = self._build()
             except self.errors as error:
@@ -313,5 +313,5 @@ class IndexedReader(ABC):
 
 
 def describe_range(numbers: np.ndarray) -> str:
-    """Increasing frame numbers for a message."""
+    """Format increasing frame numbers for a message."""
     return f'{numbers[0]}..{numbers[-1]}' if len(numbers) > 8 else str(numbers.tolist())

@@ -1,4 +1,4 @@
-"""Reading with decord."""
+"""Video reader based on decord."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from mmvidssl.registry import VIDEO_READERS
 
 from .base import IndexedReader, shrink_frame
 
-# Those whose frames were compared, numbered, with what was written.
+# Kinds of file for which decord's frames were compared with the numbered ones written.
 TRUSTED_CODECS = ('h264', 'vp8', 'vp9', 'mjpeg', 'mpeg4')
 TRUSTED_CONTAINERS = ('mov,mp4', 'matroska,webm', 'avi')
 # Seconds; decord keeps times in float32.
@@ -22,15 +22,15 @@ MAX_TIME_ERROR = 2e-3
 class DecordReader(IndexedReader):
     """Frame-accurate reading with decord 0.6: for short clips.
 
-    ``PyAVReader`` is quicker and reads more. Opening reads every packet of the file once more
+    ``PyAVReader`` is faster and reads more files. Opening reads every packet of the file once more
     (seconds for an hour of video, much longer when the file is not in the page cache), and buffers
     hold gigabytes of 4K frames. Frames are shrunk after decoding: decord's own ``width`` and
-    ``height`` save little time and would need one open decoder a size.
+    ``height`` save little time and would need one open decoder per size.
 
-    Files of which decord is known to give wrong frames, or to see other times than there are, are
-    refused: those of :attr:`VideoIndex.pitfall`, HEVC (after seeking to an open GOP), H.264 in
-    AVI, B-frames of MPEG-4 part 2, edit lists, several video streams, what is turned or mirrored
-    when it is shown, and what was not compared.
+    Refuses files for which decord is known to give wrong frames or timestamps: those of
+    :attr:`VideoIndex.pitfall`, HEVC (after seeking to an open GOP), H.264 in AVI, MPEG-4 part 2
+    with B-frames, edit lists, several video streams, rotated or mirrored videos, and codecs and
+    containers that were not compared.
 
     Args:
         path: The video file.
@@ -39,7 +39,7 @@ class DecordReader(IndexedReader):
 
     @property
     def errors(self) -> tuple[type[Exception], ...]:
-        """What decord raises; it asserts that there are frames."""
+        """Exceptions of decord, which asserts that a file has frames."""
         from decord._ffi.base import DECORDError
 
         return DECORDError, RuntimeError, IndexError, AssertionError, av.FFmpegError
@@ -63,9 +63,9 @@ class DecordReader(IndexedReader):
         if codec == 'mpeg4' and self.index.has_b_frames:
             self._refuse('B-frames of mpeg4')
         streams, turn = self._look()
-        if len(streams) > 1:  # decord chooses one, and does not say which
+        if len(streams) > 1:  # decord chooses one, without telling which
             self._refuse(f'which has {len(streams)} video streams')
-        if any(turn):  # it turns those of MP4, never mirrors, and does not say what it did
+        if any(turn):  # it rotates MP4 alone, never mirrors, and tells neither
             self._refuse('which is turned or mirrored when it is shown')
         decoder = decord.VideoReader(os.path.abspath(self.path), num_threads=self.num_threads)
         self._check_count(len(decoder))

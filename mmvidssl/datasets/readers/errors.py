@@ -9,7 +9,7 @@ DISK_ERRNOS = (
     *(errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH),
 )
 
-# 'https://', and 's3:/' that pathlib makes of 's3://'; not a drive of Windows.
+# Matches 'https://' and 's3:/' (pathlib's form of 's3://'), but no drive of Windows.
 URL = re.compile(r'[a-z][a-z0-9+.-]+:/', re.IGNORECASE)
 LFS_POINTER = b'version https://git-lfs'
 MARKUP = (b'<!doctype', b'<!--', b'<html', b'<?xml')
@@ -36,7 +36,7 @@ class UndecodableVideoError(VideoError):
 
 
 class VideoChangedError(VideoError):
-    """The file is no longer the one that was looked at first, so that frame numbers would lie."""
+    """The file has changed since its frames were counted, so that frame numbers are invalid."""
 
 
 class VideoDiskError(VideoError):
@@ -44,26 +44,26 @@ class VideoDiskError(VideoError):
 
 
 class DecodeTimeoutError(VideoError):
-    """Nothing came back within the time allowed."""
+    """The decoding process did not answer within the timeout, and was killed."""
 
 
 class DecoderDiedError(VideoError):
-    """The process that decoded the file died: a crash of the decoder, or killed for its memory."""
+    """The decoding process died: the decoder crashed, or it was killed for its memory."""
 
 
 MAY_PASS = (VideoNotFoundError, VideoDiskError, DecoderDiedError)
-"""What need not be the file's fault: a disk that is away for a while, a machine short of memory."""
+"""Errors that may be temporary: a disk that is away for a while, a machine short of memory."""
 
 
 def class_of_system_error(error: Exception) -> type[VideoError]:
-    """:class:`VideoDiskError` for what the system says of a disk."""
+    """:class:`VideoDiskError` for an ``errno`` of a failing disk, else :class:`VideoError`."""
     return VideoDiskError if getattr(error, 'errno', None) in DISK_ERRNOS else VideoError
 
 
 def class_of_decoder_error(error: Exception, path: str) -> type[VideoError]:
-    """:class:`VideoDiskError` where the file, too, cannot be read.
+    """:class:`VideoDiskError` if the disk fails, else :class:`UndecodableVideoError`.
 
-    FFmpeg gives the system's number of a failing disk to what it cannot make sense of, too.
+    Reading the file decides: FFmpeg gives a failing disk's ``errno`` to damaged data as well.
     """
     if getattr(error, 'errno', None) in DISK_ERRNOS and not _is_readable(path):
         return VideoDiskError
@@ -71,10 +71,10 @@ def class_of_decoder_error(error: Exception, path: str) -> type[VideoError]:
 
 
 def check_is_local(path: str | os.PathLike) -> None:
-    """Refuse the URL of a file or folder, of which nothing is read.
+    """Refuse URLs: only local files and folders are read.
 
     Raises:
-        VideoError: it is one.
+        VideoError: the path is a URL.
     """
     if URL.match(os.fspath(path)) and not os.path.exists(path):
         raise VideoError(
@@ -84,9 +84,9 @@ def check_is_local(path: str | os.PathLike) -> None:
 
 
 def describe_start(start: bytes) -> str:
-    """What text a file is that begins so, where it is found in the place of a video or an image.
+    """Describe a text file found in place of a video or image, by its first bytes.
 
-    ``''`` of all else.
+    ``''`` for anything but a Git-LFS pointer, HTML or XML.
     """
     start = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
     if start.startswith(LFS_POINTER):
@@ -97,12 +97,12 @@ def describe_start(start: bytes) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, without its stack."""
+    """First line of an error's message, or the name of its class."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _is_readable(path: str) -> bool:
-    """Whether the disk gives a file's first and last bytes."""
+    """Whether the first and the last byte of a file can be read."""
     try:
         with open(path, 'rb') as file:
             file.read(1)

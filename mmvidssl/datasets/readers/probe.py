@@ -1,4 +1,4 @@
-"""Looking at a video once, before training."""
+"""Probing a video before training: its timestamps, frame rate and size."""
 
 from typing import NamedTuple
 
@@ -9,15 +9,15 @@ from .reader_cache import FileStamp, ReaderCache, stamp_of
 
 
 class VideoInfo(NamedTuple):
-    """What a data set needs to know of a video: seconds per frame ``(num_frames,)`` float64."""
+    """Facts of a video for a data set; ``timestamps`` are seconds, float64 ``(num_frames,)``."""
 
     path: str
     fps: float
     timestamps: np.ndarray
     stamp: FileStamp | None = None
-    """What the file was like."""
+    """Size and time of change of the file when it was probed."""
     short_side: int = 0
-    """Pixels of the shorter side of the frames; 0 if nobody looked."""
+    """Pixels of the shorter side of the frames; 0 if unknown."""
 
     @property
     def duration(self) -> float:
@@ -28,13 +28,13 @@ class VideoInfo(NamedTuple):
 def probe_video(path: str, reader: dict, readers: Readers | None = None) -> VideoInfo:
     """Open a video and decode its first and last frame.
 
-    The last frame is where a damaged or wrongly indexed file shows.
+    A damaged or wrongly indexed file usually fails at its last frame.
 
     Args:
         path: The video file.
         reader: Config of the reader, without the path.
-        readers: What opens it, and is closed by whoever made it; by default, this process does,
-            without a deadline, and closes it again.
+        readers: Readers that open it, which the caller closes; by default, it is opened in this
+            process, without a time limit, and closed again.
 
     Raises:
         VideoError: the file is missing, empty or cannot be decoded; the message names it.
@@ -44,7 +44,7 @@ def probe_video(path: str, reader: dict, readers: Readers | None = None) -> Vide
         stamp = stamp_of(path)
         video = opened.get(path, reader, stamp)
         ends = [video.get_frames(np.array([n])) for n in (0, video.num_frames - 1)]
-        short_side = min(min(frame.shape[1:3]) for frame in ends)  # which may change on the way
+        short_side = min(min(frame.shape[1:3]) for frame in ends)  # it may change within a video
         return VideoInfo(path, video.fps, video.timestamps, stamp, short_side)
     finally:
         if readers is None:

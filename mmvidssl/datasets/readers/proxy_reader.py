@@ -22,7 +22,7 @@ MANIFEST_KEYS = {'source', 'settings', 'num_frames', 'bytes', 'sha256', 'version
 
 
 def proxy_stem(path: str | os.PathLike) -> str:
-    """File name of a video or a proxy, without what tells its kind."""
+    """File name of a video or proxy without its suffix (``.mp4``, ``.proxy.mp4``)."""
     return Path(path).name[: -len(PROXY_SUFFIX)] if is_proxy(path) else Path(path).stem
 
 
@@ -32,7 +32,7 @@ def manifest_path(path: str | os.PathLike) -> Path:
 
 
 def read_manifest(path: str | os.PathLike) -> dict:
-    """What a proxy was made from and how.
+    """Read the JSON file beside a proxy, which says what it was made from and how.
 
     Its keys are ``source``, ``settings``, ``num_frames``, ``bytes``, ``sha256`` and ``versions``.
 
@@ -52,11 +52,11 @@ def read_manifest(path: str | os.PathLike) -> dict:
 
 @VIDEO_READERS.register_module()
 class ProxyReader(PyAVReader):
-    """Frames that ``tools/datasets/make_proxy.py`` has prepared, each at the cost of an image.
+    """Reader of proxies (``tools/datasets/make_proxy.py``): any frame costs one image to decode.
 
-    Opening reads the MP4's table of frames and none of them. JPEG images are decoded by OpenCV,
-    which wrote them: without the shift of colours (up to one level of 255) of FFmpeg's conversion.
-    Other readers, and other programs, read proxies as any video.
+    Opening reads only the MP4's table of frames. JPEG frames are decoded by OpenCV, which wrote
+    them: FFmpeg's conversion would shift colours (by up to 1 of 255). Other readers and programs
+    can read proxies as ordinary videos.
     """
 
     @property
@@ -94,9 +94,9 @@ class ProxyReader(PyAVReader):
 
 
 def _listed_index(path: str) -> VideoIndex | None:
-    """The index as the MP4's table says it, without reading all packets.
+    """Build the index from the MP4's table of frames, without reading all packets.
 
-    None if that cannot do: frames that are no keyframes, hidden, or shown in another order; a file
+    None if the table does not suffice: frames that are no keyframes, hidden or reordered; a file
     that is cut off, or no MP4.
     """
     try:
@@ -112,7 +112,7 @@ def _listed_index(path: str) -> VideoIndex | None:
             fps = (len(pts) - 1) / seconds if seconds else float(stream.average_rate or 1)
             time_base = stream.time_base
     except (av.FFmpegError, AttributeError, OSError, ValueError, IndexError):
-        return None  # load_index says best what is wrong
+        return None  # load_index gives the best error
     if 'mp4' not in kind or not (is_whole and is_plain and is_in_order):
         return None
     return VideoIndex(pts, pts, pts, time_base, fps, codec, kind, False)

@@ -1,4 +1,4 @@
-"""Reading with PyAV: for long videos."""
+"""Video reader based on PyAV, the default."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -15,17 +15,17 @@ from .errors import UndecodableVideoError
 from .stream import turn_of, video_stream
 from .video_index import decode, is_keyframe, open_video
 
-# Codecs whose decoders leave out frames that no other refers to, and stay right.
+# Codecs whose decoders can skip non-reference frames without damage to the others.
 SKIPPING_CODECS = ('h264', 'hevc', 'mpeg4', 'mpeg2video')
 
 
 @VIDEO_READERS.register_module()
 class PyAVReader(IndexedReader):
-    """Frame-accurate reading that decodes no more than it has to.
+    """Frame-accurate reading with PyAV that decodes as few frames as possible.
 
-    Goes to the keyframe before a wanted frame and on from there; of frames that are not wanted only
-    those are decoded that others refer to. Colours are converted by the file's own matrix, frames
-    turned upright. A decoder holds a few frames: 0.1 GB at 4K.
+    It seeks to the keyframe before a requested frame and decodes from there; where the codec allows
+    it, it skips frames that are neither requested nor referred to. Colours are converted by the
+    file's own matrix, frames turned upright. A decoder holds a few frames: 0.1 GB at 4K.
 
     Args:
         path: The video file.
@@ -45,7 +45,7 @@ class PyAVReader(IndexedReader):
         stream = video_stream(container)
         stream.thread_type = 'NONE' if self.num_threads == 1 else 'AUTO'
         stream.codec_context.thread_count = self.num_threads
-        # One for all frames: one of each frame's own, PyAV's default, would cost a context each.
+        # Shared by all frames: by default, PyAV makes one, and its context, per frame.
         self._reformatter = VideoReformatter()
         return container
 
@@ -57,7 +57,7 @@ class PyAVReader(IndexedReader):
         nearest = num_back = 0
         for pts in times:
             before, nearest = nearest, self.index.key_of(pts)
-            # A seek may have to go as far back again.
+            # Decode on where a new seek, which may go back as far as the last, gains nothing.
             frame = _find(pts, frames) if nearest - before <= num_back else None
             if frame is None:
                 key, frames = self._land(nearest, set(times))
@@ -70,11 +70,11 @@ class PyAVReader(IndexedReader):
             yield self._to_rgb(frame, short_side)
 
     def _land(self, nearest: int, wanted: set[int]) -> tuple[int, Iterator[tuple[Any, bool]]]:
-        """Number of a keyframe, the nearest if a seek finds it, and the frames from there on.
+        """Seek to keyframe ``nearest`` or one before; its number, and the frames from there on.
 
-        Each step back is twice as long as the one before, the last goes to the file's start.
-        Demuxers find keyframes by the time at which they are shown (MP4) or decoded, which is
-        earlier. By an earlier time MP4's would go to the keyframe before.
+        Where a seek does not land there, it goes back in steps that double, at last to the start.
+        Demuxers seek by presentation time (MP4) or by decoding time, which is earlier: tried
+        second, since MP4's would go to the keyframe before.
         """
         key, step = nearest, 1
         while key >= 0 and self.index.told_by != 'count':
@@ -90,8 +90,8 @@ class PyAVReader(IndexedReader):
         return 0, self._frames_from(None, wanted)
 
     def _frames_from(self, time: int | None, wanted: set[int]) -> Iterator[tuple[Any, bool]]:
-        """Frames from where a seek lands, or from the file's start, and whether they are whole."""
-        if time is None:  # opened anew, since not all can seek there
+        """Frames after a seek to ``time`` (None: the start), and whether each is undamaged."""
+        if time is None:  # reopened: not every file can seek to its start
             self._open().close()
             self._decoder = None
         container, is_whole = self._open(), True
@@ -102,13 +102,13 @@ class PyAVReader(IndexedReader):
         counted = self.index.pts.tolist() if self.index.told_by == 'count' else repeat(None)
         for pts, frame in zip(counted, frames, strict=False):
             frame.pts = frame.pts if pts is None else pts
-            # Those that refer to a damaged frame are damaged too, and not marked.
+            # Frames that refer to a damaged one are damaged too, but not marked so.
             is_whole = not frame.is_corrupt and (is_whole or is_keyframe(frame))
             if frame.pts is not None:
                 yield frame, is_whole
 
     def _packets(self, container: Any, stream: Any, wanted: set[int]) -> Iterator[Any]:
-        """Packets from where the file is; of frames that are not wanted some may be left out."""
+        """Packets from here on; the decoder is told to skip frames that are not needed."""
         context = stream.codec_context
         can_skip = self.index.told_by == 'packet' and context.name in SKIPPING_CODECS
         for packet in container.demux(stream):
@@ -119,15 +119,15 @@ class PyAVReader(IndexedReader):
     def _to_rgb(self, frame: Any, short_side: int | None) -> np.ndarray:
         """A decoded frame as uint8 RGB ``(H, W, 3)``, upright, shrunk by averaging.
 
-        FFmpeg could shrink while it converts, at 4K in half of 20 ms, but by other averages than
-        the other readers, and with colours of half the width.
+        FFmpeg could shrink while it converts (at 4K in half of 20 ms), but would average otherwise
+        than the other readers, and with colours at half the horizontal resolution.
         """
         rgb = self._reformatter.reformat(frame, format='rgb24', threads=1).to_ndarray()
         return turn_of(frame, self.path).apply(shrink_frame(rgb, short_side))
 
 
 def _find(pts: int, frames: Iterator[tuple[Any, bool]]) -> Any:
-    """The frame with a time, if it is whole; None if there is none before a later one."""
+    """The frame shown at ``pts``; None if it is damaged or missing."""
     for frame, is_whole in frames:
         if frame.pts >= pts:
             return frame if is_whole and frame.pts == pts else None

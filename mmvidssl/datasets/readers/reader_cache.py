@@ -1,4 +1,4 @@
-"""Keeping a few videos open, each for as long as its file stays the same."""
+"""Cache of open video readers, which reopens files that have changed."""
 
 import ctypes
 import os
@@ -14,17 +14,17 @@ from .proxy_reader import ProxyReader
 
 
 class FileStamp(NamedTuple):
-    """What tells whether a file is still the same: bytes, and nanoseconds of the last change."""
+    """Size (bytes) and modification time (ns), which tell whether a file is still the same."""
 
     size: int
     mtime_ns: int
 
 
 def stamp_of(path: str) -> FileStamp | None:
-    """The stamp of a file; None where there is none.
+    """The stamp of a file; None if there is no such file.
 
     Raises:
-        VideoError: the path cannot be looked at (a folder without permission, a lost disk).
+        VideoError: the path is not accessible (a folder without permission, a lost disk).
     """
     try:
         stat = os.stat(path)
@@ -36,7 +36,7 @@ def stamp_of(path: str) -> FileStamp | None:
 
 
 def build_reader(path: str, reader: dict) -> VideoReader:
-    """The reader of a video as the config says it; of a proxy, always :class:`ProxyReader`.
+    """Build the reader of a video from its config; for a proxy, always :class:`ProxyReader`.
 
     Args:
         path: A video or a proxy.
@@ -47,7 +47,7 @@ def build_reader(path: str, reader: dict) -> VideoReader:
     """
     if is_proxy(path):
         return ProxyReader(path)
-    # In the default scope of a sibling library, MMEngine would warn that it has no such registry.
+    # In the scope of a sibling library, MMEngine would warn that it has no such registry.
     return VIDEO_READERS.build(dict(_scope_='mmvidssl') | reader | dict(path=path))
 
 
@@ -59,10 +59,10 @@ class OpenReader(NamedTuple):
 
 
 class ReaderCache:
-    """The ``max_open`` most recently used readers of this process.
+    """Cache of the ``max_open`` most recently used readers.
 
-    A process forked from one with open readers must not touch them (they share the parent's file
-    position and lack its threads): it starts with none. Pickling drops them too.
+    A forked process must not use its parent's readers (they share the parent's file position and
+    lack its threads): its copy starts empty, and so does a pickled one.
 
     Args:
         max_open: How many videos stay open; the least recently used one is closed.
@@ -80,7 +80,7 @@ class ReaderCache:
     def get(self, path: str, reader: dict, stamp: FileStamp | None = None) -> VideoReader:
         """The open reader of ``path``, built from the config ``reader`` if there is none.
 
-        A file that was replaced is opened anew, or refused if it does not have the ``stamp``.
+        A file that has changed is reopened, or refused if a ``stamp`` is given that it lacks.
 
         Raises:
             VideoError: what the reader raises when built, or the file does not have the ``stamp``.
@@ -117,7 +117,7 @@ class ReaderCache:
 
 
 def check_max_open(max_open: int) -> int:
-    """The number, if so many videos can be kept open.
+    """Check how many videos are to be kept open; returns the number.
 
     Raises:
         ValueError: if it is not positive.
@@ -143,10 +143,10 @@ def check_unchanged(path: str, then: FileStamp, now: FileStamp | None) -> None:
 
 
 def free_memory() -> None:
-    """Give back what was freed but is kept by the allocator (glibc's), in a millisecond or so.
+    """Return freed memory from glibc's allocator to the system, in about a millisecond.
 
-    Decoders of several videos, opened and closed in turn, leave it in pieces that grow over
-    thousands of clips, where one decoder alone would use its own again.
+    Opening and closing decoders of several videos in turn fragments it, so that a process would
+    grow over thousands of clips; a single decoder would reuse its own memory.
     """
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if sys.platform == 'linux' else None
     if trim is not None:

@@ -1,4 +1,4 @@
-"""Reading with torchcodec, where it is installed."""
+"""Video reader based on torchcodec, an optional package."""
 
 import os
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ MAX_TIME_ERROR = 1e-6  # seconds
 class TorchCodecReader(IndexedReader):
     """Frame-accurate reading with torchcodec, which needs FFmpeg's shared libraries.
 
-    It reads every packet once more when it opens a file. Files of which torchcodec gives wrong
-    frames are refused: those of :attr:`VideoIndex.pitfall`, and what is mirrored when it is shown.
-    So are frames that come with other times (where an edit list shows a part twice), and the last
-    of some files (H.264 in FLV).
+    Opening a file reads every packet once more. Refuses files for which torchcodec gives wrong
+    frames: those of :attr:`VideoIndex.pitfall`, and mirrored ones (before 0.11, rotated ones too);
+    also frames that come with another timestamp (where an edit list shows a part twice), and the
+    last one of some files (H.264 in FLV).
     Install it with ``pip install mmvidssl[torchcodec]`` and ``apt install ffmpeg``.
 
     Args:
@@ -55,7 +55,7 @@ class TorchCodecReader(IndexedReader):
                 "use reader=dict(type='PyAVReader')"
             ) from error
         self._check_count(len(decoder))
-        # It never mirrors; it turns frames from 0.11 on, and then says so.
+        # torchcodec never mirrors; it rotates from 0.11 on, and then reports it.
         if turn.is_mirrored or (any(turn) and not getattr(decoder.metadata, 'rotation', None)):
             self._refuse('which is turned or mirrored when it is shown')
         return decoder
@@ -64,7 +64,7 @@ class TorchCodecReader(IndexedReader):
         self, decoder: Any, wanted: np.ndarray, short_side: int | None
     ) -> Iterator[np.ndarray]:
         times = self.timestamps - self.timestamps[0]
-        begin = decoder.metadata.begin_stream_seconds  # of AVI, FFmpeg's releases differ in it
+        begin = decoder.metadata.begin_stream_seconds  # FFmpeg's releases differ in it for AVI
         for index in wanted:  # a batch of whole 4K frames would be held before it is shrunk
             frame = decoder.get_frame_at(int(index))
             if abs(frame.pts_seconds - begin - times[index]) > MAX_TIME_ERROR:

@@ -22,37 +22,37 @@ from mmvidssl.utils.atomic_file import atomic_path
 from .errors import EmptyVideoError, UndecodableVideoError, class_of_decoder_error, first_line
 from .stream import video_stream
 
-# Those that keep a time for each frame, and give the same after a seek (MXF gives others). AVI
-# numbers its packets, which is no time where frames are stored in another order.
+# Containers with a time for each frame, the same after a seek (MXF's are not). AVI numbers its
+# packets, which gives no times where frames are not stored in the order in which they are shown.
 TIMED_CONTAINERS = ('mov,mp4', 'matroska,webm', 'flv', 'mpegts', 'ivf', 'avi')
-# Of files that have to be decoded from their start for each clip: some ten seconds at 640x480.
+# Most frames of a file that is decoded from its start for each clip: some 10 s at 640x480.
 MAX_FRAMES_FROM_START = 10_000
-# Of packets of MPEG-4 part 2 that may hold no picture, in bytes: as in FFmpeg's decoder.
+# Bytes up to which a packet of MPEG-4 part 2 may hold no picture, as in FFmpeg's decoder.
 MAX_NOT_CODED = 19
-# Frames that are decoded of a file whose times may contradict their order.
+# Frames decoded to check a file whose times may contradict the order of its frames.
 NUM_CHECKED = 50
 
-# The index of files of fewer bytes (a clip of Kinetics has some 10^5 to 10^6) is built anew each
-# time: hundreds of thousands of them should leave no files behind.
+# Smaller files (clips of Kinetics have some 10^5 to 10^6 bytes) are indexed anew each time, so
+# that hundreds of thousands of them leave no files in the cache.
 BYTES_WORTH_KEEPING = 2**26
 FORMAT_VERSION = 4
 
 
 class VideoIndex(NamedTuple):
-    """Times in units of ``time_base``, in the order in which frames are shown.
+    """Frames and keyframes of a video, in the order in which they are shown.
 
     Attributes:
-        pts: int64 ``(num_frames,)``, increasing.
-        key_pts: Of the frames that the file calls keyframes, int64 ``(num_keys,)``, increasing.
-        key_dts: Of the same, what the demuxer finds them by.
+        pts: Presentation times in units of ``time_base``, int64 ``(num_frames,)``, increasing.
+        key_pts: Those of the frames that the file marks as keyframes, int64 ``(num_keys,)``.
+        key_dts: Decoding times of these, by which some demuxers seek.
         time_base: Seconds of a unit.
         fps: Average number of frames per second.
-        codec: FFmpeg's name of it.
-        container: FFmpeg's names of it, such as ``'mov,mp4,m4a,3gp,3g2,mj2'``.
+        codec: FFmpeg's name of the codec.
+        container: FFmpeg's names of the container, such as ``'mov,mp4,m4a,3gp,3g2,mj2'``.
         has_b_frames: Whether frames are shown in another order than they are stored in.
-        told_by: What tells a decoded frame: ``'packet'`` (the time of its packet), ``'time'`` (its
-            own; not each packet is one) or ``'count'`` (its place in the decoder's output; times
-            are guesses, or others after a seek).
+        told_by: What identifies a decoded frame: ``'packet'`` (the time of its packet), ``'time'``
+            (its own; some packets are no frame) or ``'count'`` (its place in the decoder's output;
+            times are guesses, or differ after a seek).
     """
 
     pts: np.ndarray
@@ -67,7 +67,7 @@ class VideoIndex(NamedTuple):
 
     @property
     def pitfall(self) -> str:
-        """In what kind of file libraries that seek by themselves lose count; '' in others."""
+        """Kind of file in which other libraries miscount frames after a seek; '' if none."""
         is_plain = self.told_by == 'packet' and self.container != 'mpegts'
         return '' if is_plain else f'{self.codec} in {self.container}'
 
@@ -91,21 +91,21 @@ class _Packet(NamedTuple):
 
 
 def open_video(path: str | os.PathLike) -> Any:
-    """A file's container, by PyAV, whatever the encoding of its title."""
-    # Absolute, since FFmpeg takes what comes before a colon for a protocol.
+    """Open a file with PyAV; metadata in an unknown encoding do not fail."""
+    # Absolute, since FFmpeg would take what is before a colon for a protocol.
     return av.open(os.path.abspath(path), metadata_errors='replace')
 
 
 def build_index(path: str) -> VideoIndex:
-    """Read every packet of the first video stream; decode all, once, if they do not tell frames.
+    """Build the index from the packets of the first video stream, or from decoding it once.
 
-    What an edit list hides does not count, nor do samples without a picture: the frame before is
-    shown for longer.
+    Frames that an edit list hides do not count, nor do packets without a picture: the frame before
+    is shown for longer.
 
     Raises:
         EmptyVideoError: there is no frame.
         UndecodableVideoError: not a video, encrypted, without a video stream, cut off, or long and
-            of a kind that has to be decoded from its start.
+            of a kind that must be decoded from its start.
     """
     try:
         with open_video(path) as container:
@@ -140,7 +140,7 @@ def build_index(path: str) -> VideoIndex:
         ) from error
     pts = np.unique(np.array(shown, dtype=np.int64))
     keys = sorted((p, p if dts is None else dts) for p, dts in keys) or [(p, p) for p in pts[:1]]
-    # What a file shows before its first keyframe has no beginning.
+    # Frames before the first keyframe cannot be decoded.
     pts = pts[pts >= keys[0][0]] if keys else pts
     if not len(pts):
         raise EmptyVideoError(f'the video has no frames: {path}')
@@ -151,7 +151,7 @@ def build_index(path: str) -> VideoIndex:
 
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
-    """Of all packets, hidden ones too. An MP4 that lists more than the file holds is refused."""
+    """Times and sizes of all packets, hidden ones too; refuses an MP4 that is cut off."""
     codec, packets, num_read, is_cut = stream.codec_context.name, [], 0, False
     for p in container.demux(stream):
         if p.has_sidedata('encryption_info'):
@@ -162,38 +162,38 @@ def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
             is_shown = not p.is_discard and _shows_a_frame(p, codec)
             packets.append(_Packet(p.pts, p.dts, p.duration or 0, p.size, p.is_keyframe, is_shown))
     num_listed = len(stream.index_entries) or stream.frames
-    if 'mp4' in container.format.name and num_read <= num_listed:  # PyAV adds one at the end
+    if 'mp4' in container.format.name and num_read <= num_listed:  # PyAV adds an empty one
         raise UndecodableVideoError(
             f'{path} is cut off: it holds {num_read - 1} of {num_listed} frames; get it again, or '
             'keep what there is: ffmpeg -i FILE -c copy REPAIRED'
         )
-    return packets[:-1] if is_cut else packets  # others in TS have the mark of the packet after
+    return packets[:-1] if is_cut else packets  # in TS, other marks are of the packet after
 
 
 def _shows_a_frame(packet: Any, codec: str) -> bool:
-    """The ``show_frame`` bit of VP8 (RFC 6386, 9.1) and VP9 (6.2 of its specification).
+    """Whether ``show_frame`` is set in a packet of VP8 (RFC 6386, 9.1) or VP9 (its spec., 6.2).
 
-    A superframe of VP9, which its last byte tells, ends in a frame that is shown.
+    A superframe of VP9, known by its last byte, ends in a frame that is shown.
     """
     if codec not in ('vp8', 'vp9'):
         return True
     first, last = memoryview(packet)[0], memoryview(packet)[-1]
     if codec == 'vp8':
         return bool(first & 0b10000)
-    # Of profile 3 there is a bit more before show_existing_frame, frame_type, show_frame.
+    # Profile 3 has one more bit before show_existing_frame, frame_type, show_frame.
     first <<= int(first & 0b110000 == 0b110000)
     return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
 def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
-    """See :class:`VideoIndex`."""
+    """What identifies decoded frames, see :class:`VideoIndex`."""
     stored = [packet.dts for packet in packets if packet.dts is not None]
     is_timed = kind.startswith(TIMED_CONTAINERS) and _is_rising(stored, strictly=False)
     if not is_timed or (kind == 'avi' and context.has_b_frames):
         return 'count'
     times = [packet.pts for packet in packets if packet.is_shown]
     is_whole = None not in times and len(set(times)) == len(times)
-    if context.name == 'h264':  # a packet may be a field; in TS, that of some frames
+    if context.name == 'h264':  # a packet may be a field; in TS, for some frames only
         durations = {packet.duration for packet in packets} if kind == 'mpegts' else {0}
         shortest, longest = min(durations, default=0), max(durations, default=0)
         is_whole &= context.field_order <= 1 and longest <= 1.5 * shortest
@@ -203,9 +203,9 @@ def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
 
 
 def _may_be_misordered(packets: list[_Packet], has_b_frames: bool) -> bool:
-    """Whether times may contradict the decoder's order, or are those of the storage.
+    """Whether presentation times may contradict the decoder's order, or be decoding times.
 
-    Sound files decode the frames at the times at which they are shown, some frames earlier.
+    In a sound file, frames are shown a constant time after a packet some places later is decoded.
     """
     if _is_rising([p.pts for p in packets if p.is_shown]):
         return has_b_frames
@@ -215,7 +215,7 @@ def _may_be_misordered(packets: list[_Packet], has_b_frames: bool) -> bool:
     shown = np.sort(shown)
     delay = int((shown > stored[-1]).sum())
     gaps = shown[: len(shown) - delay] - stored[delay:]
-    gaps = gaps[np.isfinite(gaps)]  # some tell no times of the first
+    gaps = gaps[np.isfinite(gaps)]  # some files give none for the first
     return not (len(gaps) and np.ptp(gaps) < np.diff(shown).min())
 
 
@@ -224,7 +224,7 @@ def _is_rising(times: list, strictly: bool = True) -> bool:
 
 
 def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]:
-    """Of all frames, or the first, as the decoder puts them out."""
+    """Times of all frames, or the first ``num_frames``, in the order of the decoder's output."""
     with open_video(path) as container:
         stream = video_stream(container)
         frames = decode(stream.codec_context, container.demux(stream))
@@ -232,9 +232,9 @@ def _decoded_times(path: str, num_frames: int | None = None) -> list[int | None]
 
 
 def decode(context: Any, packets: Iterable) -> Iterator[Any]:
-    """Frames of a stream's packets; those before the first may refer to what was not read."""
+    """Frames of packets; errors before the first, whose references may be unread, are ignored."""
     error, has_begun = None, False
-    for packet in chain((p for p in packets if p.size), (None,)):  # one without data would end it
+    for packet in chain((p for p in packets if p.size), (None,)):  # an empty one would end it
         try:
             for frame in context.decode(packet):
                 has_begun = True
@@ -248,15 +248,15 @@ def decode(context: Any, packets: Iterable) -> Iterator[Any]:
 
 
 def is_keyframe(frame: Any) -> bool:
-    """Whether a frame refers to no other; some files call others keyframes, too."""
+    """Whether a frame refers to no other; some files mark further frames as keyframes."""
     return frame.key_frame and frame.pict_type in (PictureType.I, PictureType.NONE)
 
 
 def load_index(path: str) -> VideoIndex:
-    """The index of a video; of a large one it is kept in the user's cache folder.
+    """The index of a video, which for large files is cached on disk.
 
-    The cache (``MMVIDSSL_CACHE``, or ``~/.cache/mmvidssl``) knows a file by path, size and time of
-    change; it saves reading the file, and may be deleted.
+    The cache (``MMVIDSSL_CACHE``, or ``~/.cache/mmvidssl``) identifies files by path, size and time
+    of change; it saves reading the whole file, and may be deleted.
 
     Raises:
         EmptyVideoError, UndecodableVideoError: see :func:`build_index`.
@@ -272,7 +272,7 @@ def load_index(path: str) -> VideoIndex:
 
 
 def cache_file(path: str) -> Path:
-    """Where the index of a video is kept, as it is now."""
+    """Path of the cached index of a video in its present state."""
     file = Path(path).resolve()
     stat = file.stat()
     identity = f'{FORMAT_VERSION}\n{file}\n{stat.st_size}\n{stat.st_mtime_ns}'
@@ -283,12 +283,12 @@ def cache_file(path: str) -> Path:
 def _cache_folder() -> Path:
     try:
         return Path(os.environ.get('MMVIDSSL_CACHE') or Path.home() / '.cache/mmvidssl')
-    except RuntimeError:  # a container without HOME, for a user that no one knows
+    except RuntimeError:  # a container without HOME, and an unknown user
         return Path(tempfile.gettempdir()) / f'mmvidssl-{os.getuid()}'
 
 
 def _read(file: Path) -> VideoIndex | None:
-    """None if it is not there, or not whole, which its checksum tells."""
+    """Read a cached index; None if it is missing or damaged, by zlib's checksum."""
     try:
         values = json.loads(zlib.decompress(file.read_bytes()))
     except (OSError, zlib.error):
@@ -298,7 +298,7 @@ def _read(file: Path) -> VideoIndex | None:
 
 
 def _write(file: Path, index: VideoIndex) -> None:
-    """Keep an index, where the disk allows."""
+    """Cache an index; where that fails, warn."""
     values = index._asdict() | {'time_base': index.time_base.as_integer_ratio()}
     data = json.dumps(values, default=np.ndarray.tolist).encode()
     try:

@@ -1,4 +1,4 @@
-"""Transforms of clips, between the disk and the batch."""
+"""Pipeline transforms: sampling, decoding, augmenting, masking and packing clips."""
 
 from .base import build_transforms
 from .decoding import DecodeClip, LoadImageClip, SampleClip, VideoDecode, VideoInit

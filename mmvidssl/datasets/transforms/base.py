@@ -1,9 +1,9 @@
-"""Base of the clip transforms, and checks of their options.
+"""Base classes of the clip transforms, and checks of their options.
 
 In the pipeline a clip is ``results['clip']``, uint8 RGB ``(T, H, W, 3)``, C-contiguous, as the
 readers give it: OpenCV works on its frames and torch's antialiased uint8 resize on the whole, both
 without a copy. A transform never writes into the clip it is given (views share their source) and
-draws only from :func:`generator_of` them.
+takes all randomness from :func:`generator_of` the results.
 """
 
 from abc import abstractmethod
@@ -24,15 +24,15 @@ def build_transforms(transforms: Sequence[dict | Callable]) -> list[Callable]:
 
 
 def generator_of(results: dict) -> np.random.Generator:
-    """``results['rng']``, as our data sets give it, or one that torch's generator seeds.
+    """``results['rng']``, which our data sets add, or a new generator seeded from torch's.
 
-    The latter is for pipelines of other data sets; it is another in each worker and at each call.
+    The latter is for other libraries' data sets; it differs in each worker and at each call.
     """
     return results.get('rng') or np.random.default_rng(int(torch.randint(2**62, ())))
 
 
 class FrameTransform(BaseTransform):
-    """Base of what changes each frame by itself, with a probability.
+    """Base class of transforms that change each frame by itself, with a probability.
 
     **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
@@ -48,7 +48,7 @@ class FrameTransform(BaseTransform):
         self.per_frame = per_frame
 
     def draw_params(self, rng: np.random.Generator) -> Any:
-        """Random parameters of one application, if it has any."""
+        """Draw the parameters of one application, if it has any."""
 
     @abstractmethod
     def apply(self, frame: np.ndarray, params: Any) -> np.ndarray:
@@ -69,21 +69,21 @@ class FrameTransform(BaseTransform):
 
 
 def check_prob(name: str, value: float) -> float:
-    """A number in [0, 1]."""
+    """Return a probability, or raise ``ValueError`` if it is not in [0, 1]."""
     if not 0 <= value <= 1:
         raise ValueError(f'{name} must be a probability in [0, 1], got {value}')
     return value
 
 
 def check_range(name: str, value: Sequence[float], lowest: float = 0.0) -> tuple[float, float]:
-    """Two numbers, ``lowest < first <= second``."""
+    """Return a range as floats, or raise ``ValueError`` unless ``lowest < low <= high``."""
     if len(value) != 2 or not lowest < value[0] <= value[1]:
         raise ValueError(f'{name} must be (low, high) with {lowest} < low <= high, got {value}')
     return float(value[0]), float(value[1])
 
 
 def check_size(name: str, value: int | Sequence[int]) -> tuple[int, int]:
-    """A size in pixels, an int for a square, as ``(height, width)``."""
+    """Return a size in pixels (an int for a square) as ``(height, width)``, or raise."""
     size = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise ValueError(f'{name} must be a positive int or (height, width), got {value}')

@@ -25,7 +25,7 @@ def count_masked(num_cells: int, mask_ratio: float, what: str = 'cells') -> int:
 
 
 class BlockPlacer:
-    """Place blocks one after the other until the next one would mask too much.
+    """Draw block-wise masks: place blocks one by one until the next would mask too much.
 
     A block's area is uniform and its shape log-uniform, both rounded to whole cells; it lasts from
     1 step to all, uniformly, and each place is equally likely. It is placed if it is narrower and
@@ -86,7 +86,7 @@ class BlockPlacer:
     def draw_mask(self, rng: np.random.Generator, exact: bool) -> np.ndarray:
         """A mask, np.bool_ ``window``; with ``exact`` filled up with random single cells."""
         mask, blocks = self.place_blocks(rng)
-        while not blocks:  # a mask of nothing has no loss
+        while not blocks:  # an empty mask has no loss
             mask, blocks = self.place_blocks(rng)
         if exact:
             free = np.flatnonzero(~mask)
@@ -120,7 +120,7 @@ class BlockPlacer:
         """A block at a random place, or None if it is as high or wide as the window."""
         smallest, largest = self.areas
         if self.shrink_to_rest:
-            largest = min(largest, rest)  # towards the end below `smallest`, as in the reference
+            largest = min(largest, rest)  # may fall below `smallest`, as in the reference
         # One call for all: a call costs more than what it draws.
         area, shape, steps, *places = rng.random(6).tolist()
         area = smallest + (largest - smallest) * area
@@ -136,6 +136,6 @@ class BlockPlacer:
 
 
 def _place(side: int, whole: int, place: float) -> slice:
-    """Where ``side`` cells of ``whole`` lie; ``place`` in [0, 1) chooses the first."""
+    """Slice of ``side`` cells out of ``whole``; ``place`` in [0, 1) chooses its start."""
     start = int(place * (whole - side + 1))
     return slice(start, start + side)

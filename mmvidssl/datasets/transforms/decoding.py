@@ -1,4 +1,4 @@
-"""Decoding: pixels of a path and frame numbers."""
+"""Transforms that sample and decode clips, and read images."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -35,9 +35,9 @@ class DecodeClip(BaseTransform):
             another. Where samples are shuffled over more videos than that, nearly every sample
             opens one again: a tenth of a second with ``PyAVReader``, seconds with others. Each open
             4K video takes some 0.1 GB of each worker (gigabytes with ``DecordReader``).
-        timeout: Seconds until what is asked of a video must be there. Each worker decodes in a
-            process of its own, which is killed then (:class:`GuardedReaders`); ``None`` decodes in
-            the worker itself, which a damaged file may stop for good.
+        timeout: Seconds that a request to a video may take. Each worker decodes in a separate
+            process, which is killed after that (:class:`GuardedReaders`); ``None`` decodes in the
+            worker itself, which a damaged file may hang for good.
 
     Raises:
         ValueError: if an option is impossible.
@@ -66,11 +66,11 @@ class DecodeClip(BaseTransform):
 class SampleClip(BaseTransform):
     """Choose a clip of a video and decode it; for data sets of many short videos.
 
-    The video is opened here and closed when the worker comes to another one. A clip may start at
-    every frame from which it fits into the video, each as likely. In a video too short for it, the
-    clip is the whole video and then its last frame again and again, as in PySlowFast.
+    The video is opened here and closed when the worker comes to another one. The clip's start is
+    uniform over all frames from which it fits into the video. In a video too short for it, the clip
+    is filled up with the last frame, as in PySlowFast.
 
-    Differs from the reference: PySlowFast draws starts between two frames; mmaction2 leaves
+    Differs from the reference: PySlowFast draws fractional starts; mmaction2 leaves
     ``frame_interval - 1`` frames of room after the clip, and repeats a short video from its start.
 
     **Required Keys:** video_path, reader
@@ -79,16 +79,16 @@ class SampleClip(BaseTransform):
 
     Args:
         clip_len: Frames of a clip.
-        frame_interval: Distance between neighbouring frames of a clip.
+        frame_interval: Distance between neighbouring frames of a clip, in ``interval_unit``.
         interval_unit: 'frames', or 'seconds' (nearest frame in time, right for any frame rate).
         position: 'random', or 'center' for the clip in the middle.
         short_side: Shrink frames whose shorter side is longer than this many pixels by area
             averaging; ``None`` keeps them as they are.
         timeout: As in :class:`DecodeClip`.
-        target_fps: Spread the clip evenly over ``clip_len * frame_interval`` frames at this rate,
-            whatever the video's: 4.2 apart for 16 x 4, and 8.5 in a video of twice the rate. So do
-            PySlowFast (``DATA.TARGET_FPS``, 30) and mmaction2's ``SampleFrames(target_fps=...)``.
-            Default: intervals as they are.
+        target_fps: Frame rate in which the clip's span, ``clip_len * frame_interval`` frames, is
+            counted. Frames are spread evenly over it: for 16 x 4 they are 4.2 apart, or 8.5 in a
+            video of twice the rate, as with PySlowFast's ``DATA.TARGET_FPS`` (30) and mmaction2's
+            ``SampleFrames(target_fps=...)``. ``None`` counts the video's own frames.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class SampleClip(BaseTransform):
         if self.timing[-1] == 'seconds':
             timestamps = reader.timestamps
         else:
-            timestamps = np.arange(reader.num_frames)  # only counted
+            timestamps = np.arange(reader.num_frames)  # their number suffices
         start = self._choose_start(count_clip_starts(timestamps, *self.timing), rng)
         frame_inds = clip_frame_inds(timestamps, start, *self.timing)
         return np.minimum(frame_inds, len(timestamps) - 1)
@@ -150,9 +150,9 @@ class SampleClip(BaseTransform):
 class VideoInit(BaseTransform):
     """Open a video for mmaction2's transforms, in the place of its ``DecordInit``.
 
-    With our readers and the guard that pretraining has: what cannot be read raises
-    :class:`VideoError`, which names the file, and is replaced by ``VideoListDataset``.
-    :class:`VideoDecode` decodes it.
+    It uses our guarded readers, as pretraining does: a video that cannot be read raises
+    :class:`VideoError`, which names it, and ``VideoListDataset`` replaces the sample.
+    :class:`VideoDecode` decodes the frames.
 
     **Required Keys:** video_path and reader (``VideoListDataset``), or filename (mmaction2's)
 

@@ -1,4 +1,4 @@
-"""Packing: inputs and data sample, of the results of a pipeline."""
+"""Packing the results of a pipeline into inputs and a data sample."""
 
 from collections.abc import Sequence
 
@@ -73,20 +73,20 @@ class PackClipInputs(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SetKeys(BaseTransform):
-    """Mark the samples of a data set, ``dict(type='SetKeys', split='train')``.
+    """Add constant values to every sample: ``dict(type='SetKeys', split='train')``.
 
     **Added Keys:** those of ``values``
 
     Args:
-        **values: By key; a transform that packs samples must name the keys among its
-            ``meta_keys``.
+        **values: Values by key. To reach the data sample, keys must be among the ``meta_keys`` of
+            the transform that packs it.
     """
 
     def __init__(self, **values) -> None:
         self.values = values
 
     def transform(self, results: dict) -> dict:
-        """Mark one sample."""
+        """Add the values to one sample."""
         return {**results, **self.values}
 
 

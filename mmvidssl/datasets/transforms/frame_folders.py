@@ -1,4 +1,4 @@
-"""Reading the frames and masks of a sequence."""
+"""Transforms that read the frames and masks of a sequence (DAVIS)."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ class LoadFrames(BaseTransform):
     files)
 
     Args:
-        short_side: Pixels.
-        divisor: The long side, in proportion, is rounded down to a multiple of it, but not below
-            the short one.
+        short_side: Pixels of the shorter side after resizing.
+        divisor: The long side, scaled in proportion, is rounded down to a multiple of this, but not
+            below the short side.
     """
 
     def __init__(self, short_side: int = 480, divisor: int = 64) -> None:
@@ -73,8 +73,8 @@ class LoadObjectMasks(BaseTransform):
 
         Raises:
             FileNotFoundError, ImageError: If a mask cannot be read; names it.
-            ValueError: If a mask has another size than the frames, no ids, or an id that the first
-                has not; names it.
+            ValueError: If a mask has another size than the frames, or an id that the first one has
+                not, or if the first one has none; names it.
         """
         masks: list[np.ndarray] = []
         known: set[int] = set()
@@ -95,7 +95,7 @@ class LoadObjectMasks(BaseTransform):
 
 
 def read_object_mask(path: str | Path) -> np.ndarray:
-    """Ids ``(H, W)`` of an indexed PNG, or 0 and 1 of a grey one with 0 and 255 (or 1).
+    """Read object ids ``(H, W)`` of an indexed PNG, or 0 and 1 of a grey one (0 and 255, or 1).
 
     Raises:
         FileNotFoundError, ImageError: If it cannot be read.

@@ -8,7 +8,7 @@ import torch
 
 INTERPOLATIONS = {'bilinear': cv2.INTER_LINEAR, 'bicubic': cv2.INTER_CUBIC}
 GRAY_WEIGHTS = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
-# From colours (and 1) to: themselves, the gray of each pixel in three channels, a constant.
+# Maps of (R, G, B, 1) for cv2.transform: identity, luma in three channels, ones.
 SAME, GRAY, CONSTANT = np.zeros((3, 3, 4))
 SAME[:, :3] = np.eye(3)
 GRAY[:, :3] = GRAY_WEIGHTS
@@ -32,7 +32,7 @@ def resize_clip(
 
 
 def short_side_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """The (height, width) with this shorter side and the same shape, as torchvision rounds it."""
+    """(height, width) scaled to this shorter side in proportion, rounded as torchvision does."""
     if height <= width:
         return short_side, int(short_side * width / height)
     return int(short_side * height / width), short_side
@@ -73,14 +73,14 @@ def adjust_brightness(frame: np.ndarray, factor: float) -> np.ndarray:
 
 
 def adjust_contrast(frame: np.ndarray, factor: float) -> np.ndarray:
-    """Move away from the frame's mean gray; at 0 it is all that is left."""
+    """Blend with the frame's mean gray: a factor of 0 gives the mean, 1 the frame."""
     red, green, blue, _ = cv2.mean(frame)
     mean_gray = float(GRAY_WEIGHTS @ (red, green, blue))
     return cv2.transform(frame, factor * SAME + (1 - factor) * mean_gray * CONSTANT)
 
 
 def adjust_saturation(frame: np.ndarray, factor: float) -> np.ndarray:
-    """Move away from each pixel's gray; at 0 it is all that is left."""
+    """Blend with each pixel's gray: a factor of 0 gives gray, 1 the frame."""
     return cv2.transform(frame, factor * SAME + (1 - factor) * GRAY)
 
 
@@ -91,13 +91,13 @@ def adjust_hue(frame: np.ndarray, shift: float) -> np.ndarray:
     """
     unit = np.multiply(frame, np.float32(1 / 255), dtype=np.float32)
     hsv = cv2.cvtColor(unit, cv2.COLOR_RGB2HSV)
-    # OpenCV is right beyond 360 degrees, but not below 0
+    # OpenCV handles hues beyond 360 degrees, but not below 0
     hsv[..., 0] += np.float32(360 * (shift % 1))
     return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=unit), alpha=255)
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:
-    """Three equal channels of luma."""
+    """Convert to grayscale: luma in three equal channels."""
     return cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
@@ -110,8 +110,8 @@ def gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
 def pil_gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
     """PIL's ``GaussianBlur(radius=sigma)``, without its rounding in between; borders are repeated.
 
-    A box applied three times, its ends fractional so that the standard deviation is ``sigma``
-    exactly. A Gaussian sampled at whole pixels has less below half a pixel: of 0.3, a third.
+    Three box blurs, with fractional end weights that make the standard deviation exactly ``sigma``.
+    That of a Gaussian sampled at whole pixels is smaller below half a pixel: for 0.3, a third.
     """
     kernel = _three_boxes(sigma)
     return cv2.sepFilter2D(frame, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
@@ -120,8 +120,8 @@ def pil_gaussian_blur(frame: np.ndarray, sigma: float) -> np.ndarray:
 def _three_boxes(sigma: float) -> np.ndarray:
     """The kernel, float32 ``(6 * half + 7,)``, of three equal boxes of variance ``sigma**2 / 3``.
 
-    A box has ``2 * half + 1`` ones and ``end`` at both ends: its variance is that of its weights,
-    solved for ``end`` in [0, 1).
+    A box is ``2 * half + 1`` ones with a weight ``end`` in [0, 1) on both sides, solved for the
+    variance.
     """
     variance = sigma**2 / 3
     half = int((math.sqrt(12 * variance + 1) - 1) / 2)
@@ -133,6 +133,6 @@ def _three_boxes(sigma: float) -> np.ndarray:
 
 
 def solarize(frame: np.ndarray, threshold: int) -> np.ndarray:
-    """Invert the values from ``threshold`` on."""
+    """Invert all values of at least ``threshold``."""
     values = np.arange(256)
     return cv2.LUT(frame, np.where(values >= threshold, 255 - values, values).astype(np.uint8))

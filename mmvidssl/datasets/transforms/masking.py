@@ -1,8 +1,8 @@
-"""Masks of the cells of a clip that the model must predict.
+"""Masking transforms: they draw which cells of a clip the model must predict.
 
-Every transform here **adds** ``mask``, np.bool_ ``(t, h, w)`` on the *mask window*, True = masked,
-and needs no key (:func:`generator_of`). The window is a coarse grid laid over the clip: the model
-resizes the mask to its own tokens.
+Each **adds** ``mask``, np.bool_ ``(t, h, w)`` on the *mask window*, True = masked, and requires no
+key (``rng`` is optional, :func:`generator_of`). The window is a coarse grid laid over the clip: the
+model resizes the mask to its own tokens.
 """
 
 import math
@@ -19,7 +19,7 @@ from .block_placer import BlockPlacer, count_masked
 
 
 class MaskTransform(BaseTransform):
-    """Base of the masks."""
+    """Base class of the masking transforms."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator) -> np.ndarray:
@@ -210,7 +210,7 @@ class RandomMask(MaskTransform):
 
 
 def check_window(window: Sequence[int], sides: str) -> tuple[int, ...]:
-    """One positive int for each letter of ``sides``."""
+    """Check a mask window: one positive int for each letter of ``sides``."""
     window = tuple(window)
     if len(window) != len(sides) or not all(isinstance(n, int) and n > 0 for n in window):
         raise ValueError(

@@ -1,8 +1,8 @@
-"""Changing colours and sharpness.
+"""Photometric transforms: colour jitter, grayscale, blur, solarization.
 
 Every transform here **requires** the key ``clip`` and **modifies** it; ``rng`` is optional
-(:func:`generator_of`). Of all, ``prob`` is the probability of changing a clip, or with
-``per_frame`` each frame, which then draws its own parameters too.
+(:func:`generator_of`). ``prob`` is the probability of changing a clip or, with ``per_frame``, each
+frame, which then draws its own parameters too.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class ClipColorJitter(FrameTransform):
         self.ranges.append((-hue, hue))
 
     def draw_params(self, rng: np.random.Generator) -> list[tuple[int, float]]:
-        """Which operation with which strength, in order."""
+        """Operations in random order, each with its strength."""
         return [(op, rng.uniform(*self.ranges[op])) for op in rng.permutation(len(COLOR_OPS))]
 
     def apply(self, frame: np.ndarray, params: list[tuple[int, float]]) -> np.ndarray:
@@ -62,7 +62,7 @@ class ClipColorJitter(FrameTransform):
 
 @TRANSFORMS.register_module()
 class ClipRandomGrayscale(FrameTransform):
-    """Take the colours away. Arguments: see the module."""
+    """Convert to grayscale with a probability. Arguments: see the module."""
 
     def __init__(self, prob: float = 0.2, per_frame: bool = False) -> None:
         super().__init__(prob, per_frame)
@@ -74,12 +74,12 @@ class ClipRandomGrayscale(FrameTransform):
 
 @TRANSFORMS.register_module()
 class ClipGaussianBlur(FrameTransform):
-    """Blur.
+    """Blur with a random standard deviation.
 
     Args:
         sigma: Range of the Gaussian's standard deviation, in pixels.
         kernel: 'gaussian', as torchvision's on tensors, or 'pil', as PIL's ``GaussianBlur``, whose
-            radius is ``sigma``: what DINO and DoRA were trained with, stronger below half a pixel.
+            radius is ``sigma``: as DINO and DoRA were trained, stronger for sigma below 0.5.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class ClipGaussianBlur(FrameTransform):
 
 @TRANSFORMS.register_module()
 class ClipSolarize(FrameTransform):
-    """Invert bright values.
+    """Solarize: invert bright values.
 
     Args:
-        threshold: Values from here on are inverted, 0..255.
+        threshold: Values of at least this, 0..255, are inverted.
     """
 
     def __init__(self, threshold: int = 128, prob: float = 0.2, per_frame: bool = False) -> None:

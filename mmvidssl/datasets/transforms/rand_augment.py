@@ -15,12 +15,12 @@ from .base import check_prob, generator_of
 
 MAX_LEVEL = 10.0
 BOXES = ('gt_bboxes', 'proposals')
-FILL = (128, 128, 128)  # RGB of what is moved in
+FILL = (128, 128, 128)  # RGB of pixels from outside the frame
 VALUES = np.arange(256)
 
 # From (frame, strength in [0, 1], sign) to the changed frame, uint8 RGB (H, W, 3).
 Op = Callable[[np.ndarray, float, int], np.ndarray]
-# The inverse 2 x 3 map of pixel coordinates, of an amount and the (height, width) of the frame.
+# From (amount, (height, width) of the frame) to the inverse 2 x 3 map of pixel coordinates.
 Matrix = Callable[[float, tuple[int, ...]], list[list[float]]]
 
 
@@ -41,9 +41,9 @@ class ClipRandAugment(BaseTransform):
 
     Args:
         magnitude: Mean level, 0 to 10.
-        magnitude_std: Standard deviation of the level, which is clipped to 0..10.
+        magnitude_std: Standard deviation of the level; levels are clipped to 0..10.
         num_ops: How many operations are drawn.
-        prob: Probability of each of them.
+        prob: Probability that a drawn operation is applied.
 
     Source: Cubuk et al., 2020; timm, ``_RAND_INCREASING_TRANSFORMS``; PySlowFast, ``AUG.AA_TYPE``.
     """
@@ -91,7 +91,7 @@ class ClipRandAugment(BaseTransform):
         return results
 
     def draw(self, rng: np.random.Generator) -> list[tuple[str, float, int]]:
-        """The operations to apply, in order: name, strength in [0, 1], direction -1 or 1."""
+        """Draw the operations to apply: name, strength in [0, 1], direction -1 or 1."""
         names = list(self.ops)
         drawn = []
         for index in rng.integers(len(names), size=self.num_ops):
@@ -163,7 +163,7 @@ def _look_up(frame: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 def posterize(frame: np.ndarray, num_bits: int) -> np.ndarray:
-    """Keep the first bits of each value."""
+    """Keep the ``num_bits`` highest bits of each value."""
     return _look_up(frame, VALUES & -(2 ** (8 - num_bits)))
 
 
@@ -173,7 +173,7 @@ def solarize_add(frame: np.ndarray, added: int, threshold: int = 128) -> np.ndar
 
 
 def adjust_sharpness(frame: np.ndarray, factor: float) -> np.ndarray:
-    """Move away from the smoothed frame; at 0 it is all that is left. Borders stay as they are."""
+    """Blend with the smoothed frame: a factor of 0 gives that, 1 the frame. Borders are kept."""
     kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
     smooth = frame.copy()
     smooth[1:-1, 1:-1] = cv2.filter2D(frame, -1, kernel)[1:-1, 1:-1]

@@ -22,7 +22,7 @@ def _check_interpolation(interpolation: str) -> str:
 
 @TRANSFORMS.register_module()
 class ClipRandomResizedCrop(BaseTransform):
-    """Cut out a random part and resize it.
+    """Crop a random part and resize it, as torchvision's ``RandomResizedCrop``.
 
     **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
@@ -34,8 +34,8 @@ class ClipRandomResizedCrop(BaseTransform):
         ratio: Range of the part's width / height.
         interpolation: 'bicubic' or 'bilinear'.
         per_frame: Whether each frame draws its own part; otherwise all frames share one.
-        antialias: Whether every pixel of the part counts, as in PIL; without, a part that shrinks
-            is sampled (what torchvision's transforms of videos do).
+        antialias: Whether to antialias where the part shrinks, as PIL does (and torchvision's
+            transforms of videos do not).
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ClipResize(BaseTransform):
     **Modified Keys:** clip
 
     Args:
-        short_side: Pixels of the shorter side, the shape kept. This or ``size``.
+        short_side: Pixels of the shorter side, in proportion. Give this or ``size``.
         size: Height and width, an int for a square.
         interpolation: 'bicubic' or 'bilinear'.
     """
@@ -127,7 +127,7 @@ class ClipResize(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ClipCenterCrop(BaseTransform):
-    """Cut out the middle; for evaluation.
+    """Crop the middle; for evaluation.
 
     **Required Keys:** clip
 

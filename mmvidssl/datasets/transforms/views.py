@@ -1,4 +1,4 @@
-"""Several views, or several samples, of one clip."""
+"""Transforms that make several views, or several samples, of one clip."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ from .base import build_transforms, generator_of
 
 @TRANSFORMS.register_module()
 class ClipMultiCrop(BaseTransform):
-    """Make every view from the same clip, each with a generator of its own.
+    """Multi-crop: global and local views of one clip, each with a random generator of its own.
 
     **Required Keys:** clip; rng is optional (:func:`generator_of`)
 
@@ -85,7 +85,7 @@ class ClipMultiCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RepeatAugment(BaseTransform):
-    """Repeated augmentation: decode once, make several samples of it.
+    """Repeated augmentation: decode once, make several augmented samples.
 
     The last transform of a pipeline. Each repeat has a random generator of its own, and so its own
     crop, flip and mask. With ``SampleClip`` before it, all repeats have the same frames

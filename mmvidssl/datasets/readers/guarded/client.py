@@ -1,4 +1,4 @@
-"""Asking a process that decodes, and ending it where it stalls."""
+"""Requests to a decoding process, which is killed when an answer takes too long."""
 
 import os
 import signal
@@ -23,15 +23,15 @@ of one core, which workers may have to share."""
 
 
 class GuardedReaders:
-    """A :class:`ReaderCache` in a process of its own, under a deadline.
+    """A :class:`ReaderCache` in a separate process, with a time limit for each request.
 
-    The process is forked with the first request. One that takes longer than ``timeout`` is killed;
-    after that, or after a crash, the next request forks another, which opens its videos anew.
-    Forked and pickled copies have none and fork their own.
+    The process is forked at the first request. If a request takes longer than ``timeout``, it is
+    killed; after that, or after a crash, the next request forks another, which reopens its videos.
+    Forked and pickled copies of this object start without a process, and fork their own.
 
     Args:
         max_open: How many videos stay open; the least recently used one is closed.
-        timeout: Seconds until the answer to a request must be there.
+        timeout: Seconds that a request may take.
     """
 
     def __init__(self, max_open: int = 4, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -43,16 +43,16 @@ class GuardedReaders:
         self._decoder: Decoder | None = None
 
     def get(self, path: str, reader: dict, stamp: FileStamp | None = None) -> VideoReader:
-        """The reader of ``path``, opened with the config ``reader`` if it was not.
+        """A reader of ``path``, opened with the config ``reader`` if it is not open.
 
         Args:
             path: The video file.
             reader: Config of the reader, without the path.
-            stamp: What the file must be like; by default, as it is now and then stays.
+            stamp: Size and time of change that the file must keep; by default those it has now.
 
         Raises:
             VideoError: what the reader raises when built; the file does not have the ``stamp``.
-            DecodeTimeoutError, DecoderDiedError: it stalls, or crashes the decoder.
+            DecodeTimeoutError, DecoderDiedError: the file stalls, or crashes the decoder.
         """
         now = self.ask(Request(path, reader, stamp, 'open', {}))
         return GuardedReader(self, path, reader, now)
@@ -76,10 +76,10 @@ class GuardedReaders:
 
 
 class GuardedReader:
-    """A :class:`VideoReader` whose work is done by the decoder of :class:`GuardedReaders`.
+    """A :class:`VideoReader` that forwards its requests to the process of :class:`GuardedReaders`.
 
-    It refuses to go on when the file was deleted, replaced or written to since it was made. It
-    holds nothing open itself: closed for another video, it is opened again when asked.
+    It raises if the file was deleted, replaced or written to since it was created. It holds nothing
+    open itself: if the process has closed the video for another one, the next request reopens it.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class GuardedReader:
         return self._ask('get_frames', indices=indices, short_side=short_side, times=times)
 
     def close(self) -> None:
-        """Close it, and the other videos of its decoder, by ending that."""
+        """End the decoding process, which closes this video and its others."""
         self._readers.close()
 
     def _ask(self, what: str, **kwargs: Any) -> Any:
@@ -123,9 +123,9 @@ Readers = ReaderCache | GuardedReaders
 
 
 def build_readers(max_open: int = 4, timeout: float | None = DEFAULT_TIMEOUT) -> Readers:
-    """Readers under a deadline of ``timeout`` seconds; without one (None), in this process.
+    """Readers in a process with a time limit in seconds; with ``timeout=None``, in this process.
 
-    Systems that cannot fork (Windows) decode in this process as well.
+    Systems that cannot fork (Windows) always decode in this process.
     """
     if timeout is None or not hasattr(os, 'fork'):
         return ReaderCache(max_open)
@@ -135,16 +135,16 @@ def build_readers(max_open: int = 4, timeout: float | None = DEFAULT_TIMEOUT) ->
 class Decoder:
     """A forked process that runs :func:`serve`, and can be killed.
 
-    ``os.fork``, since the daemonic workers of a data loader may not start processes with
-    ``multiprocessing``; it costs neither a second start of Python nor the memory of one. The
-    process never touches torch or CUDA, and ends with the one that started it.
+    It uses ``os.fork``, since daemonic workers of a data loader may not start processes with
+    ``multiprocessing``; a fork also saves the time and memory of a second Python. The process
+    never touches torch or CUDA, and ends with the one that started it.
     """
 
     def __init__(self, max_open: int) -> None:
         self.owner = os.getpid()
         self.connection, theirs = Pipe()
-        # The kernel's signal on the death of a parent comes with the death of the thread that
-        # forked: other threads may end long before their process.
+        # The kernel sends its parent-death signal when the forking thread ends, and threads other
+        # than the main one may end long before their process.
         is_main = threading.current_thread() is threading.main_thread()
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', DeprecationWarning)  # Python 3.12: forking with threads
@@ -157,18 +157,18 @@ class Decoder:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process can ask it."""
+        """Whether it was not ended, and belongs to this process, not to its parent."""
         return self.end.alive and self.owner == os.getpid()
 
     def ask(self, request: Request, timeout: float) -> Any:
-        """The answer: a number, a :class:`FileStamp`, or an array.
+        """Send a request; returns a number, a :class:`FileStamp`, or an array.
 
         Raises:
             DecodeTimeoutError: no answer within ``timeout`` seconds; the process is killed.
-            DecoderDiedError: it died.
+            DecoderDiedError: the process died.
             Exception: what was raised there; see :func:`known_error`.
         """
-        with self.lock:  # to the end: another thread must not find it half closed
+        with self.lock:  # until it has ended: no thread finds it half closed
             try:
                 answer = self._exchange(request, time.monotonic() + timeout)
             except TimeoutError as error:
@@ -184,7 +184,7 @@ class Decoder:
                     f'the process that decoded {request.path} {self.end() or "is gone"}, at '
                     f'{request.what}'
                 ) from error
-            except BaseException:  # a keyboard interrupt, say: the next would take its answer
+            except BaseException:  # Ctrl-C, say: the next request would get its answer
                 self.end()
                 raise
         if isinstance(answer, Exception):
@@ -194,7 +194,7 @@ class Decoder:
     def _exchange(self, request: Request, deadline: float) -> Any:
         if self.connection.closed:  # by another thread, whose request failed
             raise EOFError
-        self.connection.send(request)  # small: it and an answer but for arrays go in one piece
+        self.connection.send(request)  # small, as are answers but arrays: sent in one piece
         self._wait_for_bytes(deadline)
         answer = self.connection.recv()
         if isinstance(answer, ArrayAhead):
@@ -214,9 +214,9 @@ class Decoder:
 
 
 def end_process(pid: int, owner: int, connection: Connection) -> str | None:
-    """Kill a decoder, if it still runs, and say how it ended, if that is to be had.
+    """Kill a decoding process if it still runs; describes how it ended, None if unknown.
 
-    In a process forked from its owner, only the own end of the pipe is closed.
+    A process forked from its owner only closes its own end of the pipe.
     """
     connection.close()
     if os.getpid() != owner:
@@ -231,13 +231,13 @@ def end_process(pid: int, owner: int, connection: Connection) -> str | None:
         if not pause:
             os.kill(pid, signal.SIGKILL)
         time.sleep(pause)
-    # In the kernel, waiting for a disk that does not answer. It is collected when it is gone.
+    # It hangs in the kernel, waiting for a disk. A thread collects it when it has ended.
     threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
     return None
 
 
 def describe_status(status: int) -> str:
-    """How a process ended, for the middle of a sentence."""
+    """Describe how a process ended, for the middle of a sentence."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f'ended with status {code}'

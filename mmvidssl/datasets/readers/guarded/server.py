@@ -1,4 +1,4 @@
-"""The process that decodes for another one."""
+"""The forked process that decodes for its parent."""
 
 import ctypes
 import gc
@@ -20,7 +20,7 @@ from ..errors import VideoError, class_of_system_error
 from ..reader_cache import FileStamp, ReaderCache, stamp_of
 
 PR_SET_PDEATHSIG = 1
-# What a reader raises for a wrong argument, or out of a mistake in its code: never a file's fault.
+# Errors of a wrong argument, or of a bug in a reader: never the fault of a file.
 MISTAKES = (
     AssertionError,
     AttributeError,
@@ -39,9 +39,9 @@ MISTAKES = (
 
 
 class Request(NamedTuple):
-    """What is wanted of a video, which must still have the ``stamp``, if there is one.
+    """A request to the decoding process; the file must still have the ``stamp``, if it is given.
 
-    ``what`` is 'open' (answers the stamp), or a name in :class:`VideoReader`.
+    ``what`` is 'open' (answered with the file's stamp), or a member of :class:`VideoReader`.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
 
 class ArrayAhead(NamedTuple):
-    """Announces an array, whose bytes follow as they are."""
+    """Header of an array, whose raw bytes follow it through the pipe."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -64,7 +64,7 @@ def bytes_of(array: np.ndarray) -> memoryview:
 
 
 def serve(connection: Connection, max_open: int, parent: int, dies_with_parent: bool) -> NoReturn:
-    """Answer requests until the other end closes, then leave without the parent's clean-up."""
+    """Answer requests until the pipe is closed, then exit without the parent's exit handlers."""
     status = 1
     try:
         _leave_parent(connection, parent, dies_with_parent)
@@ -90,14 +90,14 @@ def _answer(readers: ReaderCache, request: Request) -> Any:
         return getattr(video, request.what)
     except Exception as error:
         known = known_error(error, request.path)
-        known.__cause__ = error.__cause__  # for the traceback, which travels as text
+        known.__cause__ = error.__cause__  # for the traceback, which is sent as text
         return ExceptionWithTraceback(known, error.__traceback__)
 
 
 def known_error(error: Exception, path: str) -> Exception:
-    """The error, of a class that every process knows, with its text alone.
+    """Convert an error to a class that every process can unpickle, keeping only its message.
 
-    Those of :mod:`errors` and :data:`MISTAKES` stay what they are. All others (a decoding
+    Classes of :mod:`errors` and :data:`MISTAKES` are kept. All others (a decoding
     library's, an ``OSError``, a ``MemoryError`` over a size that a damaged file claims) become a
     :class:`VideoError` that names the file.
     """
@@ -123,10 +123,10 @@ def _send(connection: Connection, answer: Any) -> None:
 
 
 def _leave_parent(connection: Connection, parent: int, dies_with_parent: bool) -> None:
-    """Become a process that shares nothing with its parent but memory and open files."""
+    """Detach from the parent's signal handlers, objects, threads and pipes."""
     if dies_with_parent and sys.platform == 'linux':
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os._exit(0)
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):  # the parent's handlers are for the parent
@@ -134,21 +134,21 @@ def _leave_parent(connection: Connection, parent: int, dies_with_parent: bool) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what a Ctrl-C ends
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    gc.freeze()  # no destructor of the parent's objects, and no copies of the pages they are on
-    cv2.setNumThreads(0)  # those of the parent were not forked
+    gc.freeze()  # never destroy the parent's objects, nor copy their memory pages
+    cv2.setNumThreads(0)  # OpenCV's threads were not forked
     _release_pipes(connection.fileno())
 
 
 def _release_pipes(ours: int) -> None:
-    """Put /dev/null in the place of inherited pipes and sockets.
+    """Replace inherited pipes and sockets with /dev/null.
 
-    Their other ends wait for them to be closed: those of a data loader that its worker has ended,
-    for instance. The numbers stay taken, so that what still holds one cannot meet another file.
+    Held open here, they would keep their other ends waiting, such as a data loader whose worker has
+    ended. Their numbers stay in use, so that inherited objects cannot reach another file.
     """
     null = os.open(os.devnull, os.O_RDWR)
     folder = '/proc/self/fd' if sys.platform == 'linux' else '/dev/fd'
     for number in map(int, os.listdir(folder)):
-        with suppress(OSError):  # the listing's own
+        with suppress(OSError):  # the listing's own, closed by now
             mode = os.fstat(number).st_mode
             if number > 2 and number != ours and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
                 os.dup2(null, number)
