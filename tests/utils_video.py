@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def write_video(
     num_b_frames: int | None = None,
     matrix: Sequence[float] | None = None,
     shift: float = 0,
+    draw: Callable[[int, tuple[int, int]], np.ndarray] | None = None,
 ) -> Path:
     """Write a video of colourful noise with :func:`read_frame_number`'s bar on top.
 
@@ -50,6 +51,7 @@ def write_video(
         matrix: Players show the pixel x to the right and y down, of ``(a, b, c, d)``, at
             a x + c y and b x + d y: ``(0, -1, 1, 0)`` turns counterclockwise.
         shift: Seconds put on all times; what comes before 0 is hidden by an edit list (MP4).
+        draw: Other pictures, of the frame's number and size.
     """
     times = [i / fps for i in range(num_frames)] if timestamps is None else timestamps
     with av.open(str(path), 'w') as container:
@@ -64,7 +66,8 @@ def write_video(
             a, b, c, d = (round(65536 * number) for number in matrix)
             stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 2**30])
         for number, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(draw_frame(number, size), format='rgb24')
+            pixels = (draw or draw_frame)(number, size)
+            frame = av.VideoFrame.from_ndarray(pixels, format='rgb24')
             frame.pts, frame.time_base = round((time + shift) / time_base), time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

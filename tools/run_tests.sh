@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh
 python="$(bash tools/install.sh --where)/bin/python"
 "$python" -m pip install -q --disable-pip-version-check -r requirements/tests.txt
+"$python" -m pip install -q --disable-pip-version-check --no-deps -r requirements/tests-no-deps.txt
 
 workers="$(env -u OMP_NUM_THREADS nproc)"  # nproc believes that variable
 # One thread a worker: two workers with two threads each are slower than either alone.

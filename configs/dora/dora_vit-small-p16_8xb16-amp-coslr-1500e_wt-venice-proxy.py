@@ -5,8 +5,8 @@
 # Paper:    none: the paper trains on the video itself.
 # Cost:     not measured by us; decoding a clip takes 0.04 s of a core instead of 4.7 s or more.
 # Measured: not measured by us.
-# Run:      python tools/datasets/make_proxy.py data/walking_tours/venice.mp4 --short-side 720 \
-#           --fps 4 --out data/walking_tours_proxy
+# Run:      python tools/datasets/walking_tours.py prepare data/walking_tours --cities venice \
+#           --out data/walking_tours_proxy
 #           bash tools/dist_train.sh \
 #           configs/dora/dora_vit-small-p16_8xb16-amp-coslr-1500e_wt-venice-proxy.py 8
 _base_ = [

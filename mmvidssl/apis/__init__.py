@@ -19,6 +19,7 @@ from .pictures import (
     read_footage,
 )
 from .proxies import (
+    BlurSettings,
     MadeProxies,
     Proxy,
     ProxySettings,
@@ -30,8 +31,11 @@ from .replay import replay_iteration
 from .ssl_visualization_hook import SSLVisualizationHook
 from .track import TrackedObjects, track_objects
 from .video_lists import VideoLists, list_videos
+from .video_statistics import describe_video, describe_videos
+from .walking_tours import download_tour, prepare_tours, verify_tour
 
 __all__ = [
+    'BlurSettings',
     'Conversion',
     'Export',
     'ExportedBackbone',
@@ -46,6 +50,9 @@ __all__ = [
     'VideoLists',
     'convert_checkpoint',
     'convert_slowfast',
+    'describe_video',
+    'describe_videos',
+    'download_tour',
     'draw_features',
     'draw_neighbors',
     'draw_objects',
@@ -61,10 +68,12 @@ __all__ = [
     'make_proxies',
     'make_proxy',
     'patch_features',
+    'prepare_tours',
     'publish_model',
     'read_footage',
     'replay_iteration',
     'track_objects',
     'verify_proxies',
+    'verify_tour',
     'write_features',
 ]

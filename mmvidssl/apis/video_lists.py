@@ -51,12 +51,12 @@ def list_videos(
         raise ValueError(f'val_share must be in [0, 1), got {val_share}')
     videos = _group_by_class(folder)
     train, val = _split(videos, val_share, np.random.default_rng(seed))
-    _write_lines(Path(out) / 'train.txt', [f'{_quoted(path)} {label}' for path, label in train])
+    write_lines(Path(out) / 'train.txt', [f'{quoted(path)} {label}' for path, label in train])
     if val:
-        _write_lines(Path(out) / 'val.txt', [f'{_quoted(path)} {label}' for path, label in val])
+        write_lines(Path(out) / 'val.txt', [f'{quoted(path)} {label}' for path, label in val])
     else:
         (Path(out) / 'val.txt').unlink(missing_ok=True)  # of another split
-    _write_lines(Path(out) / CLASS_FILE, list(videos))
+    write_lines(Path(out) / CLASS_FILE, list(videos))
     return VideoLists(list(videos), len(train), len(val))
 
 
@@ -94,7 +94,7 @@ def _group_by_class(folder: str | os.PathLike) -> dict[str, list[str]]:
     return videos
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
     """A path as it stands in a line; in quotes if it begins with white space."""
     return path if path == path.strip() else f'"{path}"'
 
@@ -119,6 +119,7 @@ def _split(
     return train, val
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a text file, a line each, that is whole or not there."""
     with atomic_path(path) as temporary:
         temporary.write_text('\n'.join([*lines, '']), encoding='utf-8')

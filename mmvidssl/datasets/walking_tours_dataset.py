@@ -9,7 +9,8 @@ from mmvidssl.registry import DATASETS
 
 from .list_files import VIDEO_SUFFIXES
 from .long_video_dataset import LongVideoDataset
-from .readers import VideoNotFoundError, proxy_stem
+from .readers import VideoNotFoundError, is_proxy, proxy_stem
+from .walking_tours_videos import WALKING_TOURS, TourVideo
 
 
 @DATASETS.register_module()
@@ -32,11 +33,8 @@ class WalkingToursDataset(LongVideoDataset):
 
     METAINFO = dict(
         dataset_type='walking_tours',
-        cities=(
-            'Amsterdam', 'Bangkok', 'Chiang Mai', 'Istanbul', 'Kuala Lumpur',
-            'Singapore', 'Stockholm', 'Venice', 'Zurich', 'Wildlife',
-        ),
-    )  # fmt: skip
+        cities=tuple(video.city for video in WALKING_TOURS),
+    )
 
     def __init__(self, data_root: str, cities: str | Sequence[str] = 'all', **kwargs: Any) -> None:
         refused = {'ann_file', 'videos'} & set(kwargs)
@@ -45,7 +43,7 @@ class WalkingToursDataset(LongVideoDataset):
                 f'WalkingToursDataset finds its videos by city and takes no {sorted(refused)}; '
                 'use LongVideoDataset to list files'
             )
-        self.cities = _select_cities(cities, self.METAINFO['cities'])
+        self.cities = [video.city for video in select_tours(cities)]
         super().__init__(data_root=data_root, **kwargs)
 
     def list_videos(self) -> list[str]:
@@ -53,36 +51,53 @@ class WalkingToursDataset(LongVideoDataset):
         folder = Path(self.data_prefix['video'])
         if not folder.is_dir():
             raise VideoNotFoundError(f'no such folder of Walking Tours videos: {folder}')
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
-        matches = {
-            city: [file for file in files if _plain(proxy_stem(file)) == _plain(city)]
-            for city in self.cities
-        }
-        missing = [city for city, found in matches.items() if not found]
+        found = {city: find_tour(folder, city) for city in self.cities}
+        missing = [city for city, file in found.items() if file is None]
         if missing:
+            names = sorted(f.name for f in folder.iterdir() if f.suffix.lower() in VIDEO_SUFFIXES)
             raise VideoNotFoundError(
                 f'{folder} lacks the videos of {missing}; each must be named after its city and '
-                f'end in one of {VIDEO_SUFFIXES}. Found there: {[file.name for file in files]}'
+                f'end in one of {VIDEO_SUFFIXES}. Found there: {names}'
             )
-        for city, found in matches.items():
-            if len(found) > 1:
-                raise ValueError(
-                    f'{folder} has several videos of {city}: {[file.name for file in found]}; '
-                    'keep one, or list the files with LongVideoDataset(videos=[...])'
-                )
-        return [str(found[0]) for found in matches.values()]
+        return [str(file) for file in found.values()]
+
+
+def find_tour(folder: Path, city: str, with_proxies: bool = True) -> Path | None:
+    """The file of a city, by its name; None if there is none.
+
+    Raises:
+        ValueError: there are several.
+    """
+    found = sorted(
+        file
+        for file in (folder.iterdir() if folder.is_dir() else ())
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and _plain(proxy_stem(file)) == _plain(city)
+        and (with_proxies or not is_proxy(file))
+    )
+    if len(found) > 1:
+        raise ValueError(
+            f'{folder} has several videos of {city}: {[file.name for file in found]}; '
+            'keep one, or list the files with LongVideoDataset(videos=[...])'
+        )
+    return found[0] if found else None
+
+
+def select_tours(cities: str | Sequence[str] = 'all') -> list[TourVideo]:
+    """The videos of cities, spelled freely, in the order asked for.
+
+    Raises:
+        ValueError: none is asked for, or an unknown one.
+    """
+    if cities == 'all':
+        return list(WALKING_TOURS)
+    asked = [cities] if isinstance(cities, str) else list(cities)
+    known = {_plain(video.city): video for video in WALKING_TOURS}
+    if not asked or any(_plain(city) not in known for city in asked):
+        names = [video.city for video in WALKING_TOURS]
+        raise ValueError(f"cities must be 'all' or some of {names}, got {asked}")
+    return [known[_plain(city)] for city in asked]
 
 
 def _plain(name: str) -> str:
     return re.sub(r'[\s_-]+', '', name).lower()
-
-
-def _select_cities(cities: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    if cities == 'all':
-        return list(known)
-    asked = [cities] if isinstance(cities, str) else list(cities)
-    by_plain = {_plain(city): city for city in known}
-    unknown = [city for city in asked if _plain(city) not in by_plain]
-    if unknown or not asked:
-        raise ValueError(f"cities must be 'all' or some of {list(known)}, got {asked}")
-    return [by_plain[_plain(city)] for city in asked]

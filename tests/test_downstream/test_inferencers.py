@@ -1,6 +1,7 @@
 """docs/en/inference.md, followed to the letter: the libraries' inferencers with our configs."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,15 @@ import torch
 from mmengine.registry import init_default_scope
 from skimage.data import astronaut
 
+from mmvidssl.apis import describe_video
+from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.engine.checkpoint import to_plain
+from mmvidssl.engine.utils import digest_of
 from mmvidssl.registry import DATASETS, MODELS
 from tests.test_downstream import test_ade20k, test_coco, test_imagenet
 from tests.test_downstream.utils_action import shrink_recognizer
 from tests.test_downstream.utils_dense import CONFIGS, read_config
+from tests.utils_tool import load_tool
 from tests.utils_video import write_video
 
 PAGE = (Path(__file__).parents[2] / 'docs/en/inference.md').read_text()
@@ -80,6 +85,32 @@ def test_mmdetection(run):
     found = {path.stem: cv2.imread(str(path)) for path in Path('found/vis').iterdir()}
     sizes = {name: image.shape[:2] for name, image in found.items()}
     assert sizes == {'a': (256, 256), 'b': (100, 150)}
+    assert_counts_objects(names['detect'], classes)
+
+
+def assert_counts_objects(inferencer, classes):
+    """The tool that describes videos finds in a frame what the inferencer does."""
+    build_detector = load_tool('analysis/video_statistics').build_detector
+    whole = inferencer(cv2.imread('a.jpg'))['predictions'][0]
+    score = float(np.median(whole['scores']))
+    words, detect = build_detector('CONFIG.py', 'CHECKPOINT.pth', score, 'cpu')
+    assert digest_of(inferencer.model)[:8] in words and str(score) in words
+    found = detect(cv2.imread('a.jpg')[..., ::-1])
+    pairs = zip(whole['labels'], whole['scores'], strict=True)
+    assert 0 < len(found) < len(whole['scores'])
+    assert found == [classes[label] for label, at in pairs if at >= score]
+    described = describe_video('a.mp4', detect=detect)
+    frames = PyAVReader('a.mp4').get_frames(times=described['objects']['time'])
+    seen = [Counter(detect(frame)) for frame in frames]
+    assert described['objects']['counts'] == seen and len(seen) > 1
+    assert described['summary']['objects'] == np.mean([each.total() for each in seen])
+    assert described['summary']['classes'] == np.mean([len(each) for each in seen])
+    torch.save(dict(state_dict={}), 'other.pth')
+    with pytest.raises(ValueError, match='other.pth'):
+        build_detector('CONFIG.py', 'other.pth', score, 'cpu')
+    Path('other.py').write_text('model = dict(type="ViT")')
+    with pytest.raises(ValueError, match='other.py'):
+        build_detector('other.py', 'CHECKPOINT.pth', score, 'cpu')
 
 
 def test_mmsegmentation(run):

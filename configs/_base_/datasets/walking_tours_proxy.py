@@ -1,7 +1,7 @@
 # The clips and views of walking_tours_dora.py, from proxies (docs/en/proxies.md): decoded in
 # milliseconds instead of seconds. Make them with
 #
-#   python tools/datasets/make_proxy.py data/walking_tours/*.mp4 --short-side 720 --fps 4 \
+#   python tools/datasets/make_proxy.py data/walking_tours --short-side 720 --fps 4 \
 #       --out data/walking_tours_proxy
 #
 # What differs: frames are 720 lines high, JPEG, and a clip starts at one of 4 frames a second, not

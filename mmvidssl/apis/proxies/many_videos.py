@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from pebble import ProcessExpired, ProcessPool
 from tqdm import tqdm
@@ -57,8 +58,11 @@ def make_proxies(
     Raises:
         FileNotFoundError: a video or folder does not exist.
         ValueError: impossible settings, no video, or two videos with the same proxy.
+        ImportError: what finds faces is not installed.
     """
     settings = (settings or ProxySettings()).checked()
+    if settings.blur:
+        settings.blur.build()  # before anything is made
     pairs = plan_proxies(videos, out)
     if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
@@ -160,7 +164,8 @@ def _run_in_pool(
 ) -> list[Proxy | str]:
     context = multiprocessing.get_context('spawn')  # this process has threads: it cannot fork
     shares = context.Array('d', len(pairs), lock=False)
-    pool = ProcessPool(workers, initializer=_start_worker, initargs=(shares,), context=context)
+    start = (shares, max(1, num_cores() // workers))
+    pool = ProcessPool(workers, initializer=_start_worker, initargs=start, context=context)
     try:
         futures = [
             pool.schedule(_work, (make, number, pair), timeout=timeout)
@@ -194,9 +199,10 @@ def _result_of(future: Future, timeout: float) -> Proxy | str:
 _shares: Any = []  # of the pairs that are done, in a worker's memory
 
 
-def _start_worker(shares: Any) -> None:
+def _start_worker(shares: Any, num_threads: int) -> None:
     global _shares
     _shares = shares
+    cv2.setNumThreads(num_threads)  # of what finds faces; the workers' together fill the cores
 
 
 def _work(make: Callable, number: int, pair: tuple[str, str]) -> Proxy | str:

@@ -25,12 +25,15 @@ from mmvidssl.datasets.readers import (
     VideoIndex,
     is_proxy,
     manifest_path,
+    proxy_stem,
     read_manifest,
     stamp_of,
 )
 from mmvidssl.datasets.readers.base import nearest_frames
 from mmvidssl.utils.atomic_file import atomic_path, replace_synced
 from mmvidssl.version import __version__
+
+from .blur import Blurrer, BlurSettings
 
 SECONDS_TO_WAIT = 5.0  # for another process that makes the same proxy
 # MP4 counts the time between two frames in 32 bits.
@@ -49,6 +52,7 @@ class ProxySettings(NamedTuple):
             the time to read.
         quality: Of JPEG, 1 to 100; 90 by default.
         crf: Of H.264, 0 (without loss) to 51; 25 by default.
+        blur: What is blurred, faces for instance; None for nothing.
     """
 
     short_side: int = 720
@@ -56,6 +60,7 @@ class ProxySettings(NamedTuple):
     codec: str = 'mjpeg'
     quality: int | None = None
     crf: int | None = None
+    blur: BlurSettings | None = None
 
     def checked(self) -> 'ProxySettings':
         """These settings with the defaults filled in.
@@ -77,6 +82,15 @@ class ProxySettings(NamedTuple):
                 f'got {self}. In place of png and webp use mjpeg with quality=100'
             )
         return settings._replace(fps=float(self.fps))
+
+    def as_json(self) -> dict[str, Any]:
+        """What a manifest says of them."""
+        settings = self._asdict()
+        if self.blur is None:
+            del settings['blur']  # as in the manifests of older versions
+        else:
+            settings['blur'] = dict(self.blur._asdict(), detectors=list(self.blur.detectors))
+        return settings
 
 
 class Proxy(NamedTuple):
@@ -117,21 +131,28 @@ def make_proxy(
     path, settings = Path(path), (settings or ProxySettings()).checked()
     if not is_proxy(path):
         raise ValueError(f'the name of a proxy ends in {PROXY_SUFFIX}, got {path}')
+    blurrer = Blurrer(settings.blur) if settings.blur else None
     reader = PyAVReader(str(video), num_threads)
     stamp = stamp_of(reader.path)  # before anything is read: what is added from now on is noticed
     chosen = choose_frames(reader.timestamps, settings.fps)
     manifest = _describe(reader, settings, len(chosen))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'{path.name}.part')
-    with _only_this_process_makes(path):
+    with only_this_process_makes(path):
         if not overwrite and _is_made(path, manifest):
             return Proxy(str(path), len(chosen), path.stat().st_size, is_new=False)
         try:
-            _write(partial, reader, chosen, settings, progress)
+            frames = reader.iter_frames(chosen, settings.short_side)
+            if blurrer:
+                frames = blurrer.blur(frames, reader.timestamps[chosen])
+            _write(partial, frames, _mp4_times(reader.index, chosen), settings, progress)
             if stamp_of(reader.path) != stamp:
                 raise VideoError(f'{video} was changed while its proxy was made: begin again')
             manifest.update(bytes=partial.stat().st_size, sha256=hash_file(partial))
+            if blurrer:
+                manifest.update(blurred=blurrer.report())
             replace_synced(partial, path)
+            _write_sheet(blurrer, path)
         finally:
             partial.unlink(missing_ok=True)
             reader.close()
@@ -170,13 +191,13 @@ def _describe(reader: PyAVReader, settings: ProxySettings, num_frames: int) -> d
             num_frames=reader.num_frames,
             duration=float(reader.timestamps[-1] - reader.timestamps[0]),
         ),
-        settings=settings._asdict(),
+        settings=settings.as_json(),
         num_frames=num_frames,
         versions=dict(mmvidssl=__version__, av=av.__version__, opencv=cv2.__version__),
     )
 
 
-def _only_this_process_makes(path: Path) -> Any:
+def only_this_process_makes(path: Path) -> Any:
     """A context manager. Its lock file stays: removing it would let two in."""
     try:
         return FileLock(path.with_name(f'.{path.name}.lock')).acquire(timeout=SECONDS_TO_WAIT)
@@ -217,16 +238,15 @@ def _is_made(path: Path, manifest: dict) -> bool:
 
 def _write(
     path: Path,
-    reader: PyAVReader,
-    chosen: np.ndarray,
+    frames: Iterator[np.ndarray],
+    times: tuple[np.ndarray, Fraction],
     settings: ProxySettings,
     progress: Progress | None,
 ) -> None:
     """Write the MP4, with the times of the video, and look whether they came out right."""
-    pts, time_base = _mp4_times(reader.index, chosen)
+    pts, time_base = times
     # Where the first frame is not shown at 0, an edit list says so, in units of the movie's own.
     options = dict(movie_timescale=str(time_base.denominator))
-    frames = reader.iter_frames(chosen, settings.short_side)
     try:
         with av.open(os.path.abspath(path), 'w', format='mp4', options=options) as container:
             packets = _encode(container, frames, pts.tolist(), time_base, settings)
@@ -240,6 +260,17 @@ def _write(
     written = ProxyReader(str(path)).timestamps
     if len(written) != len(pts) or np.abs(written - pts * float(time_base)).max() > 1e-6:
         raise VideoError(f'{path} does not hold the frames and times that were written to it')
+
+
+def _write_sheet(blurrer: Blurrer | None, path: Path) -> None:
+    """NAME.blur.jpg for NAME.proxy.mp4; none where nothing is searched, or found."""
+    sheet = blurrer.sheet() if blurrer else None
+    file = path.with_name(f'{proxy_stem(path)}.blur.jpg')
+    if sheet is None:
+        file.unlink(missing_ok=True)  # of other settings
+    else:
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(_encode_jpeg(sheet, 90))
 
 
 def _mp4_times(index: VideoIndex, chosen: np.ndarray) -> tuple[np.ndarray, Fraction]:

@@ -74,7 +74,8 @@ def write_report(
     for quality in QUALITIES:
         uris: dict[bytes, int] = {}
         shows = [[_number(show, uris, quality) for show in shows] for shows, _ in drawn]
-        html = _render(
+        html = render_page(
+            'report.html.j2',
             parts=[dict(part, shows=of_run) for part, of_run in zip(parts, shows, strict=True)],
             title=', '.join(run.name for run in runs),
             uris=[f'data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}' for jpeg in uris],
@@ -148,7 +149,8 @@ def _thin(name: str, curve: Curve) -> dict[str, Any]:
     )
 
 
-def _render(**content: Any) -> bytes:
+def render_page(name: str, **content: Any) -> bytes:
+    """A page that needs nothing else, from a template."""
     from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(
@@ -158,5 +160,4 @@ def _render(**content: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template('report.html.j2')
-    return template.render(plotly=get_plotlyjs(), **content).encode()
+    return environment.get_template(name).render(plotly=get_plotlyjs(), **content).encode()

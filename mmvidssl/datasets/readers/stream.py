@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 
 from .errors import UndecodableVideoError
@@ -69,7 +70,10 @@ def turn_of(frame: Any, path: str) -> Turn:
 
 def _display_matrix(frame: Any, path: str) -> tuple[float, float, float, float]:
     try:
-        found = (data for data in frame.side_data if data.type.name == 'DISPLAYMATRIX')
+        # Not frame.side_data, which the frame keeps and which keeps the frame, 12 MB at 4K, until
+        # Python looks for such circles, 2 GB later. PyAV's types do not tell its arguments.
+        side_data: Any = SideDataContainer(frame)  # type: ignore[call-arg]
+        found = (data for data in side_data if data.type.name == 'DISPLAYMATRIX')
         matrix = next((np.frombuffer(data, np.int32) for data in found), None)
     except ValueError as error:  # beside data that PyAV does not know, it tells turns alone
         if str(error).startswith(EXIF):  # which may mirror; others do not come with mirrors

@@ -1,5 +1,6 @@
 """Every backend reads the same stream, and shows it the same way up."""
 
+import gc
 import struct
 from fractions import Fraction
 from itertools import product
@@ -152,3 +153,15 @@ def edit(path, parts):
         size = int.from_bytes(data[start[name] : start[name] + 4], 'big')
         struct.pack_into('>I', edited, start[name], size + len(edited) - len(data))
     path.write_bytes(edited)
+
+
+def test_frames_are_freed_without_a_search_for_circles(tmp_path):
+    reader = PyAVReader(write_video(tmp_path / 'a.mp4', matrix=(0, -1, 1, 0)))
+    gc.collect()
+    gc.disable()
+    try:
+        reader.get_frames(np.arange(20))
+        alive = [each for each in gc.get_objects() if isinstance(each, av.VideoFrame)]
+    finally:
+        gc.enable()
+    assert len(alive) < 2
