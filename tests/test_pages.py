@@ -1,0 +1,231 @@
+"""Commands, code and links of the README, the documentation and the folders' READMEs."""
+
+import argparse
+import ast
+import functools
+import re
+import shlex
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import Registry, root
+from mmengine.utils import import_modules_from_strings
+
+from mmvidssl.registry import VIDEO_READERS
+from tests.utils_tool import run_tool
+from tests.utils_video import write_video
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
+    *sorted(ROOT.glob('docs/**/*.md')),
+    *sorted(ROOT.glob('configs/**/README.md')),
+    *sorted(ROOT.glob('projects/**/README.md')),
+]
+EACH_PAGE = pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+# What capitals stand for.
+SMALL_DORA = (
+    ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-5000i_footage.py',
+    ROOT / 'projects/small_models/dora.pth',
+)
+PLACEHOLDERS = {
+    'CONFIG': str(SMALL_DORA[0]),
+    'CHECKPOINT': str(SMALL_DORA[1]),
+    'KIND': 'pca',
+    'OPTIONS': 'train_cfg.max_iters=9',
+    'FILE': 'walk.mp4',
+}
+# A block below such a comment is not run; it says why.
+NOT_RUN = re.compile(r'<!-- not run: (.+?) -->\n+$', re.DOTALL)
+# Their python blocks are run by tests that make what they read.
+RUN_ELSEWHERE = {
+    'inference.md': 'test_downstream/test_inferencers.py',
+    'downstream_action.md': 'test_downstream/test_own_videos.py',
+}
+# Pages that are followed from top to bottom, each command and each block.
+FOLLOWED = [p for p in PAGES if p.stem in {'features', 'exporting', 'proxies', 'visualization'}]
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[str, str, bool]]:
+    """Language, content and whether it is to be run, of the blocks of a page, in order."""
+    text = page.read_text()
+    found = re.finditer(r'^```(\w+)\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+    return [(m[1], m[2], not NOT_RUN.search(text[: m.start()])) for m in found if m[1] in languages]
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each command, comments left out, continued lines joined, capitals filled in."""
+    lines = text.replace('\\\n', ' ').splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    return [[PLACEHOLDERS.get(w.removesuffix('...'), w) for w in words] for words in split if words]
+
+
+def program_of(words: list[str]) -> tuple[str, list[str]] | None:
+    """The program below ``tools`` that a command starts, and its arguments."""
+    number = next((n for n, word in enumerate(words) if word.startswith('tools/')), None)
+    if number is None:
+        return None
+    script, arguments = Path(words[number]), words[number + 1 :]
+    if script.name in ('dist_train.sh', 'dist_test.sh'):
+        gpus = next(n for n, word in enumerate(arguments) if word.isdigit())
+        return script.stem.removeprefix('dist_'), arguments[:gpus] + arguments[gpus + 1 :]
+    if script.suffix == '.sh' and (ROOT / script).with_suffix('.py').exists():
+        script = script.with_suffix('.py')
+    return str(script.relative_to('tools').with_suffix('')), arguments
+
+
+@EACH_PAGE
+def test_commands_name_files_that_exist_and_options_that_parse(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    class ParsedError(Exception):
+        pass
+
+    original = argparse.ArgumentParser.parse_args
+
+    def parse(self, *args):
+        raise ParsedError(original(self, *args))
+
+    for _, text, _ in blocks(page, 'bash'):
+        for words in commands(text):
+            named = [w for w in words if w.startswith(('tools/', 'configs/', 'projects/'))]
+            assert [w for w in named if not Path(w).exists()] == [], f'of {words}'
+            program = program_of(words)
+            if program and (ROOT / 'tools' / f'{program[0]}.py').exists():
+                with (
+                    mock.patch.object(argparse.ArgumentParser, 'parse_args', parse),
+                    pytest.raises(ParsedError),
+                ):
+                    assert run_tool(program[0], *program[1]) == 0, f'{words}'
+            elif program:  # a script of the shell
+                script = (ROOT / 'tools' / program[0]).with_suffix('.sh').read_text()
+                options = [w for w in program[1] if w.startswith('--')]
+                assert [w for w in options if w not in script] == []
+
+
+@EACH_PAGE
+def test_links_lead_to_files(page):
+    for target in re.findall(r'\]\((?!https?:|#)([^)#]+)', page.read_text()):
+        assert (page.parent / target).exists(), f'{page}: {target} does not exist'
+
+
+def is_config(code: str) -> bool:
+    """Whether it sets or shows a config, in place of calling what it imports."""
+    return not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(code).body)
+
+
+@functools.cache
+def known_types() -> set[str]:
+    """Names in the registries of MMEngine and of those below, with and without the scope."""
+    import_modules_from_strings(['mmvidssl', 'mmpretrain.models', 'mmaction.datasets'])
+    registries = [value for value in vars(root).values() if isinstance(value, Registry)]
+    registries.append(VIDEO_READERS)
+    names: set[str] = set()
+    while registries:
+        registry = registries.pop()
+        if registry.scope == 'mmvidssl':
+            registry.import_from_location()
+        names.update(n for key in registry.module_dict for n in (key, f'{registry.scope}.{key}'))
+        registries.extend(registry.children.values())
+    return names
+
+
+@EACH_PAGE
+def test_configs_compile_and_name_registered_types(page):
+    for _, code, _ in blocks(page, 'python'):
+        if is_config(code):
+            types = {
+                keyword.value.value
+                for node in ast.walk(ast.parse(code))
+                if isinstance(node, ast.Call)
+                for keyword in node.keywords
+                if keyword.arg == 'type' and isinstance(keyword.value, ast.Constant)
+            }
+            assert types - known_types() - {'Pretrained'} == set()
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """The files that pages read, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    for name in ('walk.mp4', 'holiday/one.mp4', 'data/walking_tours/venice.mp4'):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write_video(name, num_frames=80)
+    for name in ('bikes.mp4', '01_dog.mp4'):
+        shutil.copy('walk.mp4', name)
+    Path('config.py').write_text(f'_base_ = {str(SMALL_DORA[0])!r}\n')
+    for name in ('epoch_100.pth', 'epoch_12.pth', 'backbone.pth'):
+        shutil.copy(SMALL_DORA[1], name)
+    for name in ('configs', 'projects'):
+        Path(name).symlink_to(ROOT / name)
+
+
+def execute(code: str, names: dict) -> None:
+    with mock.patch.dict(VIDEO_READERS.module_dict):
+        exec(compile(code, 'page', 'exec'), names)
+
+
+@pytest.mark.parametrize('page', FOLLOWED, ids=lambda page: page.name)
+def test_pages_are_followed(page, desk):
+    names = dict(
+        frames=np.zeros((4, 64, 64, 3), np.uint8), pixels=np.zeros((1, 3, 64, 64), np.float32)
+    )
+    for language, text, run in blocks(page, 'bash', 'python'):
+        if language == 'python' and run and not is_config(text):
+            execute(text, names)
+        if language == 'bash' and run:
+            for words in commands(text):
+                program = program_of(words)
+                if program:
+                    arguments = [
+                        str(path)
+                        for word in program[1]
+                        for path in (sorted(Path().glob(word)) if '*' in word else [word])
+                    ]
+                    assert run_tool(program[0], *arguments) == 0, f'{words}'
+
+
+@pytest.mark.parametrize(
+    'page, code',
+    [
+        pytest.param(page, code, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if page not in FOLLOWED and page.name not in RUN_ELSEWHERE
+        for _, code, run in blocks(page, 'python')
+        if run and not is_config(code)
+    ],
+)
+def test_python_is_run(page, code, desk):
+    execute(code, {})
+
+
+def readme_block(beginning: str) -> str:
+    found = [b for _, b, _ in blocks(ROOT / 'README.md', 'python') if b.startswith(beginning)]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_readmes_model_runs_as_printed(capsys):
+    exec(readme_block('import torch'), {})
+    printed = capsys.readouterr().out
+    assert 'loss_object' in printed and 'loss_local' in printed
+    assert 'torch.Size([3, 2, 4, 6, 6])' in printed
+
+
+def test_the_readmes_config_inherits_from_ours(tmp_path):
+    import mmvidssl  # noqa: F401
+
+    path = tmp_path / 'mine.py'
+    path.write_text(readme_block('_base_'))
+    cfg = Config.fromfile(path)
+    assert cfg.model.type == 'DoRA'
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.type == 'LongVideoDataset'
+    assert dataset.pipeline[-1].type == 'PackClipInputs'
+    assert 'cities' not in dataset
