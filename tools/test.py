@@ -19,7 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'checkpoint',
         type=Path,
-        help='the checkpoint file; none: random weights of a FrozenEncoder (docs/en/evaluation.md)',
+        help='the checkpoint file; none: random weights of a FrozenEncoder '
+        '(docs/en/tutorials/evaluation.md)',
     )
     add_test_options(parser)
     add_run_arguments(parser)

@@ -4,7 +4,7 @@ For each seed both start from the same weights, and train for as many iterations
 budget. Frozen features are evaluated by label propagation on DAVIS-2016 (J&F), k-NN on pictures and
 LOST on DAVIS's first frames (CorLoc), those that data are given for. What is there already in --out
 is not done again, and a run that was stopped goes on: repeat the command. Started twice at the same
-time, it shares the work. See docs/en/evidence.md.
+time, it shares the work. See docs/en/reference/evidence.md.
 """
 
 import math

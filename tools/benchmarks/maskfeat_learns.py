@@ -3,7 +3,7 @@
 For each seed a narrow model is pretrained without labels. Printed are its loss in masked tokens
 beside that of a constant, and accuracies beside those of the random weights that it started from.
 By default it does so on synthetic clips that it draws (a shape that moves over clutter, 16
-classes); with --images on labelled pictures. See docs/en/maskfeat_learns.md.
+classes); with --images on labelled pictures. See docs/en/reference/maskfeat_learns.md.
 """
 
 import sys

@@ -15,9 +15,9 @@ class DataCheckHook(Hook):
     """Refuse to fine-tune on data that are not there, or do not fit the model.
 
     For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain; what is refused or
-    warned about is listed in ``docs/en/loading.md``. All files are looked for and few are opened; a
-    line says what was found. Files that another backend of MMEngine than the disk reads are left
-    out. ``tools/datasets/check.py`` opens all.
+    warned about is listed in ``docs/en/howto/loading.md``. All files are looked for and few are
+    opened; a line says what was found. Files that another backend of MMEngine than the disk reads
+    are left out. ``tools/datasets/check.py`` opens all.
 
     Args:
         num_opened: Of how many samples of each data set to open pictures and masks, evenly spaced,
