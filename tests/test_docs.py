@@ -24,7 +24,7 @@ def site(tmp_path_factory):
 
 def test_the_site_builds_without_warnings(site):
     app, warnings = site
-    assert not warnings
+    assert not warnings, warnings
     assert (Path(app.outdir) / 'index.html').is_file()
 
 
