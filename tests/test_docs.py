@@ -9,6 +9,9 @@ from sphinx.application import Sphinx
 
 from mmvidssl import registry
 
+# MyST uses what Sphinx 11 will lack.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings('ignore::PendingDeprecationWarning')]
+
 DOCS = Path(__file__).resolve().parents[1] / 'docs/en'
 
 
