@@ -26,7 +26,7 @@ def rows_of(page):
             yield (page.parent / link[1]).resolve(), cells[4].strip('`').split()
 
 
-@pytest.mark.parametrize('path, options', [*rows_of(ROOT / 'docs/en/ablations.md')])
+@pytest.mark.parametrize('path, options', [*rows_of(ROOT / 'docs/en/reference/ablations.md')])
 def test_a_row_of_the_ablations_is_a_run(path, options):
     """What ``tools/train.py`` does with the options, and the parts that they are for."""
     cfg = load(path)
@@ -43,7 +43,7 @@ def test_a_row_of_the_ablations_is_a_run(path, options):
 
 
 def test_every_ablation_is_a_row():
-    rows = {path for path, _ in rows_of(ROOT / 'docs/en/ablations.md')}
+    rows = {path for path, _ in rows_of(ROOT / 'docs/en/reference/ablations.md')}
     ours = {'random-mask', 'ema-features'}  # which the papers do not have
     assert {p for p in CONFIGS if 'ablation' in p.parts} - rows == {
         p for p in CONFIGS if any(f'maskfeat-{name}_' in p.name for name in ours)

@@ -1,4 +1,4 @@
-"""The layering of docs/en/overview.md; ``[tool.importlinter]`` in pyproject.toml is its rules."""
+"""The layering of docs/en/concepts/overview.md, by ``[tool.importlinter]`` in pyproject.toml."""
 
 import ast
 import shutil

@@ -3,7 +3,7 @@
 # again: after a failure it goes on, and when nothing has changed it ends at once.
 #
 #   bash tools/install.sh                  install
-#   bash tools/install.sh --compiled-ops   then compile mmcv's operators (docs/en/installation.md)
+#   bash tools/install.sh --compiled-ops   then compile mmcv's operators (docs/en/start/installation.md)
 #   bash tools/install.sh --where          print the environment's folder, and do nothing
 #
 # It installs into the active environment (VIRTUAL_ENV, else CONDA_PREFIX), else into .venv in this

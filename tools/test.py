@@ -19,7 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'checkpoint',
         type=Path,
-        help='checkpoint file; "none": FrozenEncoder with random weights (docs/en/evaluation.md)',
+        help='checkpoint file; "none": FrozenEncoder with random weights '
+        '(docs/en/tutorials/evaluation.md)',
     )
     add_test_options(parser)
     add_run_arguments(parser)

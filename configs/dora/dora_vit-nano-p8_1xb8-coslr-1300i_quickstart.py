@@ -1,7 +1,7 @@
 # DoRA small enough to watch on one CPU core: what tools/quickstart.sh trains.
 #
 # Paper:    none; a demonstration.
-# Measured: docs/en/quickstart.md
+# Measured: docs/en/reference/quickstart.md
 # Run:      bash tools/quickstart.sh
 _base_ = [
     '../_base_/models/dora_vit-small-p16.py',

@@ -1,6 +1,6 @@
-# DoRA, ViT-S/16, on a proxy of the Walking Tours video of Venice (docs/en/proxies.md). Its epochs
-# are a fifteenth of the video's, which has 60 frames a second and not 4: 1500 of them are as many
-# iterations as the 100 of dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py.
+# DoRA, ViT-S/16, on a proxy of the Walking Tours video of Venice (docs/en/howto/proxies.md). Its
+# epochs are a fifteenth of the video's, which has 60 frames a second and not 4: 1500 of them are
+# as many iterations as the 100 of dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py.
 #
 # Paper:    none: the paper trains on the video itself.
 # Cost:     not measured by us; decoding a clip takes 0.04 s of a core instead of 4.7 s or more.

@@ -2,7 +2,8 @@
 #
 # Paper:    none; a demonstration.
 # Measured: seeds 10 to 12 on bikes.mp4, explained in masked places: -118 to -106 % before training,
-#           30 to 32 % after; docs/en/quickstart.md. 2.0 to 2.1 minutes of processor time in all.
+#           30 to 32 % after; docs/en/reference/quickstart.md. 2.0 to 2.1 minutes of processor
+#           time in all.
 # Run:      bash tools/quickstart.sh --method maskfeat
 _base_ = [
     '../_base_/models/maskfeat_mvit-small.py',

@@ -31,8 +31,8 @@ from .readers import (
 )
 
 IN_PLACE_OF_GROUPS = (
-    'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/proxies.md), where a clip '
-    'costs no frames but its own'
+    'decode from proxies instead (tools/datasets/make_proxy.py, docs/en/howto/proxies.md), where a '
+    'clip costs no frames but its own'
 )
 
 # Pixels of the short side from which decoding takes seconds per clip.
@@ -240,7 +240,7 @@ def _advise_on_proxies(
         _warn_once(
             f'{large[0].path} has frames of {large[0].short_side} lines or columns, which take '
             'seconds a clip to decode; from proxies, made once, it is milliseconds '
-            '(docs/en/proxies.md). Make them, and give them to the data set in place of the '
+            '(docs/en/howto/proxies.md). Make them, and give them to the data set in place of the '
             f'videos: python tools/datasets/make_proxy.py {files} --short-side 720 --fps '
             f'{max(PROXY_FPS, 1 / seconds):g} --out {shlex.quote(f"{folder}_proxy")}'
         )

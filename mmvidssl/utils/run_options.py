@@ -131,7 +131,7 @@ def _draw(cfg: Config, args: argparse.Namespace, library: str) -> None:
     if library not in DRAWING:
         raise ValueError(
             f'--show, --show-dir: nothing draws the tests of {library} (the hook of mmaction2 1.2 '
-            'fails); its MMAction2Inferencer draws videos, see docs/en/inference.md'
+            'fails); its MMAction2Inferencer draws videos, see docs/en/howto/inference.md'
         )
     if args.tta and library == 'mmpretrain':
         raise ValueError('--show, --show-dir: mmpretrain cannot draw with --tta, run them apart')

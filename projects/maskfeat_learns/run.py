@@ -37,7 +37,7 @@ def run(
     torch.set_num_threads(threads)
     register_all_modules()
     MMLogger.get_current_instance().setLevel(logging.ERROR)
-    what = images or 'SYNTHETIC clips drawn by this command (see docs/en/maskfeat_learns.md)'
+    what = images or 'SYNTHETIC clips drawn here (see docs/en/reference/maskfeat_learns.md)'
     print(f'MaskFeat on {what}: {cfg.max_iters} iterations, {threads} threads', flush=True)
     runs = []
     for seed in seeds:

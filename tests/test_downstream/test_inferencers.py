@@ -1,4 +1,4 @@
-"""docs/en/inference.md, followed to the letter: the libraries' inferencers with our configs."""
+"""docs/en/howto/inference.md, followed to the letter: inferencers with our configs."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.test_downstream.utils_dense import CONFIGS, read_config
 from tests.utils_tool import load_tool
 from tests.utils_video import write_video
 
-PAGE = (Path(__file__).parents[2] / 'docs/en/inference.md').read_text()
+PAGE = (Path(__file__).parents[2] / 'docs/en/howto/inference.md').read_text()
 BLOCKS = re.findall('```python\n(.*?)```', PAGE.split('\n## Single files\n')[1], re.DOTALL)
 OWN = {path.parent.name: path for path in CONFIGS.glob('*/*own-data*.py')}
 

@@ -103,7 +103,7 @@ def test_vit_base_differs_in_size_alone():
 
 @EACH
 def test_the_rate_follows_the_batch(name):
-    """As docs/en/downstream_action.md says; MaskFeat's by the rule of the released code."""
+    """As docs/en/tutorials/downstream_action.md says; MaskFeat's as in the released code."""
     cfg = read_config(PATHS[name])
     assert cfg.auto_scale_lr.enable
     if name.startswith('mvit-small_maskfeat'):
@@ -132,7 +132,7 @@ def test_recipe_of_the_released_code(name, options):
 
 
 def test_erasing_is_cut_off_noise():
-    """What the config and docs/en/downstream_action.md say of it: the same place of all frames."""
+    """As the config and docs/en/tutorials/downstream_action.md say: one place of all frames."""
     init_default_scope('mmaction')
     cfg = Config.fromfile(PATHS[SMALL])
     (step,) = (s for s in cfg.augment if s.type == 'RandomErasing')

@@ -1,4 +1,4 @@
-"""docs/en/downstream_dense.md, followed to the letter with data of one's own."""
+"""docs/en/tutorials/downstream_dense.md, followed to the letter with data of one's own."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ from tests.test_downstream import test_ade20k, test_coco, utils, utils_dense
 from tests.test_downstream.utils_dense import metrics_of, write_coco, write_masks
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / 'docs/en/downstream_dense.md').read_text()
+PAGE = (ROOT / 'docs/en/tutorials/downstream_dense.md').read_text()
 
 
 class Instructions:

@@ -1,4 +1,4 @@
-"""docs/en/downstream_action.md, followed to the letter with videos of one's own."""
+"""docs/en/tutorials/downstream_action.md, followed to the letter with videos of one's own."""
 
 import argparse
 import contextlib
@@ -22,7 +22,7 @@ from tests.utils_tool import run_tool
 from tests.utils_video import draw_frame, write_video
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / 'docs/en/downstream_action.md').read_text()
+PAGE = (ROOT / 'docs/en/tutorials/downstream_action.md').read_text()
 SECTION = PAGE.split('\n## Your own videos\n')[1].split('\n## ')[0]
 SECTION, FRAMES = SECTION.split('\n### Folders of frames\n')
 

@@ -1,4 +1,4 @@
-"""``tools/datasets/check.py``, and the trees of files that docs/en/datasets.md shows."""
+"""``tools/datasets/check.py``, and the trees of files that docs/en/howto/datasets.md shows."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.test_downstream.utils_dense import configs_of, write_coco
 from tests.utils_tool import run_tool
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / 'docs/en/datasets.md'
+PAGE = ROOT / 'docs/en/howto/datasets.md'
 CONFIGS = sorted((ROOT / 'configs/downstream').glob('*/*.py'))
 OWN_FOLDERS = {
     folder for path in CONFIGS for folder in re.findall(r"'DATA_ROOT', '(.*?)'", path.read_text())

@@ -4,7 +4,7 @@ For each seed both start from the same weights, and train for as many iterations
 budget. Frozen features are evaluated by label propagation on DAVIS-2016 (J&F), k-NN on pictures and
 LOST on DAVIS's first frames (CorLoc), as far as their data are given. Results in --out are not
 computed again: repeat the command to resume after a stop. Two commands started at the same time
-share the work. See docs/en/evidence.md.
+share the work. See docs/en/reference/evidence.md.
 """
 
 import math

@@ -3,7 +3,7 @@
 For each seed a narrow model is pretrained without labels. Prints its loss on masked tokens beside
 that of a constant prediction, and accuracies beside those of its random initial weights. The data
 are synthetic clips (a shape that moves over clutter, 16 classes) or, with --images, labelled
-pictures. See docs/en/maskfeat_learns.md.
+pictures. See docs/en/reference/maskfeat_learns.md.
 """
 
 import sys

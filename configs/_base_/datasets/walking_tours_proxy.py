@@ -1,4 +1,4 @@
-# The clips and views of walking_tours_dora.py, from proxies (docs/en/proxies.md): decoded in
+# The clips and views of walking_tours_dora.py, from proxies (docs/en/howto/proxies.md): decoded in
 # milliseconds instead of seconds. Make them with
 #
 #   python tools/datasets/make_proxy.py data/walking_tours --short-side 720 --fps 4 \

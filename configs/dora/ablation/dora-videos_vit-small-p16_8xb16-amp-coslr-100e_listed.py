@@ -1,5 +1,5 @@
 # DoRA on other videos, with cuts or without, ViT-S/16: those that data/videos/videos.txt lists, a
-# path a line. docs/en/ablations.md says how to match Venice's frames and steps.
+# path a line. docs/en/reference/ablations.md says how to match Venice's frames and steps.
 #
 # Paper:    number not found; it finds films, with their cuts, worse than Walking Tours.
 # Cost:     not measured by us.

@@ -1,7 +1,7 @@
 # Video object segmentation on DAVIS-2016 (validation, one object) with frozen features.
 #
 # Paper:    none: the protocol is DINO's for DAVIS-2017.
-# Cost:     docs/en/evaluation.md has seconds a sequence on a CPU.
+# Cost:     docs/en/tutorials/evaluation.md has seconds a sequence on a CPU.
 # Measured: not measured by us.
 # Run:      python tools/test.py \
 #           configs/downstream/davis/vos_vit-small-p16_dora-wt-pre_davis2016.py CHECKPOINT

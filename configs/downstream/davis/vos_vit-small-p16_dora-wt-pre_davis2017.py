@@ -2,7 +2,7 @@
 #
 # Paper:    none: DoRA's code has "DAVIS: (todo)". The protocol is DINO's (Caron et al., ICCV 2021,
 #           section 4.2.2).
-# Cost:     docs/en/evaluation.md has seconds a sequence on a CPU.
+# Cost:     docs/en/tutorials/evaluation.md has seconds a sequence on a CPU.
 # Measured: not measured by us.
 # Run:      python tools/test.py \
 #           configs/downstream/davis/vos_vit-small-p16_dora-wt-pre_davis2017.py CHECKPOINT

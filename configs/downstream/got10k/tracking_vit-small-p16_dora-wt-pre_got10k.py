@@ -1,6 +1,6 @@
 # Tracking of one object on GOT-10k (validation) by labels propagated with frozen features.
 #
-# Paper:    none: DoRA's code has "GOT-10k: (todo)". The protocol is ours; docs/en/evaluation.md has it.
+# Paper:    none: DoRA's code has "GOT-10k: (todo)". The protocol is ours; docs/en/tutorials/evaluation.md has it.
 # Cost:     not measured by us.
 # Measured: not measured by us.
 # Run:      python tools/test.py \

@@ -17,8 +17,8 @@ class PackClipInputs(BaseTransform):
 
     Pixels stay uint8; the data preprocessor normalises them on the device.
 
-    **Required Keys:** clip, or what :class:`ClipMultiCrop` adds; ``mask`` (np.bool_ ``(t, h, w)``)
-    and the ``meta_keys`` that are there
+    **Required Keys:** clip, or what :class:`ClipMultiCrop` adds; ``mask`` (bool ``(t, h, w)``) and
+    the ``meta_keys`` that are there
 
     **Added Keys:**
 

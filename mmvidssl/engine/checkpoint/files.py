@@ -23,7 +23,7 @@ from mmvidssl.utils.roles import prepare_checkpoint
 
 CONVERT = (
     'tools/model_converters/ converts what DINO, DoRA and PySlowFast released; for other files see '
-    'docs/en/loading.md.'
+    'docs/en/howto/loading.md.'
 )
 BUFFER_KEY = 'history_buffer'
 

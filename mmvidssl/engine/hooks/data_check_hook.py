@@ -15,9 +15,9 @@ class DataCheckHook(Hook):
     """Check, before fine-tuning, that data sets are complete and fit the model.
 
     For data sets of mmaction2, mmdetection, mmsegmentation and mmpretrain; what is refused or
-    warned about is listed in ``docs/en/loading.md``. All files are looked for and few are opened; a
-    log line per data set sums up. Files that MMEngine reads from elsewhere than the disk are
-    skipped. ``tools/datasets/check.py`` opens all files.
+    warned about is listed in ``docs/en/howto/loading.md``. All files are looked for and few are
+    opened; a log line per data set sums up. Files that MMEngine reads from elsewhere than the disk
+    are skipped. ``tools/datasets/check.py`` opens all files.
 
     Args:
         num_opened: Number of samples of each data set whose images and masks are opened, evenly

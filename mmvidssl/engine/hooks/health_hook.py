@@ -33,7 +33,7 @@ class HealthHook(Hook):
 
     Args:
         interval: Iterations from one measurement to the next, rounded up to whole steps. Measuring
-            costs little; see ``docs/en/health.md``.
+            costs little; see ``docs/en/howto/health.md``.
 
     Raises:
         ValueError: if ``interval`` is not positive.

@@ -16,8 +16,7 @@ class DINO(SelfDistillation):
     With one global view the student sees only the local crops; with two or more it sees all views,
     and no view is compared with itself.
 
-    Args:
-        See :class:`SelfDistillation`; ``head`` is a ``DINOHead``.
+    Its options are those of :class:`SelfDistillation`; ``head`` is a ``DINOHead``.
     """
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:

@@ -56,8 +56,8 @@ class DoRA(SelfDistillation):
     tracker.threshold             map       batch
     head.skip_first_local         False     True
     head.carry_over               False     True
-    tracker.block                 NF [1]_   -1
-    tracker.draw_heads            NF [2]_   pass
+    tracker.block                 NF        -1
+    tracker.draw_heads            NF        pass
     tracker.epsilon               NF        0.05
     tracker.num_iters             NF        30
     tracker.normalize_features    NF        True
@@ -66,10 +66,10 @@ class DoRA(SelfDistillation):
     head.local_weight             NF        0.5
     ============================= ========= ============
 
-    .. [1] The paper speaks of the output of the second-last layer, of which the last block's query
-       and keys are projections; so -1 agrees with it as well.
-    .. [2] The default is not the released code's but ``step``: all ranks draw alike, so that it
-       makes no difference how a step's clips are divided among ranks and passes.
+    ``tracker.block``: the paper speaks of the output of the second-last layer, of which the last
+    block's query and keys are projections; so -1 agrees with it as well. ``tracker.draw_heads``:
+    the default is not the released code's but ``step``: all ranks draw alike, so that it makes no
+    difference how a step's clips are divided among ranks and passes.
 
     The paper's ablation is run by ``tracker.num_objects``, ``tracker.use_sinkhorn``, ``masking``
     and the dataset's ``clip_len``, which no preset touches.

@@ -3,8 +3,8 @@
 # A step has as many frames as DoRA's. Of each, the teacher sees two global views and not one; the
 # student sees these in place of DoRA's masked ones, and as many local views.
 #
-# Paper:    none; docs/en/evidence.md.
-# Measured: docs/en/evidence.md
+# Paper:    none; docs/en/reference/evidence.md.
+# Measured: docs/en/reference/evidence.md
 # Run:      python tools/benchmarks/evidence.py
 _base_ = 'dora.py'
 

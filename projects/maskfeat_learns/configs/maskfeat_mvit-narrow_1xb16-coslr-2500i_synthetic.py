@@ -1,7 +1,7 @@
 # MaskFeat that learns on two CPU cores in minutes: a narrow MViT, clips of 8 frames of 32 px.
 #
 # Paper:    none; a demonstration.
-# Cost, Measured: docs/en/maskfeat_learns.md
+# Cost, Measured: docs/en/reference/maskfeat_learns.md
 # Run:      python tools/benchmarks/maskfeat_learns.py
 _base_ = 'schedule.py'
 

@@ -1,7 +1,7 @@
 # The same on labelled pictures of 32 px, clips of one frame: a narrow MViT without downscaling.
 #
 # Paper:    none; a demonstration.
-# Cost, Measured: docs/en/maskfeat_learns.md
+# Cost, Measured: docs/en/reference/maskfeat_learns.md
 # Run:      python tools/benchmarks/maskfeat_learns.py --images FILE.npz
 _base_ = 'schedule.py'
 

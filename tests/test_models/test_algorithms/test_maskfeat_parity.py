@@ -52,7 +52,7 @@ def build(setup, with_cp):
 def step(request):
     """The forward and backward pass of one training step, by the exact attention kernel.
 
-    The fused kernel of CPUs would be most of the difference; see ``docs/en/performance.md``.
+    The fused kernel of CPUs would be most of the difference (docs/en/reference/performance.md).
     """
     setup, figures = load_figures('maskfeat_small')
     model = build(setup, with_cp=request.param).train()
