@@ -1,4 +1,4 @@
-"""Make proxies in which faces are blurred, as ``make_proxy.py --blur``: docs/en/howto/proxies.md."""
+"""Make proxies with blurred faces, as ``make_proxy.py --blur``: docs/en/howto/proxies.md."""
 
 import sys
 
