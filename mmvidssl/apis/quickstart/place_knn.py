@@ -77,8 +77,10 @@ class PlaceKNN:
         middles = (np.arange(NUM_PLACES) + 0.5) * reader.num_frames / NUM_PLACES
         # In a short video, at most a third of the way to the next place.
         later = min(LATER * reader.fps, reader.num_frames / NUM_PLACES / 3)
-        frames = [reader.get_frames(at.astype(int)) for at in (middles, middles + later)]
-        self.draws = [draw_places(*frames, crop_size, num_crops, seed) for seed in range(NUM_DRAWS)]
+        frames, then = (reader.get_frames(at.astype(int)) for at in (middles, middles + later))
+        self.draws = [
+            draw_places(frames, then, crop_size, num_crops, seed) for seed in range(NUM_DRAWS)
+        ]
 
     def accuracy(self, features: Callable[[np.ndarray], torch.Tensor]) -> float:
         """Accuracy, in ``[0, 1]``, of a function from crops to features ``(N, D)``."""
