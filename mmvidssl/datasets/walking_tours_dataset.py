@@ -66,9 +66,8 @@ class WalkingToursDataset(LongVideoDataset):
         with contextlib.suppress(OSError):  # training needs no manifests
             settings = [read_manifest(file)['settings'] for file in filter(is_proxy, files)]
             if any(each != settings[0] for each in settings):
-                text = f'proxies of {self.cities} in {folder} differ in their settings (blur?): see'
-                text += ' their .proxy.json, and make them alike, or choose cities'
-                MMLogger.get_current_instance().warning(text)
+                text = 'differ in their settings (blur?): see their .proxy.json, make them alike'
+                MMLogger.get_current_instance().warning(f'proxies in {folder} {text}')
         return files
 
 
