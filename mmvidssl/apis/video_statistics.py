@@ -154,7 +154,8 @@ def _look(
     for (number, frame), (_, after) in progress(pairs, 'frames', len(numbers)):
         time, seconds = float(times[number]), float(times[number + 1] - times[number])
         row = dict(time=time, **measure_pair(frame, after, seconds))
-        (across if measure_change(frame, after) > CUT else rows).append(row)
+        change = measure_change(frame, after)
+        (across if change > CUT else rows).append(row)
         if before and measure_change(before[1], frame) > MAY_HOLD_CUT:
             spans.append(np.arange(before[0], number + 1))
         before = number, frame
@@ -163,6 +164,7 @@ def _look(
         for (_, frame), (number, after) in pairwise(_read(reader, span, SHORT_SIDE)):
             if measure_change(frame, after) > CUT:
                 cuts.append(float(times[number]))
+    cuts += [float(times[-1])] if change > CUT else []  # no span goes past the last pair
     rows = rows or across
     return {name: [row[name] for row in rows] for name in rows[0]}, cuts
 
@@ -186,7 +188,8 @@ def describe_videos(
     """Describe videos in ``out/statistics.json`` and ``statistics.html``, which needs nothing else.
 
     Both are written after each video, and the same call after a stop goes on: a video is looked at
-    again if its file or the settings changed. One that fails does not stop the others.
+    again if its file or the settings changed. One that fails does not stop the others. What was
+    found before, in it or in others, stays in the JSON, with its ``settings``, not on the page.
 
     Args:
         videos: See :func:`describe_video`, also for ``per_second`` and ``every``.
@@ -202,21 +205,34 @@ def describe_videos(
     _check(per_second, every)
     file, paths = Path(out, 'statistics.json'), list(dict.fromkeys(map(str, videos)))
     words, detect = detector or ('', None)
-    settings = dict(version=__version__, per_second=per_second, every=every, detector=words)
+    settings = dict(version=__version__, per_second=per_second, detector=words)
+    settings |= dict(every=every) if detector else {}
     failed: dict[str, str] = {}
+    shown: list[dict[str, Any]] = []
     file.parent.mkdir(parents=True, exist_ok=True)
     with only_this_process_makes(file):
-        done = _read_statistics(file, settings)
+        try:
+            past = json.loads(file.read_text('utf-8'))['videos'] if file.exists() else []
+            done = {video['path']: video for video in past}
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f'{file} is damaged, or not of this tool: remove it') from error
         for path in paths:
             try:
-                if path not in done or stamp_of(path) != tuple(done[path]['stamp']):
-                    done[path] = describe_video(path, per_second, detect, every)
+                old = done.get(path, {})
+                if old.get('settings') != settings or stamp_of(path) != tuple(old['stamp']):
+                    found = describe_video(path, per_second, detect, every)
+                    done[path] = found | dict(settings=settings)
+                shown.append(done[path])
             # The last ones are a detector's.
             except (OSError, MemoryError, ValueError, RuntimeError, cv2.error) as error:
-                done.pop(path, None)
                 reason = str(error).strip() or type(error).__name__
                 failed[path] = reason if path in reason else f'{path}: {reason}'
-            _write_statistics(file, settings, [done[p] for p in paths if p in done], failed)
+            data = dict(failed=failed, videos=list(done.values()))
+            page = _draw_page(shown, failed, settings)
+            contents = {file: json.dumps(data).encode(), file.with_suffix('.html'): page}
+            for name, content in contents.items():
+                with atomic_path(name) as temporary:
+                    temporary.write_bytes(content)
     return failed
 
 
@@ -225,22 +241,8 @@ def _check(per_second: float, every: float) -> None:
         raise ValueError(f'per_second and every must be positive, got {per_second} and {every}')
 
 
-def _read_statistics(file: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Videos by path, if they were looked at with the same settings."""
-    try:
-        data = json.loads(file.read_text('utf-8'))
-        videos = {video['path']: video for video in data['videos']}
-        return videos if data['settings'] == settings else {}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(f'{file} is damaged, or not of this tool: remove it') from error
-
-
-def _write_statistics(
-    file: Path, settings: dict[str, Any], videos: list[dict[str, Any]], failed: dict[str, str]
-) -> None:
-    """The file, and the page beside it."""
+def _draw_page(videos: list[dict[str, Any]], failed: dict[str, str], settings: dict) -> bytes:
+    """Videos of the same settings, side by side."""
     names = [Path(video['path']).name for video in videos]
     names = names if len(set(names)) == len(names) else [video['path'] for video in videos]
     longest = max((video['duration'] for video in videos), default=0)
@@ -254,12 +256,9 @@ def _write_statistics(
         for title, (x, y) in curves.items():
             curve = dict(name=name, x=_thin(np.array(x) / seconds), y=_thin(y))
             panels.setdefault(title, []).append(curve)
-    data = dict(settings=settings, failed=failed, videos=videos)
-    shown = data | dict(names=names, panels=panels, longest=longest, unit=seconds)
-    page = render_page('video_statistics.html.j2', tours=(MINUTES, SIZE, FPS), **shown)
-    for path, content in (file, json.dumps(data).encode()), (file.with_suffix('.html'), page):
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
+    told = dict(settings=settings, failed=failed, videos=videos, tours=(MINUTES, SIZE, FPS))
+    drawn = dict(names=names, panels=panels, longest=longest, unit=seconds)
+    return render_page('video_statistics.html.j2', **told, **drawn)
 
 
 def _thin(values: Sequence | np.ndarray) -> list[float]:

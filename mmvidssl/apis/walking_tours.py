@@ -19,7 +19,7 @@ from mmvidssl.datasets.walking_tours_videos import FPS, LICENCE, MINUTES, MIRROR
 from mmvidssl.utils.atomic_file import atomic_path, replace_synced
 from mmvidssl.utils.listing import some
 
-from .proxies import MadeProxies, make_proxies
+from .proxies import MadeProxies, ProxySettings, make_proxies
 from .proxies.one_video import hash_file, only_this_process_makes
 from .video_lists import quoted, write_lines
 from .video_statistics import describe_video
@@ -48,16 +48,19 @@ def download_tour(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with only_this_process_makes(record_file := folder / f'{video.stem}.download.json'):
+        partial = folder / f'.{video.stem}.download'
         path = find_tour(folder, video.city, with_proxies=False)
         record = _read_record(record_file)
         if path and record:
             if (record.get('file'), record.get('bytes')) != (path.name, path.stat().st_size):
-                raise OSError(f'{path} is not what {record_file} says: remove it to begin again')
+                text = f'{path} is not what {record_file} says: remove the video to download it'
+                raise OSError(f'{text} again, or the record if the video is right')
+            shutil.rmtree(partial, ignore_errors=True)  # of a stop just before this was done
             return record
         if path:
             made, source = path, dict(note='was there already')
         else:
-            made, source = _fetch(video, folder / f'.{video.stem}.download', selector)
+            made, source = _fetch(video, partial, selector)
             suffix = made.suffix if made.suffix in VIDEO_SUFFIXES else '.mp4'
             path = folder / f'{video.stem}{suffix}'
         record = dict(file=path.name, bytes=made.stat().st_size, sha256=hash_file(made))
@@ -66,7 +69,7 @@ def download_tour(
             file.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
         if made != path:
             replace_synced(made, path)
-            shutil.rmtree(made.parent)
+        shutil.rmtree(partial, ignore_errors=True)
     return record
 
 
@@ -143,7 +146,8 @@ def verify_tour(video: TourVideo, folder: str | os.PathLike, with_cuts: bool = T
     if not shortest - 1 < minutes < longest + 1:
         problems.append(f'{minutes:.1f} minutes where the data set has {shortest} to {longest}')
     if record and record.get('sha256') != hash_file(path):
-        problems.append(f'its bytes are not those of {video.stem}.download.json: download it again')
+        text = f'its bytes are not those of {video.stem}.download.json'
+        problems.append(f'{text}: remove it and download it again')
     if with_cuts and (cuts := describe_video(path)['cuts']):
         problems.append(f'{len(cuts)} cuts (look there), at seconds {np.round(cuts, 1).tolist()}')
     reader.close()
@@ -161,30 +165,43 @@ def prepare_tours(
     Listed are those with these settings alone: others may be without the blur that is asked for.
 
     Args:
-        videos: Of ``WALKING_TOURS``; missing ones are among those that failed.
+        videos: Of ``WALKING_TOURS``; those without a file, or with several, are among the failed.
         folder: Where they are.
         out: Folder of the proxies, not in ``folder``.
         **options: See :func:`make_proxies`; its settings say whether faces are blurred.
 
     Raises:
-        ValueError: ``out`` lies in ``folder``, or several files are one of the videos.
+        ValueError: ``out`` lies in ``folder``, or impossible settings.
     """
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f'{out} lies in {folder}, where videos are searched: choose another')
-    found = {video.city: find_tour(folder, video.city, with_proxies=False) for video in videos}
-    paths = [path for path in found.values() if path]
+    paths: list[Path] = []
+    failed: dict[str, str] = {}
+    for video in videos:
+        try:
+            if path := find_tour(folder, video.city, with_proxies=False):
+                paths.append(path)
+            else:
+                failed[video.city] = f'no video of it in {folder}'
+        except ValueError as error:  # several
+            failed[video.city] = str(error)
     made = make_proxies(paths, out, **options) if paths else MadeProxies([], {})
-    missing = {city: f'no video of it in {folder}' for city, path in found.items() if not path}
-    if made.proxies:
-        with only_this_process_makes(out / 'train.txt'):  # tasks of an array may end at once
-            files = sorted(out.glob('[!.]*.proxy.mp4'))
-            files = [file for file in files if file.with_suffix('.json').is_file()]  # finished
-            settings = {file.name: read_manifest(file)['settings'] for file in files}
-            same = settings[Path(made.proxies[0].path).name]
-            listed = [name for name in settings if settings[name] == same]
-            write_lines(out / 'train.txt', [quoted(name) for name in listed])
-        if others := sorted(settings.keys() - listed):
-            text = f'not in {out}/train.txt, since their settings are others: {some(others)}'
-            MMLogger.get_current_instance().warning(text)
-    return MadeProxies(made.proxies, {**missing, **made.failed})
+    failed |= made.failed
+    if not paths or not out.is_dir():
+        return MadeProxies([], failed)
+    settings: dict[str, Any] = {}
+    asked = (options.get('settings') or ProxySettings()).checked().as_json()
+    with only_this_process_makes(file := out / 'train.txt'):  # tasks of an array may end at once
+        proxies = [p for p in out.glob('[!.]*.proxy.mp4') if p.with_suffix('.json').is_file()]
+        for proxy in sorted(proxies):  # that are finished
+            try:
+                settings[proxy.name] = read_manifest(proxy)['settings']
+            except OSError as error:
+                failed[str(proxy)] = f'{error}. Not in {file}: make it again, or remove it'
+        listed = [quoted(name) for name in settings if settings[name] == asked]
+        write_lines(file, listed) if listed else file.unlink(missing_ok=True)
+    if others := [name for name in settings if settings[name] != asked]:
+        text = f'not in {file}{"" if listed else ", which is removed"}, since their settings are'
+        MMLogger.get_current_instance().warning(f'{text} others: {some(others)}')
+    return MadeProxies(made.proxies, failed)

@@ -1,15 +1,18 @@
 """The Walking Tours videos of the DoRA paper."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.logging import MMLogger
+
 from mmvidssl.registry import DATASETS
 
 from .list_files import VIDEO_SUFFIXES
 from .long_video_dataset import LongVideoDataset
-from .readers import VideoNotFoundError, is_proxy, proxy_stem
+from .readers import VideoNotFoundError, is_proxy, proxy_stem, read_manifest
 from .walking_tours_videos import WALKING_TOURS, TourVideo
 
 
@@ -59,7 +62,13 @@ class WalkingToursDataset(LongVideoDataset):
                 f'{folder} lacks the videos of {missing}; each must be named after its city and '
                 f'end in one of {VIDEO_SUFFIXES}. Found there: {names}'
             )
-        return [str(file) for file in found.values()]
+        files = list(map(str, found.values()))
+        with contextlib.suppress(OSError):  # training needs no manifests
+            settings = [read_manifest(file)['settings'] for file in filter(is_proxy, files)]
+            if any(each != settings[0] for each in settings):
+                text = 'differ in their settings (blur?): see their .proxy.json, make them alike'
+                MMLogger.get_current_instance().warning(f'proxies in {folder} {text}')
+        return files
 
 
 def find_tour(folder: Path, city: str, with_proxies: bool = True) -> Path | None:
@@ -89,9 +98,9 @@ def select_tours(cities: str | Sequence[str] = 'all') -> list[TourVideo]:
     Raises:
         ValueError: none is asked for, or an unknown one.
     """
-    if cities == 'all':
-        return list(WALKING_TOURS)
     asked = [cities] if isinstance(cities, str) else list(cities)
+    if asked == ['all']:
+        return list(WALKING_TOURS)
     known = {_plain(video.city): video for video in WALKING_TOURS}
     if not asked or any(_plain(city) not in known for city in asked):
         names = [video.city for video in WALKING_TOURS]

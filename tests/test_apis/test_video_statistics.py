@@ -73,7 +73,7 @@ def test_lightness_is_that_of_signalstats(film, described):
     assert np.ptp(seen) > 0.1
 
 
-def test_cuts_are_those_of_scdet(film, described):
+def test_cuts_are_those_of_scdet(film, described, tmp_path):
     found = [frame.get('lavfi.scd.time') for frame in filtered(film, 'scdet')]
     assert described['cuts'] == pytest.approx(
         [time for time in found if time is not None], abs=1e-3
@@ -81,6 +81,8 @@ def test_cuts_are_those_of_scdet(film, described):
     assert described['cuts'] == pytest.approx([2, 4]) and described['summary']['shots'] == 3
     motion = describe_video(film, 1000)['frames']['motion']  # of each frame that has a next one
     assert len(motion) == 179 - 2 and max(motion) < 1
+    last = encode(tmp_path / 'last.mp4', '-i', film, graph='trim=end_frame=61')
+    assert describe_video(last)['cuts'] == pytest.approx([2])  # at its last frame
 
 
 def test_still_is_that_of_freezedetect(film, described):
@@ -182,6 +184,14 @@ class Page(HTMLParser):
         self.num_cuts += tag == 'i'
 
 
+def page_of(out: Path) -> Page:
+    return Page((out / 'statistics.html').read_text())
+
+
+def read_json(out: Path) -> dict:
+    return json.loads((out / 'statistics.json').read_text())
+
+
 def test_tool_goes_on_after_broken_videos(film, tmp_path, capsys):
     broken = [tmp_path / f'{name}.mp4' for name in ('empty', 'text', 'cut at 50 %', 'a folder')]
     for path in broken:
@@ -191,7 +201,7 @@ def test_tool_goes_on_after_broken_videos(film, tmp_path, capsys):
     code = run_tool(TOOL, *broken, film, small, '--out', tmp_path / 'out')
     assert code == 1
     told = capsys.readouterr().err
-    data = json.loads((tmp_path / 'out/statistics.json').read_text())
+    data = read_json(tmp_path / 'out')
     assert list(data['failed']) == [str(path) for path in broken]
     assert all(path.name in data['failed'][str(path)] and path.name in told for path in broken)
     assert [video['path'] for video in data['videos']] == [str(film), str(small)]
@@ -226,14 +236,39 @@ def test_stop_loses_nothing(film, tmp_path, capsys, monkeypatch):
     state = os.stat(small)
     small.write_bytes(bytes(state.st_size))
     os.utime(small, ns=(state.st_atime_ns, state.st_mtime_ns))  # it is not read again
-    assert run_tool(TOOL, small, film, '--out', out) == 0
+    assert run_tool(TOOL, small, film, '--out', out, '--every', 3) == 0  # of a detector only
     for name in 'statistics.json', 'statistics.html':
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+    before = read_json(out)
     assert run_tool(TOOL, small, '--out', out, '--per-second', 3) == 1  # other settings
+    assert read_json(out)['videos'] == before['videos']
     os.utime(small)  # another file
     assert run_tool(TOOL, small, film, '--out', whole) == 1
-    data = json.loads((whole / 'statistics.json').read_text())
-    assert list(data['failed']) == [str(small)] and len(data['videos']) == 1
+    assert list(read_json(whole)['failed']) == [str(small)]
+    assert read_json(whole)['videos'] == before['videos']
+    assert len(page_of(whole).curves) == 3
+    assert film.name in (whole / 'statistics.html').read_text()
+
+
+def test_other_videos_stay_in_the_file(tmp_path):
+    """Those of other calls, and one that is away for a moment; the page shows what is asked for."""
+    first, second = (write_video(tmp_path / f'{name}.mp4', num_frames=4) for name in 'ab')
+    describe_videos([first], tmp_path)
+    (found,) = read_json(tmp_path)['videos']
+    describe_videos([second], tmp_path, per_second=3)
+    both = read_json(tmp_path)['videos']
+    assert both[0] == found and both[1]['path'] == str(second)
+    assert [video['settings']['per_second'] for video in both] == [2, 3]
+    assert {curve['name'] for curve in page_of(tmp_path).curves} == {'b.mp4'}
+    first.rename(tmp_path / 'away')
+    assert list(describe_videos([first, second], tmp_path, per_second=3)) == [str(first)]
+    data = read_json(tmp_path)
+    assert data['videos'] == both and list(data['failed']) == [str(first)]
+    assert {curve['name'] for curve in page_of(tmp_path).curves} == {'b.mp4'}
+    (tmp_path / 'away').rename(first)
+    assert describe_videos([first], tmp_path) == {}  # nothing is left of that failure
+    assert read_json(tmp_path) == dict(failed={}, videos=both)
+    assert {curve['name'] for curve in page_of(tmp_path).curves} == {'a.mp4'}
 
 
 def test_detector_that_fails_stops_no_other(film, tmp_path):
@@ -250,7 +285,7 @@ def test_detector_that_fails_stops_no_other(film, tmp_path):
     failed = describe_videos([tall, low, film], tmp_path, 1, ('a detector <i>', detect), 3)
     assert list(failed) == [str(tall), str(low)]
     assert all(reason.startswith(path) for path, reason in failed.items())
-    (video,) = json.loads((tmp_path / 'statistics.json').read_text())['videos']
+    (video,) = read_json(tmp_path)['videos']
     assert video['objects']['counts'] == [dict(dog=2, cat=1)] * 4
     html = (tmp_path / 'statistics.html').read_text()
     assert 'a detector &lt;i&gt;' in html

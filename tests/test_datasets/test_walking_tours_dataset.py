@@ -19,8 +19,9 @@ def fill(folder, short_video, names):
 
 def test_knows_the_ten_videos(short_video, tmp_path):
     (tmp_path / 'notes.txt').write_text('not a video')
-    dataset = WalkingToursDataset(fill(tmp_path, short_video, NAMES), clip_len=3)
+    dataset = WalkingToursDataset(fill(tmp_path, short_video, NAMES), ['all'], clip_len=3)
     assert len(dataset.metainfo['cities']) == 10
+    assert WalkingToursDataset(str(tmp_path), lazy_init=True).cities == dataset.cities
     assert len(dataset) == 10 * 20
     found = [dataset.get_data_info(20 * i)['video_path'] for i in range(10)]
     assert found == [str(tmp_path / name) for name in NAMES]

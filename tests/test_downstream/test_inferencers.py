@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from skimage.data import astronaut
 
@@ -105,6 +106,11 @@ def assert_counts_objects(inferencer, classes):
     assert described['objects']['counts'] == seen and len(seen) > 1
     assert described['summary']['objects'] == np.mean([each.total() for each in seen])
     assert described['summary']['classes'] == np.mean([len(each) for each in seen])
+    edited = Config.fromfile('CONFIG.py')
+    assert build_detector('CONFIG.py', 'CHECKPOINT.pth', score, 'cpu')[0] == words
+    edited.test_dataloader.dataset.pipeline[1].scale = (640, 400)  # other counts
+    edited.dump('CONFIG.py')
+    assert build_detector('CONFIG.py', 'CHECKPOINT.pth', score, 'cpu')[0] != words
     torch.save(dict(state_dict={}), 'other.pth')
     with pytest.raises(ValueError, match='other.pth'):
         build_detector('CONFIG.py', 'other.pth', score, 'cpu')

@@ -1,6 +1,7 @@
 """Describe videos: light, shots, motion, sharpness, repeated frames, objects; JSON and a page."""
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,7 @@ from mmvidssl.engine.utils import digest_of
 from mmvidssl.utils.listing import some
 
 EXAMPLE = """example:
-  python tools/analysis/video_statistics.py mine.mp4 data/walking_tours/*.mp4 --out statistics
+  python tools/analysis/video_statistics.py mine.mp4 data/walking_tours/*.webm --out statistics
 
 exit code 1: some videos could not be described, which are named; 2: nothing could be done
 """
@@ -50,8 +51,9 @@ def build_detector(
         found = inference_detector(model, np.ascontiguousarray(frame[..., ::-1])).pred_instances
         return [classes[label] for label in found.labels[found.scores >= score].tolist()]
 
-    words = f'{config} with {weights} ({digest_of(model)[:8]}), of a score of {score} or more'
-    return words, detect
+    digests = hashlib.sha256(model.cfg.pretty_text.encode()).hexdigest()[:8], digest_of(model)[:8]
+    with_digests = f'{config} ({digests[0]}) with {weights} ({digests[1]})'
+    return f'{with_digests}, of a score of {score} or more', detect
 
 
 def main() -> int:

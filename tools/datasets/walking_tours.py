@@ -18,7 +18,8 @@ EXAMPLES = """examples:
   sbatch --array=0-9 --wrap 'python tools/datasets/walking_tours.py prepare data/walking_tours \\
     --out data/walking_tours_proxy --index $SLURM_ARRAY_TASK_ID'
 
-Each command goes on where it was stopped.
+download and prepare go on where they were stopped; verify begins again: give it, with --cities or
+--index, what it has not looked at.
 """
 
 
