@@ -17,6 +17,7 @@ from mmvidssl.apis import BlurSettings, ProxySettings, make_proxies, make_proxy
 from mmvidssl.apis.proxies.blur import Blurrer, build_face_detector
 from mmvidssl.apis.proxies.one_video import choose_frames
 from mmvidssl.datasets.readers import ProxyReader
+from mmvidssl.utils.atomic_file import replace_synced
 from tests.utils_tool import load_tool, run_tool
 from tests.utils_video import draw_frame, write_video
 
@@ -74,9 +75,11 @@ def changed_by(settings, num_frames=12, times=None):
 
 
 def test_ellipse_through_the_corners_and_nothing_else(settings):
-    changed, _ = changed_by(settings(reach=0), 1)
+    changed, blurrer = changed_by(settings(reach=0, missed=[1]), 2)
     y, x = np.mgrid[:64, :256] + 0.5
     inside = (x - 10) ** 2 + (y - 30) ** 2 <= 2 * 10**2
+    assert blurrer.report()['share_blurred'] == pytest.approx(inside.mean() / 2, abs=5e-5)
+    assert not changed[1].any()
     assert not changed[0][~inside].any()
     assert changed[0][inside].mean() > 0.95  # a smooth pixel may happen to be right
 
@@ -114,6 +117,8 @@ PLACES = {
     'behind another': ([[0, 2, 4, 6, 8], [2, 4, 6, 8, 10]], [(0, 2)]),
     'two that cross': ([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], [(0, 2), (1, 2)]),
     'two that cross fast': ([[0, 2.8, 5.6, 8.4, 11.2], [11.2, 8.4, 5.6, 2.8, 0]], [(0, 2), (1, 2)]),
+    'another comes where it was': ([[1, 3, 5, 7, 9], [1.7, 1.3, 0.9, 0.5, 0.1]], [(0, 1)]),
+    'another stops where it was': ([[2, 4, 6, 8, 10], [0.5, 2.3, 2.3, 2.3, 2.3]], [(0, 1)]),
     'at first': ([[3, 3, 3, 4, 5]], [(0, 0), (0, 1)]),
     'at last': ([[2, 3, 4, 4, 4], [6, 6, 6, 6, 6]], [(0, 3), (0, 4)]),
 }
@@ -124,17 +129,34 @@ PLACES = {
 def test_missed_faces_are_blurred(name, size, monkeypatch):
     """Faces at places in their own sizes, with those that are missed in which frame."""
     places, missed = PLACES[name]
+    assert min_covered(places, missed, np.arange(5) * 0.25025, size, monkeypatch) > 0.95
+
+
+@pytest.mark.parametrize('speed, missed', [(0, [0]), (0, [3]), (1.2, [3]), (1.2, [8, 9])])
+def test_missed_faces_are_blurred_at_variable_rates(speed, missed, monkeypatch):
+    """One frame a second, from 8 s on four, which is the median."""
+    times = np.concatenate([np.arange(8), 8 + np.arange(40) / 4])
+    places, missed = speed * times.clip(0, 9), [(0, k) for k in missed]
+    assert min_covered([places], missed, times, 30, monkeypatch) > 0.95
+
+
+def min_covered(places, missed, times, size, monkeypatch):
+    """The least share of a face that is blurred, of all faces in all frames."""
     centres = 40 + size * np.array(places, float)
     boxes = np.stack([centres - size / 2, 0 * centres + 20, centres + size / 2], axis=-1)
     boxes = np.concatenate([boxes, boxes[..., 1:2] + size, 0 * boxes[..., :1] + 0.9], axis=-1)
-    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 480, 3), dtype=np.uint8)
+    shape = (len(times), 64, 480, 3)
+    frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     found = [
-        [boxes[face, k] for face in range(len(places)) if (face, k) not in missed] for k in range(5)
+        [boxes[face, k] for face in range(len(places)) if (face, k) not in missed]
+        for k in range(len(times))
     ]
-    changed, _ = blur(frames, np.arange(5) * 0.25025, set_boxes(monkeypatch, found))
-    for face in boxes:
-        for frame, (x1, y1, x2, y2) in zip(changed, face[:, :4].astype(int), strict=True):
-            assert frame[y1:y2, x1:x2].mean() > 0.95
+    changed, _ = blur(frames, times, set_boxes(monkeypatch, found))
+    return min(
+        frame[y1:y2, x1:x2].mean()
+        for face in boxes
+        for frame, (x1, y1, x2, y2) in zip(changed, face[:, :4].astype(int), strict=True)
+    )
 
 
 def set_boxes(monkeypatch, *found, **settings):
@@ -307,6 +329,7 @@ def test_killed_anywhere_and_given_again(settings, video, one_thread, tmp_path):
         make_proxy(video, tmp_path / folder / 'walk.proxy.mp4', proxy_settings, num_threads=1)
         return read_all(tmp_path / folder)
 
+    work('warm')  # what is imported and kept at first is there already after a fork
     calls = itertools.count()
     sys.setprofile(lambda *_: next(calls) and None)
     first = work('first')
@@ -326,6 +349,23 @@ def test_an_unblurred_proxy_has_no_sheet(settings, video, tmp_path):
     assert (tmp_path / 'walk.blur.jpg').is_file()
     make_proxy(video, path, ProxySettings(fps=FPS), overwrite=True)
     assert read_all(tmp_path).keys() == {'walk.proxy.mp4', 'walk.proxy.json'}
+
+
+def test_a_stop_leaves_no_manifest_that_says_blurred_beside_what_is_not(settings, video, tmp_path):
+    path, plain = tmp_path / 'walk.proxy.mp4', ProxySettings(fps=FPS)
+    make_proxy(video, path, ProxySettings(fps=FPS, blur=settings()))
+    blurred = path.read_bytes()
+
+    def stop(frame, event, _):
+        if event == 'return' and frame.f_code is replace_synced.__code__:
+            raise KeyboardInterrupt
+
+    sys.setprofile(stop)
+    with pytest.raises(KeyboardInterrupt):
+        make_proxy(video, path, plain, overwrite=True)
+    sys.setprofile(None)
+    assert path.read_bytes() != blurred and not (tmp_path / 'walk.proxy.json').exists()
+    assert make_proxy(video, path, plain).is_new
 
 
 @pytest.mark.parametrize(
