@@ -15,8 +15,7 @@ Detector = Callable[[np.ndarray], np.ndarray]
 
 CELLS = 6  # a face becomes so many averages a side, and what lies between them
 MARGIN = math.sqrt(2)  # the ellipse that is blurred passes through the corners of the box
-# Sizes of itself that a face moves in a frame at most: if it is surely the same, and at all.
-NEAREST, FARTHEST = 0.5, 3.0
+NEAREST, FARTHEST = 0.5, 3.0  # sizes of itself that a face surely and possibly moves in a frame
 FACES = f'{__name__}:build_face_detector'
 NUM_TILES, TILE_SIDE, TILES_A_ROW = 24, 160, 6  # of the contact sheet
 SECONDS_A_TILE = 2  # one face that is doubtful for long does not fill the sheet
@@ -174,9 +173,8 @@ class Blurrer:
         return np.concatenate(found)
 
     def _finish(self, frame: _Frame) -> np.ndarray:
-        pixels = frame.pixels.copy()
+        pixels, is_blurred = frame.pixels.copy(), np.zeros(frame.pixels.shape[:2], dtype=bool)
         boxes = [*frame.boxes, *frame.carried]
-        is_blurred = np.zeros(pixels.shape[:2], dtype=bool)
         for box in boxes:
             _blur_ellipse(pixels, is_blurred, box)
         self._num.update(frames=bool(boxes), detected=len(frame.boxes), carried=len(frame.carried))
@@ -203,15 +201,17 @@ def _follow(waiting: deque[_Frame], reach: float) -> int:
     if earlier:
         before, apart = earlier[-1], _distances(earlier[-1].boxes, new)
         is_near, may_be = apart < NEAREST, apart < FARTHEST
-        is_same = is_near & (may_be.sum(axis=0) == 1) & (may_be.sum(axis=1)[:, None] == 1)
+        # Two are surely the same that are near no others, unless one left over may be either.
+        is_same = is_near & (is_near.sum(axis=0) == 1) & (is_near.sum(axis=1, keepdims=True) == 1)
+        is_lost, is_new = ~is_same.any(axis=1), ~is_same.any(axis=0)
+        is_same[may_be[is_lost].any(axis=0) | may_be[:, is_new].any(axis=1, keepdims=True)] = False
         before.lost, before.gone = (before.boxes[~is_.any(axis=1)] for is_ in (is_same, is_near))
-        new, is_known = new[~is_same.any(axis=0)], is_near.any(axis=0)[~is_same.any(axis=0)]
+        new, is_known = new[~is_same.any(axis=0)], is_near.sum(axis=0) > 0
     for number, frame in enumerate(earlier):
-        between = earlier[number + 1 :]
-        farthest = FARTHEST * (len(between) + 1)
-        is_known |= (_distances(frame.gone, new) < farthest).any(axis=0)
+        farthest = FARTHEST * (len(earlier) - number)
+        is_known |= (_distances(frame.gone, now.boxes) < farthest).any(axis=0)
         a, b = np.nonzero(_distances(frame.lost, new) < farthest)
-        for missed in between:
+        for missed in earlier[number + 1 :]:
             share = (missed.time - frame.time) / (now.time - frame.time)
             missed.carried.extend((1 - share) * frame.lost[a] + share * new[b])
     return int((~is_known).sum())
