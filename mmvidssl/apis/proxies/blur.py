@@ -84,6 +84,7 @@ class _Frame:
     found: np.ndarray  # (N, 6), those below the threshold too; the last is the detector's number
     boxes: np.ndarray  # those of them to be blurred
     lost: np.ndarray  # those of these that are not in the next frame for certain
+    gone: np.ndarray  # those of these that nothing in the next frame looks like
     carried: list[np.ndarray]  # from frames around, to be blurred, too
 
 
@@ -115,23 +116,25 @@ class Blurrer:
         """
         step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         # Times of frames are not exact (at 59.94 frames a second, 0.5005 s lie between two of 0.5).
-        reach = self.settings.reach and max(self.settings.reach, step) + step / 2
+        reach = self.settings.reach and self.settings.reach + step / 2
         waiting: deque[_Frame] = deque()
         for pixels, time in zip(frames, times.tolist(), strict=True):
             found = self._detect(pixels, time)
             boxes = found[found[:, 4] >= self.settings.threshold]
-            waiting.append(_Frame(pixels, time, found, boxes, boxes, []))
+            waiting.append(_Frame(pixels, time, found, boxes, boxes, boxes, []))
             minutes = int((time - times[0]) // 60) + 1
             self._new_faces += [0] * (minutes - len(self._new_faces))
             self._new_faces[-1] += _follow(waiting, reach)
-            while waiting[0].time < time - (reach and reach + step):
+            # What is found from now on may have been missed since the second.
+            while len(waiting) > 1 and not (reach and waiting[1].time >= time - reach):
                 yield self._finish(waiting.popleft())
         yield from map(self._finish, waiting)
 
     def report(self) -> dict[str, Any]:
-        """How much was blurred, and how; a box is one face in one frame."""
+        """How much was blurred, and how; a box is one face in one frame, a share that of pixels."""
         return dict(
             frames_blurred=self._num['frames'],
+            share_blurred=round(self._num['blurred'] / max(1, self._num['pixels']), 4),
             boxes_detected=self._num['detected'],
             boxes_carried=self._num['carried'],
             new_faces_per_minute=self._new_faces,
@@ -142,7 +145,7 @@ class Blurrer:
     def sheet(self) -> np.ndarray | None:
         """What was least clear, uint8 RGB, each with its time and score; None without any.
 
-        What was blurred is outlined in green, what was not in red.
+        What counted is outlined in green, in red what was too weak by itself.
         """
         tiles = [tile for *_, tile in sorted(self._tiles.values(), key=lambda tile: tile[1])]
         if not tiles:
@@ -170,11 +173,12 @@ class Blurrer:
         return np.concatenate(found)
 
     def _finish(self, frame: _Frame) -> np.ndarray:
-        pixels = frame.pixels.copy()
+        pixels, is_blurred = frame.pixels.copy(), np.zeros(frame.pixels.shape[:2], dtype=bool)
         boxes = [*frame.boxes, *frame.carried]
-        self._num.update(frames=bool(boxes), detected=len(frame.boxes), carried=len(frame.carried))
         for box in boxes:
-            _blur_ellipse(pixels, box)
+            _blur_ellipse(pixels, is_blurred, box)
+        self._num.update(frames=bool(boxes), detected=len(frame.boxes), carried=len(frame.carried))
+        self._num.update(blurred=int(is_blurred.sum()), pixels=is_blurred.size)
         doubts = np.abs(frame.found[:, 4] - self.settings.threshold)
         part = int(frame.time // SECONDS_A_TILE)
         if len(doubts) and (part not in self._tiles or doubts.min() < self._tiles[part][0]):
@@ -190,20 +194,24 @@ def _follow(waiting: deque[_Frame], reach: float) -> int:
     """Carry boxes from and to the newest frame; returns the number of its new faces."""
     *earlier, now = waiting
     for frame in earlier:
-        if frame.time >= now.time - reach:
+        if frame.time >= now.time - reach or (reach and frame is earlier[-1]):
             frame.carried.extend(now.boxes)
             now.carried.extend(frame.boxes)
-    new = now.boxes
+    new, is_known = now.boxes, np.zeros(len(now.boxes), dtype=bool)
     if earlier:
-        is_same = _distances(earlier[-1].boxes, new) < NEAREST
-        earlier[-1].lost, new = earlier[-1].boxes[~is_same.any(axis=1)], new[~is_same.any(axis=0)]
-    is_known = np.zeros(len(new), dtype=bool)
+        before, apart = earlier[-1], _distances(earlier[-1].boxes, new)
+        is_near, may_be = apart < NEAREST, apart < FARTHEST
+        # Two are surely the same that are near no others, unless one left over may be either.
+        is_same = is_near & (is_near.sum(axis=0) == 1) & (is_near.sum(axis=1, keepdims=True) == 1)
+        is_lost, is_new = ~is_same.any(axis=1), ~is_same.any(axis=0)
+        is_same[may_be[is_lost].any(axis=0) | may_be[:, is_new].any(axis=1, keepdims=True)] = False
+        before.lost, before.gone = (before.boxes[~is_.any(axis=1)] for is_ in (is_same, is_near))
+        new, is_known = new[~is_same.any(axis=0)], is_near.sum(axis=0) > 0
     for number, frame in enumerate(earlier):
-        between = earlier[number + 1 :]
-        may_be_same = _distances(frame.lost, new) < FARTHEST * (len(between) + 1)
-        is_known |= may_be_same.any(axis=0)
-        a, b = np.nonzero(may_be_same)
-        for missed in between:
+        farthest = FARTHEST * (len(earlier) - number)
+        is_known |= (_distances(frame.gone, now.boxes) < farthest).any(axis=0)
+        a, b = np.nonzero(_distances(frame.lost, new) < farthest)
+        for missed in earlier[number + 1 :]:
             share = (missed.time - frame.time) / (now.time - frame.time)
             missed.carried.extend((1 - share) * frame.lost[a] + share * new[b])
     return int((~is_known).sum())
@@ -217,8 +225,8 @@ def _distances(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.where(np.equal.outer(old[:, 5], new[:, 5]), distances, np.inf)
 
 
-def _blur_ellipse(pixels: np.ndarray, box: np.ndarray) -> None:
-    """Blur the ellipse around a box, in place."""
+def _blur_ellipse(pixels: np.ndarray, is_blurred: np.ndarray, box: np.ndarray) -> None:
+    """Blur the ellipse around a box, and mark it, both in place."""
     centre, axes = (box[:2] + box[2:4]) / 2, np.maximum(box[2:4] - box[:2], 1) / 2 * MARGIN
     (x1, y1), (x2, y2) = (centre - axes).astype(int).clip(0), (centre + axes).astype(int) + 1
     region = pixels[y1:y2, x1:x2]
@@ -231,16 +239,17 @@ def _blur_ellipse(pixels: np.ndarray, box: np.ndarray) -> None:
     y, x = np.ogrid[y1 : y1 + height, x1 : x1 + width]
     inside = ((x + 0.5 - centre[0]) / axes[0]) ** 2 + ((y + 0.5 - centre[1]) / axes[1]) ** 2 <= 1
     np.copyto(region, cv2.resize(small, (width, height)), where=inside[..., None])
+    is_blurred[y1:y2, x1:x2] |= inside
 
 
-def _draw_tile(pixels: np.ndarray, box: np.ndarray, time: float, is_blurred: bool) -> np.ndarray:
+def _draw_tile(pixels: np.ndarray, box: np.ndarray, time: float, is_sure: bool) -> np.ndarray:
     """A box and what is around it, uint8 RGB ``(TILE_SIDE, TILE_SIDE, 3)``."""
     reach = max(48.0, 2 * float(max(box[2:4] - box[:2])))
     corner, scale = (box[:2] + box[2:4]) / 2 - reach, TILE_SIDE / (2 * reach)
     to_tile = scale * np.array([[1, 0, -corner[0]], [0, 1, -corner[1]]])
     tile = cv2.warpAffine(pixels, to_tile, (TILE_SIDE, TILE_SIDE))
     start, end = ((box[:4].reshape(2, 2) - corner) * scale).round().astype(int).tolist()
-    cv2.rectangle(tile, start, end, (0, 255, 0) if is_blurred else (255, 0, 0))
+    cv2.rectangle(tile, start, end, (0, 255, 0) if is_sure else (255, 0, 0))
     label = f'{int(time) // 60}:{time % 60:04.1f}  {box[4]:.2f}'
     cv2.putText(tile, label, (4, TILE_SIDE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 0))
     return tile

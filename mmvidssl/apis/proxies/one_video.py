@@ -151,6 +151,7 @@ def make_proxy(
             manifest.update(bytes=partial.stat().st_size, sha256=hash_file(partial))
             if blurrer:
                 manifest.update(blurred=blurrer.report())
+            manifest_path(path).unlink(missing_ok=True)  # it may say that other bytes are blurred
             replace_synced(partial, path)
             _write_sheet(blurrer, path)
         finally:

@@ -1,6 +1,5 @@
 """What detectors find is blurred in every frame that may show it, and nothing else is touched."""
 
-import functools
 import itertools
 import json
 import os
@@ -14,9 +13,11 @@ import numpy as np
 import pytest
 
 from mmvidssl.apis import BlurSettings, ProxySettings, make_proxies, make_proxy
-from mmvidssl.apis.proxies.blur import Blurrer, build_face_detector
+from mmvidssl.apis.proxies.blur import build_face_detector
 from mmvidssl.apis.proxies.one_video import choose_frames
 from mmvidssl.datasets.readers import ProxyReader
+from mmvidssl.utils.atomic_file import replace_synced
+from tests.utils_blur import blur
 from tests.utils_tool import load_tool, run_tool
 from tests.utils_video import draw_frame, write_video
 
@@ -59,24 +60,17 @@ def settings(monkeypatch):
     return build
 
 
-def blur(frames, times, settings):
-    """Where frames are blurred, bool ``(T, H, W)``, and the blurrer."""
-    before = np.array(frames)
-    blurrer = Blurrer(settings)
-    blurred = list(blurrer.blur(iter(frames), np.asarray(times)))
-    assert np.array_equal(frames, before)
-    return np.any(np.array(blurred) != before, axis=-1), blurrer
-
-
 def changed_by(settings, num_frames=12, times=None):
     frames = [draw_square(number) for number in range(num_frames)]
     return blur(frames, np.arange(num_frames) / FPS if times is None else times, settings)
 
 
 def test_ellipse_through_the_corners_and_nothing_else(settings):
-    changed, _ = changed_by(settings(reach=0), 1)
+    changed, blurrer = changed_by(settings(reach=0, missed=[1]), 2)
     y, x = np.mgrid[:64, :256] + 0.5
     inside = (x - 10) ** 2 + (y - 30) ** 2 <= 2 * 10**2
+    assert blurrer.report()['share_blurred'] == pytest.approx(inside.mean() / 2, abs=5e-5)
+    assert not changed[1].any()
     assert not changed[0][~inside].any()
     assert changed[0][inside].mean() > 0.95  # a smooth pixel may happen to be right
 
@@ -104,83 +98,6 @@ def test_reaches_before_and_after_and_no_farther(fps, rate, reach, num_frames, s
     place = changed[:, 20 : 20 + SIDE, STEP * 6 : STEP * 6 + SIDE]
     assert place[expected].mean() > 0.95 and changed.sum() < 1.1 * np.pi / 2 * place.sum()
     assert blurrer.report()['boxes_carried'] == 2 * num_frames
-
-
-PLACES = {
-    'in a straight line': ([[0, 2, 4, 6, 8]], [(0, 2)]),
-    'missed twice': ([[0, 2, 4, 6, 8]], [(0, 1), (0, 2)]),
-    'a fast one comes beside': ([[12, 8.5, 5, 2, 2], [0, 0, 0, 0, 0]], [(1, 3), (1, 4)]),
-    'beside another': ([[2, 2, 2, 2, 2], [0, 0, 0, 0, 0]], [(0, 1)]),
-    'behind another': ([[0, 2, 4, 6, 8], [2, 4, 6, 8, 10]], [(0, 2)]),
-    'two that cross': ([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], [(0, 2), (1, 2)]),
-    'two that cross fast': ([[0, 2.8, 5.6, 8.4, 11.2], [11.2, 8.4, 5.6, 2.8, 0]], [(0, 2), (1, 2)]),
-    'at first': ([[3, 3, 3, 4, 5]], [(0, 0), (0, 1)]),
-    'at last': ([[2, 3, 4, 4, 4], [6, 6, 6, 6, 6]], [(0, 3), (0, 4)]),
-}
-
-
-@pytest.mark.parametrize('name', PLACES)
-@pytest.mark.parametrize('size', [12, 30])
-def test_missed_faces_are_blurred(name, size, monkeypatch):
-    """Faces at places in their own sizes, with those that are missed in which frame."""
-    places, missed = PLACES[name]
-    centres = 40 + size * np.array(places, float)
-    boxes = np.stack([centres - size / 2, 0 * centres + 20, centres + size / 2], axis=-1)
-    boxes = np.concatenate([boxes, boxes[..., 1:2] + size, 0 * boxes[..., :1] + 0.9], axis=-1)
-    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 480, 3), dtype=np.uint8)
-    found = [
-        [boxes[face, k] for face in range(len(places)) if (face, k) not in missed] for k in range(5)
-    ]
-    changed, _ = blur(frames, np.arange(5) * 0.25025, set_boxes(monkeypatch, found))
-    for face in boxes:
-        for frame, (x1, y1, x2, y2) in zip(changed, face[:, :4].astype(int), strict=True):
-            assert frame[y1:y2, x1:x2].mean() > 0.95
-
-
-def set_boxes(monkeypatch, *found, **settings):
-    """One detector for each list of boxes by frame."""
-    modules = {f'my_detector_{k}': iter(boxes) for k, boxes in enumerate(found)}
-    for name, boxes in modules.items():
-        build = functools.partial(
-            lambda boxes, _: lambda frame: np.reshape(next(boxes), (-1, 5)), boxes
-        )
-        monkeypatch.setitem(sys.modules, name, SimpleNamespace(build=build))
-    return BlurSettings(detectors=tuple(f'{name}:build' for name in modules), **settings)
-
-
-@pytest.mark.parametrize('seed', range(3))
-def test_nothing_uncovers_what_boxes_of_near_frames_cover(seed, monkeypatch):
-    """Whatever is found where: blurred with all that lies within the reach in between."""
-    rng = np.random.default_rng(seed)
-    times = np.arange(640) * 1001 / 60000
-    times = times[choose_frames(times, 4)]
-    found = []
-    for _ in range(2):
-        starts = rng.uniform(0, (160, 90), (len(times), 3, 2))
-        ends = starts + rng.uniform(4, 24, starts.shape)
-        boxes = np.concatenate([starts, ends, rng.random((*starts.shape[:2], 1))], axis=-1)
-        found.append([frame[rng.random(3) < 0.6] for frame in boxes])
-    frames = rng.integers(0, 256, (len(times), 100, 170, 3), dtype=np.uint8)
-    changed, blurrer = blur(frames, times, set_boxes(monkeypatch, *found))
-    sure = [np.concatenate(boxes) for boxes in zip(*found, strict=True)]
-    sure = [boxes[boxes[:, 4] >= 0.2] for boxes in sure]
-    for number, frame in enumerate(changed):
-        for boxes in sure[max(0, number - 2) : number + 3]:
-            for x1, y1, x2, y2 in boxes[:, :4].astype(int):
-                assert frame[y1 + 1 : y2, x1 + 1 : x2].mean() > 0.98
-    assert blurrer.report()['boxes_detected'] == sum(map(len, sure))
-
-
-def test_faces_are_counted_as_they_come(monkeypatch):
-    """One that stays, misses included; one that runs by; none in the second minute; one again."""
-    stays, found = [10, 10, 30, 30, 0.9], []
-    for number in range(4 * 150):
-        runs = [40 + 30 * (number - 85), 10, 60 + 30 * (number - 85), 30, 0.9]
-        boxes = [stays] * (number < 200 and number % 7 != 3) + [runs] * (85 <= number < 95)
-        found.append(np.reshape(boxes + [stays] * (number == 599), (-1, 5)))
-    frames = np.zeros((len(found), 40, 400, 3), np.uint8)
-    _, blurrer = blur(frames, 5 + np.arange(len(found)) / 4, set_boxes(monkeypatch, found))
-    assert blurrer.report()['new_faces_per_minute'] == [2, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +224,7 @@ def test_killed_anywhere_and_given_again(settings, video, one_thread, tmp_path):
         make_proxy(video, tmp_path / folder / 'walk.proxy.mp4', proxy_settings, num_threads=1)
         return read_all(tmp_path / folder)
 
+    work('warm')  # what is imported and kept at first is there already after a fork
     calls = itertools.count()
     sys.setprofile(lambda *_: next(calls) and None)
     first = work('first')
@@ -326,6 +244,23 @@ def test_an_unblurred_proxy_has_no_sheet(settings, video, tmp_path):
     assert (tmp_path / 'walk.blur.jpg').is_file()
     make_proxy(video, path, ProxySettings(fps=FPS), overwrite=True)
     assert read_all(tmp_path).keys() == {'walk.proxy.mp4', 'walk.proxy.json'}
+
+
+def test_a_stop_leaves_no_manifest_that_says_blurred_beside_what_is_not(settings, video, tmp_path):
+    path, plain = tmp_path / 'walk.proxy.mp4', ProxySettings(fps=FPS)
+    make_proxy(video, path, ProxySettings(fps=FPS, blur=settings()))
+    blurred = path.read_bytes()
+
+    def stop(frame, event, _):
+        if event == 'return' and frame.f_code is replace_synced.__code__:
+            raise KeyboardInterrupt
+
+    sys.setprofile(stop)
+    with pytest.raises(KeyboardInterrupt):
+        make_proxy(video, path, plain, overwrite=True)
+    sys.setprofile(None)
+    assert path.read_bytes() != blurred and not (tmp_path / 'walk.proxy.json').exists()
+    assert make_proxy(video, path, plain).is_new
 
 
 @pytest.mark.parametrize(
