@@ -2,16 +2,18 @@
 
 A place is a window of 60 % of a frame's height and width. There are nine, in frames evenly spread
 over the video, each at another of 3 x 3 positions, so that places differ even in a video of one
-scene. Random crops of each, with strongly changed colours, fill a bank. Held-out crops are of the
-frame a third of a second later, and mirrored as well. The accuracy is the share of held-out crops
-whose place a weighted k-NN vote over the bank names right. Mirroring, colours and motion change
-which values pixels have where, all that raw pixels tell. Positions are drawn several times and
-averaged over, since much depends on them. The number compares features on one video, not videos.
+scene. Random crops of each, with strongly changed colours, fill a bank. Held-out crops are of a
+frame of the same shot, a third of a second later or earlier, and mirrored as well. The accuracy is
+the share of held-out crops whose place a weighted k-NN vote over the bank names right. Mirroring,
+colours and motion change which values pixels have where, all that raw pixels tell. Positions are
+drawn several times and averaged over, since much depends on them. The number compares features on
+one video, not videos.
 """
 
 import os
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +22,7 @@ import torch
 from torch import nn
 
 from mmvidssl.apis import extract_features
+from mmvidssl.apis.video_statistics import measure_change
 from mmvidssl.datasets.transforms import (
     ClipColorJitter,
     ClipRandomFlip,
@@ -34,7 +37,7 @@ GRID = 3  # positions of windows in each direction
 NUM_PLACES = GRID**2
 WINDOW = 0.6  # share of a frame's height and width
 CROP_SCALE = (0.2, 0.8)  # shares of a window's area
-LATER = 1 / 3  # seconds from a frame of the bank to the one held out
+AWAY = 1 / 3  # seconds from a frame of the bank to the one held out
 NUM_DRAWS = 5
 NUM_NEIGHBORS = 20
 
@@ -76,8 +79,18 @@ class PlaceKNN:
             )
         middles = (np.arange(NUM_PLACES) + 0.5) * reader.num_frames / NUM_PLACES
         # In a short video, at most a third of the way to the next place.
-        later = min(LATER * reader.fps, reader.num_frames / NUM_PLACES / 3)
-        frames, then = (reader.get_frames(at.astype(int)) for at in (middles, middles + later))
+        away = min(AWAY * reader.fps, reader.num_frames / NUM_PLACES / 3)
+        self.away = away / reader.fps
+        frames, after, ago = (
+            reader.get_frames(at.astype(int)) for at in (middles, middles + away, middles - away)
+        )
+        # Across a cut there is another place: of the two, the one that is more alike.
+        then = np.stack(
+            [
+                min(pair, key=partial(measure_change, frame))
+                for frame, *pair in zip(frames, after, ago, strict=True)
+            ]
+        )
         self.draws = [
             draw_places(frames, then, crop_size, num_crops, seed) for seed in range(NUM_DRAWS)
         ]
@@ -98,7 +111,7 @@ class PlaceKNN:
         return dict(
             measured=f'the share of {crops} mirrored random crops (7-29 % of a frame, colours '
             f'changed) whose place in the video, 1 of {NUM_PLACES}, a vote of the {NUM_NEIGHBORS} '
-            'nearest of other crops, not mirrored and 1/3 s earlier, names right',
+            f'nearest of other crops, not mirrored and {self.away:.2f} s away, names right',
             before=before,
             after=after,
             pixels=self.accuracy(_shrunk),
@@ -107,11 +120,11 @@ class PlaceKNN:
 
 
 def draw_places(
-    frames: np.ndarray, later: np.ndarray, crop_size: int, num_crops: int, seed: int
+    frames: np.ndarray, then: np.ndarray, crop_size: int, num_crops: int, seed: int
 ) -> Places:
     """Choose a window in each of the frames ``(NUM_PLACES, H, W, 3)``, and crop it at random.
 
-    Held-out crops are of the ``later`` frames.
+    Held-out crops are of the frames ``then``.
     """
     rng = np.random.default_rng(seed)
     positions = rng.permutation(NUM_PLACES).tolist()
@@ -123,7 +136,7 @@ def draw_places(
                 for frame, at in zip(of, positions, strict=True)
             ]
         )
-        for of, mirror in ((frames, False), (later, True))
+        for of, mirror in ((frames, False), (then, True))
     )
     return Places(bank, held_out, torch.arange(NUM_PLACES).repeat_interleave(each))
 

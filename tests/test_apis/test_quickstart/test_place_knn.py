@@ -51,15 +51,18 @@ def test_accuracy_is_one_for_features_that_know_the_answer(video):
 
 
 @pytest.mark.parametrize('fps', [10, 100])
-def test_held_out_crops_are_of_a_third_of_a_second_later_before_the_next_place(tmp_path, fps):
-    """A place: seven flat frames, then three of stripes."""
-    frames = np.full((NUM_PLACES * 10, 64, 96, 3), 120, np.uint8)
-    stripes = np.zeros((96, 3), np.uint8) + np.uint8(120) * (np.arange(96)[:, None] // 4 % 2)
-    for place in range(NUM_PLACES):
-        frames[place * 10 + 7 : place * 10 + 10] = stripes
-    write_video(tmp_path / 'stripes.mp4', frames, fps=fps)
-    for draw in PlaceKNN(tmp_path / 'stripes.mp4', crop_size=32, num_crops=18).draws:
-        assert draw.bank.std(axis=(1, 2)).max() < 1 < 3 < draw.held_out.std(axis=(1, 2)).min()
+@pytest.mark.parametrize('cut', [slice(0, 4), slice(7, 10)], ids=['before', 'after'])
+def test_held_out_crops_are_of_another_frame_of_the_same_shot(tmp_path, cut, fps):
+    """Places of ten frames: stripes, flat in the middle, beside a cut to white."""
+    stripes = np.uint8(104) + np.uint8(16) * (np.arange(96, dtype=np.uint8)[:, None] // 8 % 2)
+    place = np.zeros((10, 64, 96, 3), np.uint8) + stripes
+    place[cut], place[5] = 250, 112
+    write_video(tmp_path / 'cuts.mp4', np.tile(place, (NUM_PLACES, 1, 1, 1)), fps=fps)
+    task = PlaceKNN(tmp_path / 'cuts.mp4', crop_size=32, num_crops=18)
+    assert task.away == pytest.approx(1 / 3 if fps == 10 else 10 / 3 / fps)
+    for draw in task.draws:
+        assert draw.bank.std(axis=(1, 2)).max() < 1
+        assert draw.held_out.std(axis=(1, 2)).mean() > 2
 
 
 def test_each_frame_gives_another_window_of_a_grid():
