@@ -93,7 +93,8 @@ class Blurrer:
 
     Whatever is found in a frame is blurred in all frames within ``reach``, so that no mistake in
     following a face can uncover it. What is found again after it was missed is blurred on straight
-    lines from all, of the same detector, that it may have been. Holds the frames of ``reach`` and two more.
+    lines from all, of the same detector, that it may have been. Holds the frames of ``reach`` and
+    two more.
     """
 
     def __init__(self, settings: BlurSettings) -> None:
