@@ -43,7 +43,8 @@ class PlainCheckpointHook(CheckpointHook):
     - the position in the data is kept, if the training loop has one
       (:class:`ResumableEpochTrainLoop`), and the gradients of an unfinished accumulation;
     - if ``last_checkpoint``, or the file that it names, is missing, the newest is resumed;
-    - where an epoch takes long, ``interim.pth`` is written in between.
+    - where an epoch takes long, or training is stopped between two checkpoints (a time limit),
+      ``interim.pth`` is written.
 
     Args:
         minutes: Write ``interim.pth`` when this many minutes have passed since the last checkpoint;
@@ -149,7 +150,7 @@ class PlainCheckpointHook(CheckpointHook):
     def before_train(self, runner) -> None:
         """Set up the folder of the checkpoints, and the clock."""
         super().before_train(runner)
-        self._written_at = time.monotonic()
+        self._written_at, self._written_iter = time.monotonic(), runner.iter
 
     def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Write a checkpoint if it is time for one."""
@@ -161,6 +162,13 @@ class PlainCheckpointHook(CheckpointHook):
         if is_due.item():
             meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
             self._write(runner, INTERIM, meta, by_epoch=False)
+
+    def after_train(self, runner) -> None:
+        """Write what a loop that was stopped (``stop_training``) has done since the last one."""
+        if runner.train_loop.stop_training and runner.iter != self._written_iter:
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            self._write(runner, INTERIM, meta, by_epoch=False)
+        super().after_train(runner)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Keep the best checkpoint of a training; a validation alone has none to keep."""
@@ -197,7 +205,7 @@ class PlainCheckpointHook(CheckpointHook):
         if is_main_process():
             path = self.file_backend.join_path(self.out_dir, name)
             AtomicBackend().put_text(path, osp.join(runner.work_dir, LAST_CHECKPOINT))
-        self._written_at = time.monotonic()
+        self._written_at, self._written_iter = time.monotonic(), meta['iter']
 
     def _choose_outdated(self, runner, step: int) -> list[str]:
         """Record that ``step`` is kept; return the paths of checkpoints that may be removed."""

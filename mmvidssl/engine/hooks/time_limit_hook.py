@@ -17,8 +17,8 @@ class TimeLimitHook(Hook):
     For runs with a budget (a job scheduler's, a demonstration's). Schedules are not shortened: a
     run that reaches its limit ends as it is. All processes end at the same iteration, the first at
     which time is up for one of them (one number is reduced in every iteration); with gradient
-    accumulation, at the end of the current step. The last checkpoint is written by a checkpoint
-    hook with ``by_epoch=False``.
+    accumulation, at the end of the current step. ``PlainCheckpointHook`` writes the last checkpoint
+    wherever that is; MMEngine's only with ``by_epoch=False``.
 
     Args:
         seconds: Wall-clock time from the start of training.

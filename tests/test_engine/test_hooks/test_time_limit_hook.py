@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 from mmengine.logging import MMLogger
 
 from mmvidssl.engine.hooks import TimeLimitHook
-from tests.utils_run import Recorder, tiny_cfg, train
+from tests.utils_run import ITERS_PER_EPOCH, NUM_EPOCHS, Recorder, tiny_cfg, train
 
 
 def iter_cfg(video, work_dir, seconds, max_iters):
@@ -27,6 +27,32 @@ def test_time_up_ends_training_with_a_checkpoint(video, tmp_path):
     assert runner.iter == 1
     state = torch.load(tmp_path / 'iter_1.pth', weights_only=True)
     assert state['meta']['iter'] == 1
+    assert not (tmp_path / 'interim.pth').exists()
+
+
+@pytest.mark.parametrize('passes', [1, ITERS_PER_EPOCH], ids=['within an epoch', 'at its end'])
+def test_time_up_between_checkpoints(video, tmp_path, passes):
+    """Epochs are counted; the run goes on where it ended, as if it had not."""
+
+    def run(folder, *hooks, **options):
+        cfg = tiny_cfg(video, tmp_path / folder, default_hooks__checkpoint__interval=15, **options)
+        cfg.optim_wrapper.accumulative_counts = passes
+        cfg.custom_hooks.extend(hooks)
+        return train(cfg)
+
+    assert run('parts', dict(type='TimeLimitHook', seconds=1e-6)).iter == passes
+    (path,) = (tmp_path / 'parts').glob('*.pth')
+    assert path.name == 'interim.pth'
+    assert torch.load(path, weights_only=True)['meta']['iter'] == passes
+    for folder in ('whole', 'parts'):
+        run(folder, resume=True)
+    whole, parts = (
+        torch.load(tmp_path / folder / 'epoch_2.pth', weights_only=True)
+        for folder in ('whole', 'parts')
+    )
+    assert whole['meta']['iter'] == parts['meta']['iter'] == ITERS_PER_EPOCH * NUM_EPOCHS
+    assert whole['param_schedulers'] == parts['param_schedulers']
+    assert all(map(torch.equal, whole['state_dict'].values(), parts['state_dict'].values()))
 
 
 def test_time_left_changes_nothing(video, tmp_path):

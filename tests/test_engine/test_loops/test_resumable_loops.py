@@ -65,6 +65,7 @@ def test_stops_at_once_on_demand(video, tmp_path):
 
     runner = run(video, tmp_path, watch=StopHook())
     assert runner.iter == 2 and runner.train_loop.position == (0, 4)
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['interim.pth']
 
 
 def test_validates_by_iteration(video, tmp_path):
