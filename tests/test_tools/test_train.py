@@ -131,7 +131,7 @@ def test_ctrl_c(config, tmp_path):
         shown, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 130, shown
     assert 'with --resume goes on' in shown and 'Traceback' not in shown
 
 
