@@ -15,26 +15,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings('ignore::PendingDepre
 DOCS = Path(__file__).resolve().parents[1] / 'docs/en'
 
 
-@pytest.fixture(scope='module')
-def site(tmp_path_factory):
-    """What was built, and its warnings: links that lead nowhere are among them."""
-    out = tmp_path_factory.mktemp('site')
+# One test: a build writes docs/en/repository, so two at once would be in each other's way.
+def test_the_site_builds_without_warnings_and_has_every_registered_class(tmp_path):
     warnings = io.StringIO()
-    app = Sphinx(DOCS, DOCS, out, out / '.doctrees', 'html', status=None, warning=warnings)
+    app = Sphinx(
+        DOCS, DOCS, tmp_path, tmp_path / '.doctrees', 'html', status=None, warning=warnings
+    )
     app.build()
-    return app, warnings.getvalue()
+    assert not warnings.getvalue()  # links that lead nowhere are among them
+    assert (tmp_path / 'index.html').is_file()
 
-
-def test_the_site_builds_without_warnings(site):
-    app, warnings = site
-    assert not warnings, warnings
-    assert (Path(app.outdir) / 'index.html').is_file()
-
-
-def test_every_registered_class_is_in_the_reference(site):
     documented = {
         name.rpartition('.')[2]
-        for name, item in site[0].env.domains.python_domain.objects.items()
+        for name, item in app.env.domains.python_domain.objects.items()
         if item.objtype in ('class', 'function')
     }
     ours = [r for r in vars(registry).values() if isinstance(r, Registry)]

