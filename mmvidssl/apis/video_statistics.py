@@ -188,8 +188,8 @@ def describe_videos(
     """Describe videos in ``out/statistics.json`` and ``statistics.html``, which needs nothing else.
 
     Both are written after each video, and the same call after a stop goes on: a video is looked at
-    again if its file or the settings changed. One that fails does not stop the others. What was
-    found before, in it or in others, stays in the JSON, with its ``settings``, not on the page.
+    again if its file or the settings changed. One that fails does not stop the others. Entries of
+    other videos, and earlier ones of a video that fails, stay in the JSON with their ``settings``.
 
     Args:
         videos: See :func:`describe_video`, also for ``per_second`` and ``every``.

@@ -4,6 +4,7 @@ import functools
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, TimeoutError, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +24,7 @@ from .one_video import Progress, Proxy, ProxySettings, hash_file, make_proxy
 
 DEFAULT_TIMEOUT = 24 * 3600.0
 """Seconds for a video. An hour of 4K at 60 frames a second takes about one, of one core."""
+LONGEST_START = 30.0  # seconds that a worker may take to start once all videos are done
 Pairs = list[tuple[str, str]]  # of a video and its proxy
 Show = Callable[[Sequence[float]], None]  # the share of each pair that is done
 
@@ -163,8 +165,8 @@ def _run_in_pool(
     make: Callable, pairs: Pairs, workers: int, timeout: float, show: Show
 ) -> list[Proxy | str]:
     context = multiprocessing.get_context('spawn')  # this process has threads: it cannot fork
-    shares = context.Array('d', len(pairs), lock=False)
-    start = (shares, max(1, num_cores() // workers))
+    shares, started = context.Array('d', len(pairs), lock=False), context.Value('i')
+    start = (shares, started, max(1, num_cores() // workers))
     pool = ProcessPool(workers, initializer=_start_worker, initargs=start, context=context)
     try:
         futures = [
@@ -175,7 +177,11 @@ def _run_in_pool(
             show([1.0 if f.done() else s for f, s in zip(futures, shares, strict=True)])
         show([1.0] * len(pairs))
         results = [_result_of(future, timeout) for future in futures]
-        pool.close()  # a worker that is still starting would print a traceback if it were stopped
+        # A worker that is still starting would print a traceback: pebble removes its locks first.
+        until = time.monotonic() + LONGEST_START
+        while started.value < workers and time.monotonic() < until:
+            time.sleep(0.05)
+        pool.close()
         return results
     except BaseException:
         pool.stop()
@@ -199,9 +205,11 @@ def _result_of(future: Future, timeout: float) -> Proxy | str:
 _shares: Any = []  # of the pairs that are done, in a worker's memory
 
 
-def _start_worker(shares: Any, num_threads: int) -> None:
+def _start_worker(shares: Any, started: Any, num_threads: int) -> None:
     global _shares
     _shares = shares
+    with started.get_lock():
+        started.value += 1
     cv2.setNumThreads(num_threads)  # of what finds faces; the workers' together fill the cores
 
 
