@@ -149,7 +149,8 @@ def _look(
     """Series by name, and the seconds of cuts. Pairs across a cut tell no motion: left out."""
     read = _read(reader, np.stack([numbers, numbers + 1], axis=1).ravel(), SHORT_SIDE)
     rows: list[dict[str, float]] = []
-    across, spans, before = rows[:], [], None
+    across: list[dict[str, float]] = []
+    spans, before = [], None
     pairs = zip(read, read, strict=True)
     for (number, frame), (_, after) in progress(pairs, 'frames', len(numbers)):
         time, seconds = float(times[number]), float(times[number + 1] - times[number])

@@ -22,10 +22,11 @@ from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
 TOOL = 'analysis/video_statistics'
-pytestmark = pytest.mark.skipif(not shutil.which('ffmpeg'), reason='needs the ffmpeg command line')
 
 
 def ffmpeg(*arguments: str | Path, tool: str = 'ffmpeg') -> str:
+    if not shutil.which(tool):
+        pytest.skip(f'needs the {tool} command line')
     command = [tool, '-v', 'error', *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
