@@ -24,6 +24,7 @@ model = dict(
         img_size=64,
         patch_size=8,
         drop_path_rate=0.0,
+        with_cp=False,
     ),
     neck=dict(
         in_channels=128,

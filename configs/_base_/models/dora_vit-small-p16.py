@@ -6,6 +6,9 @@ _base_ = 'dino_vit-small-p16.py'
 model = dict(
     type='DoRA',
     preset='paper',
+    # Norms, activations and sums are computed again in the backward pass, with the same numbers:
+    # less memory for a little more time (docs/en/reference/performance.md). False keeps them.
+    backbone=dict(with_cp='cheap'),
     tracker=dict(
         type='MultiObjectTracker',
         num_objects=3,
