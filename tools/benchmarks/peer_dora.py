@@ -48,7 +48,7 @@ def peer_step(
 
     def step() -> float:
         target, patches, attention, query, key = teacher(views[:1], return_track=True)
-        masked = utils.MOT(attention, query, key, patches, 16, views[:1])
+        masked = utils.MOT(attention, query, key, patches, 16, views[:1])  # codespell:ignore
         objects = [student(view) for view in masked]
         loss = criterion(student(views[1:]), objects, target, 0)
         optimizer.zero_grad()
