@@ -82,7 +82,7 @@ def profile(step: Callable[[], float], with_table: bool) -> dict:
     """Share of a step's processor time that is products, attention and convolution."""
     import torch
 
-    with torch.profiler.profile() as record:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as record:
         step()
     events = record.key_averages()
     total = sum(event.self_cpu_time_total for event in events)
