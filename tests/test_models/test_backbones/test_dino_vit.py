@@ -77,6 +77,13 @@ def test_the_class_token_alone_is_that_of_mmpretrain(options):
         torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize('options', [dict(out_indices=[0]), dict(concat_outputs=True)])
+def test_the_class_token_of_other_outputs(options):
+    model = build(**{'out_indices': [0, 1], **options})
+    frames = noise(2, 3, 32, 32)
+    assert torch.equal(model.forward_class_token(frames), model(frames)[-1])
+
+
 def test_the_class_token_of_adapted_weights():
     """An adapter's weights are no matrix that could be split."""
     model = build()
