@@ -1,5 +1,6 @@
-"""Sphinx settings: ``pip install -r requirements/docs.txt; sphinx-build docs/en docs/_build``."""
+"""Sphinx settings: ``sphinx-build docs/en docs/_build``, with the packages of CONTRIBUTING.md."""
 
+import functools
 import os
 import re
 import shutil
@@ -16,8 +17,21 @@ extensions = [
     'sphinx.ext.viewcode',
     'sphinx_copybutton',
     'sphinx_design',
+    'sphinx_gallery.gen_gallery',
 ]
-source_suffix = {'.md': 'markdown', '.txt': 'markdown'}  # the latter: copies, see below
+# .txt: copies, see below; .rst: examples, as sphinx-gallery writes them.
+source_suffix = {'.md': 'markdown', '.txt': 'markdown', '.rst': 'restructuredtext'}
+sphinx_gallery_conf = dict(
+    examples_dirs='examples',
+    gallery_dirs='gallery',
+    filename_pattern='',  # run all
+    capture_repr=(),
+    remove_config_comments=True,
+    run_stale_examples=True,
+    within_subsection_order='FileNameSortKey',
+    download_all_examples=False,
+    write_computation_times=False,
+)
 html_theme = 'furo'
 html_title = 'mmvidssl'
 myst_enable_extensions = ['colon_fence']
@@ -25,7 +39,8 @@ myst_heading_anchors = 4
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 napoleon_use_ivar = True
-exclude_patterns = ['_build', 'repository/models.txt']  # included by reference/model_zoo.md
+# models.txt is included by reference/model_zoo.md
+exclude_patterns = ['_build', 'examples', 'repository/models.txt']
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parents[1]
@@ -39,6 +54,8 @@ PAGES = {
         *ROOT.glob('projects/*/README.md'),
     )
 }
+EXAMPLES = {path: DOCS / f'gallery/{path.stem}.rst' for path in DOCS.glob('examples/*.py')}
+MOVED = {**PAGES, **EXAMPLES, DOCS / 'examples/GALLERY_HEADER.rst': DOCS / 'gallery/index.rst'}
 
 
 def copy_pages(app, config) -> None:
@@ -58,18 +75,37 @@ def copy_pages(app, config) -> None:
 
 
 def mend_links(app, docname: str, source: list[str]) -> None:
-    """Links out of ``docs/en`` go to the copy of a page, or to a file that is downloaded."""
+    """Links to examples go to their pages; out of ``docs/en``, to the copy of a page or to a file."""
     here = Path(app.env.doc2path(docname))
     origin = next((path for path, copy in PAGES.items() if copy == here), here)
 
     def mend(match: re.Match) -> str:
         path = Path(os.path.normpath(origin.parent / match[1]))
         path = path / 'README.md' if path.is_dir() else path
-        return f']({os.path.relpath(PAGES.get(path, path), here.parent)}'
+        return f']({os.path.relpath(MOVED.get(path, path), here.parent)}'
 
     source[0] = re.sub(r'\]\((?!\w+:|#)([^)#\s]+)', mend, source[0])
+
+
+@functools.cache
+def words_of(path: Path) -> set[str]:
+    """Words of an example, or of the code in a page."""
+    text = path.read_text()
+    if path.suffix == '.md':
+        text = ' '.join(re.findall(r'```.*?```|`[^`\n]+`', text, re.DOTALL))
+    return set(re.findall(r'\w+', text))
+
+
+def link_back(app, what: str, name: str, obj, options, lines: list[str]) -> None:
+    """End the docstring of a class or function with links to examples and pages that name it."""
+    uses = {**EXAMPLES, **{page: page for page in sorted(DOCS.glob('*/*.md'))}}
+    found = [uses[path] for path in uses if name.rpartition('.')[2] in words_of(path)]
+    if found and what in ('class', 'function'):
+        links = (f':doc:`/{page.relative_to(DOCS).with_suffix("")}`' for page in found)
+        lines += ['', f'Used in: {", ".join(links)}', '']
 
 
 def setup(app) -> None:
     app.connect('config-inited', copy_pages)
     app.connect('source-read', mend_links)
+    app.connect('autodoc-process-docstring', link_back)
