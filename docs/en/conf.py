@@ -1,12 +1,15 @@
 """Sphinx settings: ``sphinx-build docs/en docs/_build``, with the packages of CONTRIBUTING.md."""
 
 import functools
+import inspect
 import os
 import re
 import shutil
 from pathlib import Path
 
 import yaml
+
+from mmvidssl import registry
 
 project = 'mmvidssl'
 author = 'The mmvidssl authors'
@@ -39,11 +42,12 @@ myst_heading_anchors = 4
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_member_order = 'bysource'
 napoleon_use_ivar = True
-# models.txt is included by reference/model_zoo.md
-exclude_patterns = ['_build', 'examples', 'repository/models.txt']
+# Tables are included by pages of reference.
+exclude_patterns = ['_build', 'examples', 'repository/models.txt', 'repository/parts.txt']
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parents[1]
+KEYS = ('HOOKS', 'LOOPS', 'PARAM_SCHEDULERS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS')
 # Written anew by each build: pages that lie where GitHub shows them, with their links mended.
 COPIES = DOCS / 'repository'
 PAGES = {
@@ -59,7 +63,7 @@ MOVED = {**PAGES, **EXAMPLES, DOCS / 'examples/GALLERY_HEADER.rst': DOCS / 'gall
 
 
 def copy_pages(app, config) -> None:
-    """Write the READMEs and the table of all models, ``repository/models.txt``."""
+    """Write the READMEs and two tables, of all models and of the parts that configs name."""
     shutil.rmtree(COPIES, ignore_errors=True)
     for path, copy in PAGES.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +76,17 @@ def copy_pages(app, config) -> None:
             cells = (facts[k] for k in ('Training Data', 'Paper Result', 'Our Result'))
             rows.append('| ' + ' | '.join((link, *cells)) + ' |')
     (COPIES / 'models.txt').write_text('\n'.join(rows))
+
+    texts = {path: path.read_text() for path in sorted((ROOT / 'configs').rglob('*.py'))}
+    rows = ['| type | what it does | in our configs |', '| --- | --- | --- |']
+    for name in KEYS:
+        (found := getattr(registry, name)).import_from_location()
+        for part, cls in found.module_dict.items():
+            users = (path for path, text in texts.items() if re.search(rf"['.]{part}'", text))
+            places = (x.stem if '_base_' in x.parts else x.parent.name for x in users)
+            line = re.sub(':class:', '', inspect.getdoc(cls).partition('\n')[0])
+            rows.append(f'| {{py:class}}`.{part}` | {line} | {", ".join(dict.fromkeys(places))} |')
+    (COPIES / 'parts.txt').write_text('\n'.join(rows))
 
 
 def mend_links(app, docname: str, source: list[str]) -> None:
