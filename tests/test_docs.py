@@ -1,4 +1,4 @@
-"""The site builds without a warning, runs its examples, and has every class that a config can name."""
+"""The site builds without a warning, runs its examples, and has every class of the registries."""
 
 import io
 from pathlib import Path

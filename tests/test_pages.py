@@ -198,6 +198,13 @@ def test_every_key_of_a_config_is_described():
     assert runner_keys() <= keys
 
 
+def test_versions_compared_with_are_the_pins():
+    page = (ROOT / 'docs/en/howto/exporting.md').read_text()
+    for name, file in (('timm', 'tests'), ('transformers', 'transformers')):
+        (pin,) = re.findall(f'^{name}==(.+)', (ROOT / f'requirements/{file}.txt').read_text(), re.M)
+        assert re.search(rf'{name}\s{re.escape(pin)}\s', page.replace(',', ' '))
+
+
 def is_config(code: str) -> bool:
     """Whether it sets or shows a config, in place of calling what it imports."""
     return not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(code).body)

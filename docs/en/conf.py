@@ -77,20 +77,21 @@ def copy_pages(app, config) -> None:
             rows.append('| ' + ' | '.join((link, *cells)) + ' |')
     (COPIES / 'models.txt').write_text('\n'.join(rows))
 
-    texts = {path: path.read_text() for path in sorted((ROOT / 'configs').rglob('*.py'))}
+    configs = (ROOT / 'configs').rglob('*.py')
+    texts = {path.relative_to(ROOT / 'configs'): path.read_text() for path in configs}
     rows = ['| type | what it does | in our configs |', '| --- | --- | --- |']
     for name in KEYS:
         (found := getattr(registry, name)).import_from_location()
         for part, cls in found.module_dict.items():
             users = (path for path, text in texts.items() if re.search(rf"['.]{part}'", text))
-            places = (x.stem if '_base_' in x.parts else x.parent.name for x in users)
+            places = {'downstream' if 'frozen' in x.stem else x.parts[0] for x in users}
             line = re.sub(':class:', '', inspect.getdoc(cls).partition('\n')[0])
-            rows.append(f'| {{py:class}}`.{part}` | {line} | {", ".join(dict.fromkeys(places))} |')
+            rows.append(f'| {{py:class}}`.{part}` | {line} | {", ".join(sorted(places))} |')
     (COPIES / 'parts.txt').write_text('\n'.join(rows))
 
 
 def mend_links(app, docname: str, source: list[str]) -> None:
-    """Links to examples go to their pages; out of ``docs/en``, to the copy of a page or to a file."""
+    """Links to examples go to their pages; out of ``docs/en``, to a page's copy or to a file."""
     here = Path(app.env.doc2path(docname))
     origin = next((path for path, copy in PAGES.items() if copy == here), here)
 

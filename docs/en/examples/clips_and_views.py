@@ -27,12 +27,13 @@ dataset = DATASETS.build(
         clip_len=6,
         frame_interval=0.25,  # seconds; the paper takes 8 frames, 1 second apart
         pipeline=cfg.train_pipeline,
+        seed=0,
     )
 )
 print(len(dataset), 'clips')
 
 # %%
-# Augmentation is random: each time, the same sample gives other views.
+# Augmentation is drawn from the seed, the number of the sample and the epoch.
 
 sample = dataset[145]
 global_view = sample['inputs']['global_clip']  # (C, T, H, W) uint8

@@ -8,6 +8,7 @@ Load a pretrained model, and look at its features of patches and of whole frames
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import torch
 
 import mmvidssl
 from mmvidssl.apis import (
@@ -23,6 +24,7 @@ from mmvidssl.visualization import picture_strip
 
 ROOT = Path(mmvidssl.__file__).parents[1]  # the checkout
 CONFIG = ROOT / 'configs/dora/dora_vit-nano-p8_1xb8-coslr-5000i_footage.py'
+torch.manual_seed(0)
 models = {
     'random weights': init_model(CONFIG),
     'DoRA': init_model(CONFIG, ROOT / 'projects/small_models/dora.pth'),

@@ -24,6 +24,7 @@ dataset = DATASETS.build(
         type='VideoListDataset',
         data_prefix=dict(video=str(video.parent)),  # all videos of a folder
         pipeline=cfg.train_pipeline,
+        seed=3,
     )
 )
 sample = dataset[1]
@@ -43,7 +44,7 @@ print(tuple(target.shape))  # (B, t * h * w, 108)
 # HOG is drawn as strokes along the edges, averaged over the colours. Where the clip is grey, the
 # model must predict it.
 
-cells = generator.as_cells(target, grid=(8, 14, 14))[0].mean(dim=1)  # (t, bins, rows, columns)
+cells = generator.as_cells(target, grid=(8, 14, 14))[0].mean(dim=1)  # (t, bins, h, w)
 strokes = draw_hog(cells.movedim(1, -1).numpy(), cell_size=8)
 frames = clip[:, ::2].permute(1, 2, 3, 0).numpy()
 masked = overlay_masks(frames, mask[None].numpy(), palette=((128, 128, 128),), opacity=1)

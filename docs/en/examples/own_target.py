@@ -48,7 +48,7 @@ model = init_model(cfg).train()
 
 loader = cfg.train_dataloader
 loader.update(num_workers=0, persistent_workers=False)
-loader.dataset.update(data_root='', ann_file='', videos=[str(find_sample_video())])
+loader.dataset.update(data_root='', ann_file='', videos=[str(find_sample_video())], seed=0)
 batch = next(iter(Runner.build_dataloader(loader, seed=0)))
 optimizer = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=2e-3))
 losses = [model.train_step(batch, optimizer)['loss'].item() for _ in range(40)]
