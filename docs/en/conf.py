@@ -84,7 +84,7 @@ def copy_pages(app, config) -> None:
         (found := getattr(registry, name)).import_from_location()
         for part, cls in found.module_dict.items():
             users = (path for path, text in texts.items() if re.search(rf"['.]{part}'", text))
-            places = {'downstream' if 'frozen' in x.stem else x.parts[0] for x in users}
+            places = {f'`{"downstream" if "frozen" in x.stem else x.parts[0]}`' for x in users}
             line = re.sub(':class:', '', inspect.getdoc(cls).partition('\n')[0])
             rows.append(f'| {{py:class}}`.{part}` | {line} | {", ".join(sorted(places))} |')
     (COPIES / 'parts.txt').write_text('\n'.join(rows))

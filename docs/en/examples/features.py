@@ -42,7 +42,7 @@ plt.figure().figimage(picture_strip(draw_features(models, frames)), resize=True)
 # **Frames.** Classifiers and search use one feature of each frame, the class token. Here it is that
 # of a frame every quarter of a second.
 
-found = extract_features(models['DoRA'], video, sampling=Sampling(every=0.25))
+found = extract_features(models['DoRA'], video, sampling=Sampling(every=0.25), show_progress=False)
 print(found.features.shape)
 
 # %%

@@ -24,7 +24,7 @@ dataset = DATASETS.build(
         type='VideoListDataset',
         data_prefix=dict(video=str(video.parent)),  # all videos of a folder
         pipeline=cfg.train_pipeline,
-        seed=3,
+        seed=8,
     )
 )
 sample = dataset[1]
