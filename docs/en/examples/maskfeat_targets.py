@@ -24,7 +24,8 @@ dataset = DATASETS.build(
         type='VideoListDataset',
         data_prefix=dict(video=str(video.parent)),  # all videos of a folder
         pipeline=cfg.train_pipeline,
-        seed=8,
+        seed=1,
+        test_mode=True,  # the same clip and mask each time
     )
 )
 sample = dataset[1]
