@@ -59,7 +59,14 @@ INSTALL_REQUIRES = [
 EXTRAS = {
     'detection': ['mmdet>=3.3.0,<3.4', 'pycocotools'],
     'segmentation': ['mmsegmentation>=1.2.2,<1.3', 'ftfy', 'regex'],
-    'docs': ['furo', 'myst-parser>=4', 'sphinx>=8', 'sphinx-copybutton', 'sphinx-design'],
+    'docs': [
+        'furo',
+        'myst-parser>=4',
+        'sphinx>=8',
+        'sphinx-copybutton',
+        'sphinx-design',
+        'sphinx-gallery',
+    ],
     'download': ['yt-dlp[default,deno]>=2026.10'],
     'onnx': ['onnx>=1.16', 'onnxruntime>=1.17', 'onnxscript>=0.5'],
     'torchcodec': ['torchcodec>=0.8'],

@@ -1,4 +1,4 @@
-"""The site builds without a warning, and describes every class that a config can name."""
+"""The site builds without a warning, runs its examples, and has every class of the registries."""
 
 import io
 from pathlib import Path
@@ -37,3 +37,5 @@ def test_the_site_builds_without_warnings_and_has_every_registered_class(tmp_pat
     registered = {cls.__name__ for cls in classes if cls.__module__.startswith('mmvidssl.')}
     assert 'DoRA' in registered
     assert registered <= documented
+    links = (tmp_path / 'reference/api/models.html').read_text().split('Used in: ')[1:]
+    assert any('gallery/own_target.html' in text.split('</p>')[0] for text in links)

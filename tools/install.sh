@@ -27,7 +27,7 @@ imports() { "$python" -c "import $1"; }
 step() {
   local started=$SECONDS
   echo "==> $1"
-  "${@:2}" || fail "'$1' failed, for the reason above. Mend it and go on: bash tools/install.sh; if" \
+  "${@:2}" || fail "'$1' failed, for the reason above. Fix it and run again: bash tools/install.sh; if" \
     "that does not help, first: rm -rf $own_venv"
   echo "    took $((SECONDS - started)) s"
 }

@@ -79,8 +79,8 @@ def read_footage(
     num_frames = -(-NUM_FRAMES // clip_len) * clip_len if num_frames is None else num_frames
     if min(num_frames, frame_interval) < 1 or start < 0 or num_frames % clip_len:
         raise ValueError(
-            f'needed are positive numbers, and frames that are clips of {clip_len}, '
-            f'got {num_frames} frames, each {frame_interval}th of the video from {start} s on'
+            f'num_frames must be a multiple of {clip_len}, frame_interval positive and start not '
+            f'negative; got {num_frames}, {frame_interval} and {start}'
         )
     reader = build_reader(str(video), READER)
     try:

@@ -182,7 +182,7 @@ class FaultTolerantDataset(BaseDataset):
         else:
             index, draw = int(idx), 0 if self.test_mode else int(torch.randint(2**31, ()))
         if not -len(self) <= index < len(self):
-            raise IndexError(f'sample {index} asked of a data set of {len(self)} samples')
+            raise IndexError(f'sample {index} does not exist: there are {len(self)} samples')
         return ClipIndex(index % len(self), draw)
 
     def rng_of(self, index: int, draw: int) -> np.random.Generator:

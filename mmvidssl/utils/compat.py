@@ -51,8 +51,8 @@ def check_versions(requirements: tuple[Requirement, ...] = REQUIREMENTS) -> None
         if _find_version(fork):  # tried: onedl-mmcv 2.3.6, -mmengine 0.10.12 and their siblings
             raise ImportError(
                 f'{fork}, a fork of {name}, is installed: mmaction2, which has no fork, refuses '
-                f'its mmcv 2.3. Mend it: pip uninstall -y {fork} && pip install --force-reinstall '
-                f"'{name}{specifier}'"
+                f'its mmcv 2.3. Fix it with: pip uninstall -y {fork} && pip install '
+                f"--force-reinstall '{name}{specifier}'"
             )
         if found is None and optional:
             continue
@@ -123,8 +123,8 @@ def register_package() -> None:
             sys.meta_path.append(finder())
     if not any(isinstance(finder, _MendingFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _MendingFinder())
-        for name in MENDS.keys() & sys.modules.keys():
-            MENDS[name](sys.modules[name])
+        for name in PATCHES.keys() & sys.modules.keys():
+            PATCHES[name](sys.modules[name])
 
 
 def strip_function_scopes(cfg: dict) -> None:
@@ -198,12 +198,12 @@ def _mend_ava_metrics(module: Any) -> None:
     average_precision = module.compute_average_precision
 
     @wraps(average_precision)
-    def mended(precision, recall):
+    def patched(precision, recall):
         if precision is None and recall is None:
             return float('nan')
         return average_precision(precision, recall)
 
-    module.compute_average_precision = mended
+    module.compute_average_precision = patched
 
 
 def _mend_roi_align(module: ModuleType) -> None:
@@ -233,11 +233,11 @@ def _mend_checkpoint_loader(module: Any) -> None:
         return checkpoint.get('state_dict', checkpoint)
 
     @wraps(load)
-    def mended(*args, **kwargs):
+    def patched(*args, **kwargs):
         checkpoint = load(*args, **kwargs)
         return prepare_checkpoint(checkpoint) if isinstance(checkpoint, dict) else checkpoint
 
-    module.CheckpointLoader.load_checkpoint = staticmethod(mended)
+    module.CheckpointLoader.load_checkpoint = staticmethod(patched)
     module._load_checkpoint_with_prefix = load_under
 
 
@@ -261,7 +261,7 @@ def _wrap(owner: type, name: str, change: Callable[..., tuple]) -> None:
     setattr(owner, name, wraps(method)(lambda *args, **kwargs: method(*change(*args), **kwargs)))
 
 
-MENDS: dict[str, Callable[[ModuleType], Any]] = {
+PATCHES: dict[str, Callable[[ModuleType], Any]] = {
     'mmaction.models.heads.base': _mend_action_head,
     'mmaction.evaluation.functional.ava_evaluation.metrics': _mend_ava_metrics,
     'mmcv.ops.roi_align': _mend_roi_align,
@@ -272,10 +272,10 @@ MENDS: dict[str, Callable[[ModuleType], Any]] = {
 
 
 class _MendingFinder(MetaPathFinder):
-    """Import hook that patches the modules in ``MENDS`` after they are loaded."""
+    """Import hook that patches the modules in ``PATCHES`` after they are loaded."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        if fullname not in MENDS:
+        if fullname not in PATCHES:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.loader is None:
@@ -284,7 +284,7 @@ class _MendingFinder(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             load(module)
-            MENDS[fullname](module)
+            PATCHES[fullname](module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

@@ -19,7 +19,7 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     try:
         text = Path(path).read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not UTF-8 ({error}); save it so') from None
+        raise ValueError(f'{path} is not UTF-8 ({error}); save it as UTF-8') from None
     # Not splitlines(), which splits at characters that names may hold, such as U+2028.
     lines = [line.strip() for line in text.split('\n') if line.strip()]
     if not lines:

@@ -134,7 +134,7 @@ def _draw(cfg: Config, args: argparse.Namespace, library: str) -> None:
             'fails); its MMAction2Inferencer draws videos, see docs/en/howto/inference.md'
         )
     if args.tta and library == 'mmpretrain':
-        raise ValueError('--show, --show-dir: mmpretrain cannot draw with --tta, run them apart')
+        raise ValueError('--show, --show-dir: mmpretrain cannot draw with --tta; leave one out')
     kind, switch, folder = DRAWING[library]
     hook = cfg.default_hooks.setdefault('visualization', dict(type=kind))
     hook.update({switch: True, 'interval': 1, 'show': args.show})

@@ -1,4 +1,4 @@
-"""Check all data of a fine-tuning config: what is there, what is wrong, and how to mend it."""
+"""Check all data of a fine-tuning config: what is there, what is wrong, and how to fix it."""
 
 import argparse
 import sys
@@ -101,7 +101,7 @@ def main() -> int:
         except (ValueError, FileNotFoundError) as fault:
             print_errors(fault)
             is_good = False
-    print('nothing here that cannot be learnt from' if is_good else 'mend the errors above')
+    print('all of it can be trained on' if is_good else 'fix the errors above')
     return 0 if is_good else 1
 
 

@@ -77,7 +77,7 @@ def work(args: argparse.Namespace) -> dict[str, str]:
             raise ValueError(f'--index must be 0 to {len(videos) - 1}, got {args.index}')
         videos = [videos[args.index]]
     if getattr(args, 'url', None) and len(videos) > 1:
-        raise ValueError('--url is of one video: say which with --cities')
+        raise ValueError('--url is the address of one video: set --cities to its city')
     if args.command == 'prepare':
         made = prepare_tours(videos, args.folder, args.out, **make_proxy.options_of(args))
         return make_proxy.show(made)

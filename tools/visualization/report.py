@@ -50,7 +50,7 @@ def read(paths: Sequence[str]) -> list[Run]:
         return [read_checkpoint(*paths)]
     if others:
         raise ValueError(
-            'expected are folders of runs, or a config and a checkpoint; no such folder: '
+            'give folders of runs, or a config and a checkpoint; no such folder: '
             + ', '.join(others)
         )
     found = [(folder, run) for folder in paths for run in read_runs(folder)]

@@ -147,7 +147,7 @@ def make_proxy(
                 frames = blurrer.blur(frames, reader.timestamps[chosen])
             _write(partial, frames, _mp4_times(reader.index, chosen), settings, progress)
             if stamp_of(reader.path) != stamp:
-                raise VideoError(f'{video} was changed while its proxy was made: begin again')
+                raise VideoError(f'{video} was changed while its proxy was made: start again')
             manifest.update(bytes=partial.stat().st_size, sha256=hash_file(partial))
             if blurrer:
                 manifest.update(blurred=blurrer.report())
@@ -304,7 +304,7 @@ def _encode(
             shape = pixels.shape
             stream = _add_stream(container, shape, time_base, settings)
         if pixels.shape != shape:
-            raise UndecodableVideoError('the frames have several sizes; encode the video anew')
+            raise UndecodableVideoError('the frames have several sizes; re-encode the video')
         if settings.codec == 'mjpeg':
             packet = av.Packet(_encode_jpeg(pixels, settings.quality))
             packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, True

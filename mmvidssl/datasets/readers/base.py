@@ -92,7 +92,7 @@ def check_video_file(path: str) -> None:
         raise VideoNotFoundError(f'no such video: {path} (checked {file.absolute()})') from error
     except (OSError, ValueError) as error:  # a folder without permission, a lost disk
         raise class_of_system_error(error)(
-            f'cannot look at {path}: {getattr(error, "strerror", None) or error}'
+            f'cannot access {path}: {getattr(error, "strerror", None) or error}'
         ) from error
     if not stat.S_ISREG(found.st_mode):
         raise VideoError(f'a video must be a file, but this is not one: {path}')
@@ -123,7 +123,7 @@ def check_frame_inds(indices: np.ndarray, num_frames: int, path: str) -> np.ndar
         raise ValueError(f'frame numbers must be a non-empty 1-D array, got shape {inds.shape}')
     if inds.min() < 0 or inds.max() >= num_frames:
         raise IndexError(
-            f'frames {inds.min()}..{inds.max()} asked of {path}, '
+            f'frames {inds.min()}..{inds.max()} do not exist in {path}, '
             f'which has frames 0..{num_frames - 1}'
         )
     return inds
@@ -231,8 +231,8 @@ class IndexedReader(ABC):
             if frame.shape != frames.shape[1:]:
                 self.close()
                 raise UndecodableVideoError(
-                    f'frames {describe_range(wanted)} of {self.path} have several sizes; encode it '
-                    'anew'
+                    f'frames {describe_range(wanted)} of {self.path} have several sizes; '
+                    're-encode it'
                 )
             frames[where == number] = frame
         assert frames is not None

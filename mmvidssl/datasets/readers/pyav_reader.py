@@ -65,7 +65,7 @@ class PyAVReader(IndexedReader):
             if frame is None:
                 raise UndecodableVideoError(
                     f'cannot decode the frame at {float(pts * self.index.time_base):.3f} s of '
-                    f'{self.path}: its data are damaged; get the file again, or encode it anew'
+                    f'{self.path}: its data are damaged; get the file again, or re-encode it'
                 )
             yield self._to_rgb(frame, short_side)
 
@@ -77,7 +77,7 @@ class PyAVReader(IndexedReader):
         second, since MP4's would go to the keyframe before.
         """
         key, step = nearest, 1
-        while key >= 0 and self.index.told_by != 'count':
+        while key >= 0 and self.index.keyed_by != 'count':
             start = int(self.index.key_pts[key])
             for time in start, int(self.index.key_dts[key]):
                 frames = self._frames_from(time, wanted)
@@ -99,7 +99,7 @@ class PyAVReader(IndexedReader):
         if time is not None:
             container.seek(time, stream=stream, backward=True)
         frames = decode(stream.codec_context, self._packets(container, stream, wanted))
-        counted = self.index.pts.tolist() if self.index.told_by == 'count' else repeat(None)
+        counted = self.index.pts.tolist() if self.index.keyed_by == 'count' else repeat(None)
         for pts, frame in zip(counted, frames, strict=False):
             frame.pts = frame.pts if pts is None else pts
             # Frames that refer to a damaged one are damaged too, but not marked so.
@@ -110,7 +110,7 @@ class PyAVReader(IndexedReader):
     def _packets(self, container: Any, stream: Any, wanted: set[int]) -> Iterator[Any]:
         """Packets from here on; the decoder is told to skip frames that are not needed."""
         context = stream.codec_context
-        can_skip = self.index.told_by == 'packet' and context.name in SKIPPING_CODECS
+        can_skip = self.index.keyed_by == 'packet' and context.name in SKIPPING_CODECS
         for packet in container.demux(stream):
             is_wanted = packet.pts is None or packet.pts in wanted
             context.skip_frame = 'DEFAULT' if is_wanted or not can_skip else 'NONREF'

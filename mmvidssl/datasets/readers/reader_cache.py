@@ -31,7 +31,7 @@ def stamp_of(path: str) -> FileStamp | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise class_of_system_error(error)(f'cannot look at {path}: {error.strerror}') from error
+        raise class_of_system_error(error)(f'cannot access {path}: {error.strerror}') from error
     return FileStamp(stat.st_size, stat.st_mtime_ns)
 
 
@@ -138,7 +138,7 @@ def check_unchanged(path: str, then: FileStamp, now: FileStamp | None) -> None:
     if now != then:
         raise VideoChangedError(
             f'the video was replaced or written to since its frames were counted ({then.size} '
-            f'bytes then, {now.size} now): {path}. Start the run anew to count them again.'
+            f'bytes then, {now.size} now): {path}. Restart the run to count them again.'
         )
 
 

@@ -62,8 +62,8 @@ def turn_of(frame: Any, path: str) -> Turn:
     straight, crosswise = abs(a) + abs(d), abs(b) + abs(c)
     if min(straight, crosswise) > MAX_SLANT * max(straight, crosswise):
         raise UndecodableVideoError(
-            f'{path} is to be shown turned by {-math.degrees(math.atan2(b, a)):.1f} degrees, which '
-            'is no right angle; encode it anew, which turns it: ffmpeg -i FILE OUT.mp4'
+            f'{path} is rotated by {-math.degrees(math.atan2(b, a)):.1f} degrees, not by a '
+            'multiple of 90; re-encode it, which applies the rotation: ffmpeg -i FILE OUT.mp4'
         )
     return Turn(True, b < 0, c < 0) if crosswise > straight else Turn(False, d < 0, a < 0)
 
@@ -78,8 +78,8 @@ def _display_matrix(frame: Any, path: str) -> tuple[float, float, float, float]:
     except ValueError as error:  # beside data that PyAV does not know, it tells turns alone
         if str(error).startswith(EXIF):  # which may mirror; others do not come with mirrors
             raise UndecodableVideoError(
-                f'{path} may be turned or mirrored by EXIF data, which PyAV does not tell; encode '
-                'it anew, which turns it: ffmpeg -i FILE OUT.mp4'
+                f'{path} may be rotated or mirrored by EXIF data, which PyAV does not report; '
+                're-encode it, which applies them: ffmpeg -i FILE OUT.mp4'
             ) from error
         angle = math.radians(frame.rotation)
         return math.cos(angle), -math.sin(angle), math.sin(angle), math.cos(angle)

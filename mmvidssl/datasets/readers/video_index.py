@@ -35,7 +35,7 @@ NUM_CHECKED = 50
 # Smaller files (clips of Kinetics have some 10^5 to 10^6 bytes) are indexed anew each time, so
 # that hundreds of thousands of them leave no files in the cache.
 BYTES_WORTH_KEEPING = 2**26
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 
 class VideoIndex(NamedTuple):
@@ -50,7 +50,7 @@ class VideoIndex(NamedTuple):
         codec: FFmpeg's name of the codec.
         container: FFmpeg's names of the container, such as ``'mov,mp4,m4a,3gp,3g2,mj2'``.
         has_b_frames: Whether frames are shown in another order than they are stored in.
-        told_by: What identifies a decoded frame: ``'packet'`` (the time of its packet), ``'time'``
+        keyed_by: What identifies a decoded frame: ``'packet'`` (the time of its packet), ``'time'``
             (its own; some packets are no frame) or ``'count'`` (its place in the decoder's output;
             times are guesses, or differ after a seek).
     """
@@ -63,12 +63,12 @@ class VideoIndex(NamedTuple):
     codec: str
     container: str
     has_b_frames: bool
-    told_by: str = 'packet'
+    keyed_by: str = 'packet'
 
     @property
     def pitfall(self) -> str:
         """Kind of file in which other libraries miscount frames after a seek; '' if none."""
-        is_plain = self.told_by == 'packet' and self.container != 'mpegts'
+        is_plain = self.keyed_by == 'packet' and self.container != 'mpegts'
         return '' if is_plain else f'{self.codec} in {self.container}'
 
     @property
@@ -114,22 +114,22 @@ def build_index(path: str) -> VideoIndex:
             if context is None:
                 raise UndecodableVideoError(f'{path} is damaged, or of an unknown codec')
             packets = _packets(path, container, stream)
-            told_by = _told_by(packets, kind, context)
+            keyed_by = _keyed_by(packets, kind, context)
             codec, has_b_frames = context.name, bool(context.has_b_frames)
             rate, time_base = Fraction(stream.guessed_rate or 1), Fraction(stream.time_base)
             has_guesses = kind == 'avi' or bool(container.format.flags & Flags.no_timestamps.value)
         shown = [p.pts for p in packets if p.is_shown]
         keys = [(p.pts, p.dts) for p in packets if p.is_key and p.pts is not None]
-        if told_by == 'packet' and _may_be_misordered(packets, has_b_frames):
-            told_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'count'
-        elif told_by == 'time':
+        if keyed_by == 'packet' and _may_be_misordered(packets, has_b_frames):
+            keyed_by = 'packet' if _is_rising(_decoded_times(path, NUM_CHECKED)) else 'count'
+        elif keyed_by == 'time':
             shown = _decoded_times(path)
-            told_by = 'time' if _is_rising(shown) else 'count'
-        if told_by == 'count':
+            keyed_by = 'time' if _is_rising(shown) else 'count'
+        if keyed_by == 'count':
             if len(packets) > MAX_FRAMES_FROM_START:
                 raise UndecodableVideoError(
-                    f'{path} has {len(packets)} frames and no times by which a seek finds them; '
-                    'encode it anew: ffmpeg -i FILE OUT.mp4'
+                    f'{path} has {len(packets)} frames, whose timestamps do not allow seeking; '
+                    're-encode it: ffmpeg -i FILE OUT.mp4'
                 )
             shown, keys = _decoded_times(path), []
             if has_guesses or not _is_rising(shown):
@@ -147,7 +147,7 @@ def build_index(path: str) -> VideoIndex:
     seconds = float((int(pts[-1]) - int(pts[0])) * time_base)
     fps = (len(pts) - 1) / seconds if seconds > 0 else float(rate)
     key_pts, key_dts = np.array(keys, dtype=np.int64).T
-    return VideoIndex(pts, key_pts, key_dts, time_base, fps, codec, kind, has_b_frames, told_by)
+    return VideoIndex(pts, key_pts, key_dts, time_base, fps, codec, kind, has_b_frames, keyed_by)
 
 
 def _packets(path: str, container: Any, stream: Any) -> list[_Packet]:
@@ -185,7 +185,7 @@ def _shows_a_frame(packet: Any, codec: str) -> bool:
     return last >> 5 == 0b110 or bool(first & 0b1010)
 
 
-def _told_by(packets: list[_Packet], kind: str, context: Any) -> str:
+def _keyed_by(packets: list[_Packet], kind: str, context: Any) -> str:
     """What identifies decoded frames, see :class:`VideoIndex`."""
     stored = [packet.dts for packet in packets if packet.dts is not None]
     is_timed = kind.startswith(TIMED_CONTAINERS) and _is_rising(stored, strictly=False)

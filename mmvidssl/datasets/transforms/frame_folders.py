@@ -44,7 +44,7 @@ class LoadFrames(BaseTransform):
             shape = image.shape[:2] if not images else results['ori_shape']
             if image.shape[:2] != shape:
                 raise ValueError(
-                    f'{path} is of {image.shape[:2]} (H, W), the first frame of {shape}'
+                    f'{path} is {image.shape[:2]} (H, W), but the first frame is {shape}'
                 )
             results['ori_shape'] = shape
             results['img_shape'] = self._resized(*shape)
@@ -81,13 +81,13 @@ class LoadObjectMasks(BaseTransform):
         for path in results['seg_paths']:
             mask = read_object_mask(path)
             if mask.shape != results['ori_shape']:
-                raise ValueError(f'{path} is of {mask.shape}, its frame of {results["ori_shape"]}')
+                raise ValueError(f'{path} is {mask.shape}, but its frame is {results["ori_shape"]}')
             ids = set(np.unique(mask).tolist()) - {0, 255}
             known = known or ids
             if not known or ids - known:
                 raise ValueError(
                     f'{path} has the ids {sorted(ids)}; the first mask must have an object, and '
-                    f'the others no more than its {sorted(known)}'
+                    f'the others no ids but its {sorted(known)}'
                 )
             masks.append(mask)
         results['masks'] = torch.from_numpy(np.stack(masks))

@@ -121,7 +121,7 @@ class PlainCheckpointHook(CheckpointHook):
         loop, meta = runner.train_loop, checkpoint['meta']
         if 'train_loop' not in checkpoint:
             raise ValueError(
-                'the checkpoint does not say where in the data it was written, which '
+                'the checkpoint lacks the position in the data, which '
                 f'{type(loop).__name__} needs. Resume it with the loop it was trained with, or '
                 'start from its weights (load_from without resume).'
             )

@@ -191,7 +191,7 @@ def _read(path: Path) -> dict:
         return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except (RuntimeError, EOFError, OSError) as error:
         raise ValueError(
-            f'{path} cannot be read; remove it, and its samples are done anew'
+            f'{path} cannot be read; remove it to evaluate its samples again'
         ) from error
 
 

@@ -100,7 +100,7 @@ def use_mixed_precision(optim_wrapper: dict, device: str) -> None:
             if device == 'cpu':
                 _drop_mixed_options(optim_wrapper)
             return
-    raise ValueError(f'optim_wrapper: no mixed precision is known for {stated}, but for {[*MIXED]}')
+    raise ValueError(f'optim_wrapper: mixed precision needs one of {[*MIXED]}, got {stated}')
 
 
 def _drop_mixed_options(optim_wrapper: dict) -> None:

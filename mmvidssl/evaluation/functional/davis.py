@@ -95,7 +95,7 @@ def davis_statistics(values: np.ndarray) -> DavisStatistics:
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or np.isnan(values).all():
-        raise ValueError(f'an object needs a value for a frame at least, got {values.shape}')
+        raise ValueError(f'an object needs values of one frame at least, got {values.shape}')
     bounds = (np.round(np.linspace(1, len(values), 5) + 1e-10) - 1).astype(int)
     first, last = values[: bounds[1] + 1], values[bounds[3] :]
     decay = np.nanmean(first) - np.nanmean(last)
@@ -122,13 +122,13 @@ def davis_scores(pred: np.ndarray, gt: np.ndarray) -> dict[str, np.ndarray | flo
     """
     pred, gt = _as_arrays(pred, gt)
     if len(gt) < 3:
-        raise ValueError(f'the first and the last frame do not count: 3 are needed, got {len(gt)}')
+        raise ValueError(f'3 frames are needed (two are not evaluated), got {len(gt)}')
     gt = np.where(gt == VOID, 0, gt)
     num_objects = int(gt[0].max())
     if not num_objects:
         raise ValueError('the first frame has no object of an id below 255, which is void')
     if pred[1:-1].max() > num_objects:
-        raise ValueError(f'id {pred[1:-1].max()} is predicted, of {num_objects} objects')
+        raise ValueError(f'id {pred[1:-1].max()} is predicted, but there are {num_objects} objects')
     scores: dict[str, np.ndarray | float] = {}
     for name, measure in (('J', region_similarity), ('F', contour_accuracy)):
         values = [measure(pred[1:-1] == i, gt[1:-1] == i) for i in range(1, num_objects + 1)]

@@ -60,7 +60,7 @@ def tokencut_box(
     """
     patches, grid = _patches(features)
     if len(patches) < 2:
-        raise ValueError('one patch cannot be cut in two')
+        raise ValueError('one patch cannot be divided; use a larger picture')
     patches = patches / np.linalg.norm(patches, axis=1, keepdims=True).clip(1e-12)
     weights = np.where(patches @ patches.T > tau, 1.0, eps)
     degree = np.diag(weights.sum(axis=1))
@@ -158,7 +158,7 @@ def _component_box(mask: np.ndarray, seed: int, patch_size: int) -> np.ndarray:
     """The box of the connected component of ``mask`` that holds patch number ``seed``."""
     labels, _ = ndimage.label(mask)
     if not labels.flat[seed]:
-        raise ValueError('features of the seed are 0: no object can be told from them')
+        raise ValueError('the features of the seed patch are all 0, so no object can be found')
     return _box(labels == labels.flat[seed], patch_size)
 
 

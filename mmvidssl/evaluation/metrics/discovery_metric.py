@@ -71,7 +71,7 @@ class DiscoveryMetric(BaseMetric):
         """Boxes by method."""
         if self.head is not None and self.head >= len(attention):
             raise ValueError(
-                f'test_evaluator has head={self.head}, but the model {len(attention)} heads, '
+                f'test_evaluator has head={self.head}, but the model has {len(attention)} heads, '
                 'counted from 0; None takes the mean of all'
             )
         row = attention.mean(dim=0) if self.head is None else attention[self.head]

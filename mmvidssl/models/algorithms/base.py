@@ -125,6 +125,6 @@ def check_input_norm(target_generator: nn.Module, data_preprocessor: nn.Module) 
         stated, done = torch.as_tensor(values).float().cpu(), done.float().cpu().flatten()
         if stated.shape != done.shape or not torch.allclose(stated, done):
             raise ValueError(
-                f'target_generator.input_norm says {name}={stated.tolist()}, but '
+                f'target_generator.input_norm has {name}={stated.tolist()}, but '
                 f'data_preprocessor.{name}={done.tolist()}; they must be equal'
             )

@@ -203,7 +203,7 @@ class FrozenEncoder(BaseModel):
         if self.pool == 'none' and len({int(features.shape[1]) for features in pooled}) > 1:
             raise ValueError(
                 f'layers {self.layers} give {[tuple(f.shape) for f in pooled]}, which cannot '
-                "stand beside each other; use pool='mean' or layers of one grid"
+                "be concatenated; use pool='mean' or layers of one grid"
             )
         found = dict(features=torch.cat(pooled, dim=-1))
         patches = slice(self.num_class_tokens, None)

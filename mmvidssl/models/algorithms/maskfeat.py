@@ -27,8 +27,8 @@ class MaskFeat(BaseAlgorithm):
         init_cfg: As in MMEngine.
 
     Raises:
-        ValueError: if the neck's width is not the backbone's or not the target's, or the target
-            generator was told another normalisation than the data preprocessor's.
+        ValueError: if the neck's width is not the backbone's or not the target's, or its input
+            normalisation is not the data preprocessor's.
 
     Source: MaskFeat (Wei et al., CVPR 2022), section 3. Differs from the reference: nothing with
     ``HOGGenerator`` and ``CubeMask``; the reference projects all tokens and then selects.

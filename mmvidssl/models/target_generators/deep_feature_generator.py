@@ -94,7 +94,7 @@ class DeepFeatureGenerator(TeacherGenerator):
         """
         if not self.ema:
             raise TypeError(
-                'this DeepFeatureGenerator has a frozen teacher, which nobody may move; set '
+                'this DeepFeatureGenerator has a frozen teacher, which is never updated; set '
                 'ema=True, or remove TeacherMomentumHook from custom_hooks'
             )
         ema_update_(self.teacher, student, momentum)

@@ -63,7 +63,7 @@ class TeacherGenerator(PatchTargetGenerator):
         if files:
             raise ValueError(
                 f'the {type(self.teacher).__name__} of this {type(self).__name__} would load '
-                f'{files[0]} by itself, whatever of it fits. Say it in its config by '
+                f'{files[0]} by itself, whatever of it fits. Set, in its config, '
                 f"init_cfg=dict(type='Pretrained', checkpoint={files[0]!r}), which is checked."
             )
         scale, shift = _renormalization(input_norm, teacher_norm)

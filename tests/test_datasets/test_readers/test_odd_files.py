@@ -81,7 +81,7 @@ def test_packed_b_frames(tmp_path):
 def test_b_frames_stored_with_the_times_of_their_storage(suffix, tmp_path):
     source = write_video(tmp_path / 'v.avi', codec='mpeg4', num_b_frames=2, time_base=TENTH)
     reader = check(remux(source, tmp_path / f'w.{suffix}', list), list(range(30)))
-    assert reader.index.told_by == 'count'
+    assert reader.index.keyed_by == 'count'
 
 
 @pytest.mark.parametrize('suffix', ['avi', 'h264', 'mp4'])
@@ -106,7 +106,7 @@ def test_a_frame_is_a_frame_and_not_a_field(suffix, tmp_path):
         assert sum(packet.size > 0 for packet in container.demux(video=0)) == 40
     reader = check(path, list(range(20)))
     assert reader.fps == pytest.approx(10, rel=1e-3)
-    assert reader.index.told_by == 'time'
+    assert reader.index.keyed_by == 'time'
 
 
 def test_joined_transport_streams_are_read_in_order(tmp_path, monkeypatch):
@@ -187,7 +187,7 @@ def test_hidden_frames_are_told_without_decoding(
     with av.open(str(path)) as container:
         assert sum(p.size > 0 for p in container.demux(video=0)) == num_packets
     shown = [number for number in range(30) if number not in hidden]
-    assert check(path, shown).index.told_by == 'packet'
+    assert check(path, shown).index.keyed_by == 'packet'
 
 
 def test_frames_that_a_file_falsely_calls_keyframes(tmp_path):
@@ -223,7 +223,7 @@ def test_times_that_contradict_the_order_of_frames(change, gop, tmp_path):
     path = retime(source, tmp_path / 'w.mp4', change)
     with av.open(str(path)) as container:
         assert np.diff([frame.pts for frame in container.decode(video=0)]).min() < 0
-    assert check(path, list(range(30))).index.told_by == 'count'
+    assert check(path, list(range(30))).index.keyed_by == 'count'
 
 
 def test_ordinary_files_are_not_decoded(tmp_path, monkeypatch):

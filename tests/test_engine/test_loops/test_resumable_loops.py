@@ -234,7 +234,7 @@ def test_refuses_a_checkpoint_without_a_position(video, tmp_path, stopped):
     checkpoint = torch.load(stopped[0], weights_only=True)
     del checkpoint['train_loop']
     torch.save(checkpoint, tmp_path / 'old.pth')
-    with pytest.raises(ValueError, match='where in the data'):
+    with pytest.raises(ValueError, match='position in the data'):
         run(video, tmp_path, resume=True, load_from=str(tmp_path / 'old.pth'))
 
 

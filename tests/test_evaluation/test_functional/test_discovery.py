@@ -188,7 +188,7 @@ def test_jaccard_takes_the_best_head_of_each_class():
     [
         (lambda: lost_box(np.ones((4, 3)), 100, 16), r'\(4, 3\)'),
         (lambda: lost_box(np.ones((2, 2, 3)), 0, 16), 'got 0'),
-        (lambda: lost_box(np.zeros((2, 2, 3)), 5, 16), 'seed are 0'),
+        (lambda: lost_box(np.zeros((2, 2, 3)), 5, 16), 'seed patch'),
         (lambda: lost_box(np.full((2, 2, 3), np.nan), 5, 16), 'finite'),
         (lambda: tokencut_box(np.ones((1, 1, 3)), 16), 'one patch'),
         (lambda: tokencut_box(np.full((2, 2, 3), np.inf), 16), 'finite'),
