@@ -33,7 +33,7 @@ def test_every_section_has_its_figures(tmp_path):
     options = ('--device', 'cpu', '--small', '--backend', 'aot_eager', '--out', out)
     assert run_tool('benchmarks/gpu', *options) == 0
     report = json.loads(out.read_text())
-    assert [*report] == [*load_tool('benchmarks/gpu').SECTIONS]
+    assert [*report] == [*load_tool('benchmarks/gpu').NAMES]
     assert all(map(math.isfinite, numbers_of(report)))
     for name in ('parity', 'precision', 'speed', 'data'):
         assert [config.split('_')[0] for config in report[name]] == ['dora', 'maskfeat']

@@ -12,7 +12,7 @@ In at most --minutes it prints its sections and saves them as JSON, after each o
 - compile: the same steps with torch.compile, or why it does not compile.
 
 A section that fails has its error in its place; the others run in a new process, since it may have
-left the device unusable. The exit status is then 1.
+left the device unusable. The exit status is then 1, but for compile.
 """
 
 import argparse
@@ -32,9 +32,8 @@ from measuring import ROOT, make_parser
 
 from mmvidssl.utils.atomic_file import atomic_path
 
-SECTIONS = (
-    *('card', 'parity', 'precision', 'hog', 'masks', 'roi_align', 'speed', 'data', 'compile'),
-)
+# Of the functions in gpu_sections.py, in order.
+NAMES = ('card', 'parity', 'precision', 'hog', 'masks', 'roi_align', 'speed', 'data', 'compile')
 CONFIGS = (
     'dora/dora_vit-small-p16_8xb16-amp-coslr-100e_wt-venice.py',
     'maskfeat/maskfeat_mvit-small_8xb32-amp-coslr-300e_k400.py',
@@ -54,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default='gpu.json', help='file of the figures')
     parser.add_argument('--minutes', type=float, default=5, help='end after so many minutes')
     parser.add_argument(
-        '--sections', nargs='+', choices=SECTIONS, default=SECTIONS, metavar='NAME', help='which'
+        '--sections', nargs='+', choices=NAMES, default=NAMES, metavar='NAME', help='which'
     )
     parser.add_argument(
         '--configs', nargs='+', metavar='CONFIG', help='of pretraining on videos; None: both papers'
@@ -83,7 +82,7 @@ def main() -> int:
             path.write_text(json.dumps(report, indent=2))
     failed = [name for name, result in report.items() if isinstance(result, str)]
     print(f'saved as {args.out}' + (f'; failed: {", ".join(failed)}' if failed else ''))
-    return int(bool(failed))
+    return int(failed not in ([], ['compile']))  # training does not need a compiler
 
 
 def results(args: argparse.Namespace) -> Iterator[tuple[str, dict | str]]:
