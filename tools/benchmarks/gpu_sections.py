@@ -265,7 +265,7 @@ def data(args: argparse.Namespace) -> dict:
 def compile(args: argparse.Namespace) -> dict:
     """Steps before and after ``torch.compile``, as MMEngine's option ``compile`` does it."""
     found = {}
-    for name, cfg in list(load(args).items())[1 if args.small else 0 :]:
+    for name, cfg in list(load(args).items())[: 1 if args.small else None]:
         try:
             found[name] = halved(measure_compiled, cfg, args)
         except Exception as error:  # a compiler's failure is no failure of training
