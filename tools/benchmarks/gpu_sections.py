@@ -378,7 +378,7 @@ def seconds(function: Callable[[], Any], args: argparse.Namespace) -> float:
 
 def matrix_rate(dtype: str, args: argparse.Namespace) -> float:
     """TFLOP/s of a large matrix product."""
-    side = 256 if args.small else 8192
+    side = 8192 if is_cuda(args) else 256
     one, other = torch.randn(2, side, side, device=args.device, dtype=getattr(torch, dtype))
     out = torch.empty_like(one)
     return 2 * side**3 / seconds(lambda: torch.mm(one, other, out=out), args) / 1e12
