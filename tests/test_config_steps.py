@@ -7,7 +7,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmvidssl.engine.optimizers import use_mixed_precision
+from mmvidssl.registry import MODELS
+from mmvidssl.utils import register_all_modules
 from tests.test_configs import CONFIGS, folder_of, load
+from tests.utils_gpu import NEEDS_PRETENDED_GPU, pretended_gpu
+from tests.utils_model import masked_samples
 from tests.utils_video import write_video
 
 
@@ -131,3 +135,29 @@ def test_a_step_is_taken(path, tmp_path, media):
     if folder_of(path) == 'dino':
         between_globals = set() if 'one-view' in path.stem else {'loss_global'}
         assert record.losses == {'loss_local'} | between_globals
+
+
+@NEEDS_PRETENDED_GPU
+@pytest.mark.parametrize('path', ONE_OF_EACH_KIND, ids=lambda path: path.stem)
+def test_all_is_computed_on_a_gpu(path):
+    """In float16, losses and health figures: no tensor is made elsewhere, no number is read."""
+    register_all_modules()
+    cfg = load(path)
+    narrow(cfg)
+    if 'tracker' in cfg.model:  # reads the number of draws
+        cfg.model.tracker.heads = range(cfg.model.tracker.num_objects)
+    model = MODELS.build(cfg.model).train()
+    model.measure_health = True
+    window, clip_len = (1, 14, 14), 1
+    if 'mvit' in path.stem:
+        window, clip_len = (8, 7, 7), 16
+    with pretended_gpu(model, num_found=5):
+        clips = [torch.zeros(3, clip_len, 224, 224, dtype=torch.uint8)] * 2
+        small = [torch.zeros(3, clip_len, 112, 112, dtype=torch.uint8)] * 2
+        samples = masked_samples(*[torch.ones(window, dtype=torch.bool)] * 2)
+        inputs = dict(clip=clips, global_clip=clips, local_clips=[small] * 3)
+        data = model.data_preprocessor(dict(inputs=inputs, data_samples=samples), True)
+        loss, _ = model.parse_losses(model(**data, mode='loss'))
+        figures = [loss, *model.health.values()]
+    assert len(figures) > 2
+    assert {figure.device.type for figure in figures} == {'cuda'}

@@ -60,7 +60,8 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
                 f'the clips of one view must have one shape; {name!r} holds {sorted(shapes)}. '
                 'Resize or crop them to one size in the pipeline.'
             )
-        return torch.stack(list(value))
+        # Stacked there: a stack here would not be pinned, so that copying it would wait.
+        return torch.stack([self.cast_data(clip) for clip in value])
 
     def _normalize(self, clips: Tensor) -> Tensor:
         shape = (1, -1) + (1,) * (clips.ndim - 2)

@@ -117,6 +117,7 @@ class MultiObjectTracker(BaseModule):
                 f'use 0 to {num_layers - 1}, or -{num_layers} to -1 to count from the end.'
             )
 
+    @torch.compiler.disable
     @torch.no_grad()
     def forward(self, tokens: FrameTokens) -> TrackResult:
         """Track the objects of a batch of clips; see :class:`TrackResult`.

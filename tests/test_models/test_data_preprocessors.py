@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmvidssl.registry import MODELS
 from mmvidssl.structures import VidSSLDataSample
@@ -71,3 +72,22 @@ def test_refuses_a_mean_without_std():
 
 def test_statistics_are_not_in_the_checkpoint():
     assert not build().state_dict()
+
+
+def test_clips_are_stacked_on_the_device():
+    """What a loader has pinned is copied without waiting; a stack of it would not be pinned."""
+
+    class OpsOnTheCPU(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor) and out.device.type == 'cpu':
+                names.add(str(func))
+            return out
+
+    names: set[str] = set()
+    preprocessor = build().to('meta')
+    batch = pseudo_collate([sample(0), sample(10)])
+    with OpsOnTheCPU():
+        out = preprocessor(batch, training=True)
+    assert out['inputs']['global_clip'].shape == (2, 3, 2, 8, 8)
+    assert names == set()

@@ -13,7 +13,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from .mvit_block import MViTBlock
-from .vit_parts import FrozenStages
+from .vit_parts import FrozenStages, use_plain_drop_rates
 
 
 @MODELS.register_module()
@@ -73,6 +73,7 @@ class MViT(FrozenStages, _MViT):
         if kwargs.get('init_cfg', ()) is None:  # mmaction2 calls init_cfg.copy()
             del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
+        use_plain_drop_rates(self)
         if num_recompute_blocks is None:
             num_recompute_blocks = self.num_layers // 2
         for index, block in enumerate(self.blocks):

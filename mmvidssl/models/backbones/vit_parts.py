@@ -94,10 +94,25 @@ class FrozenStages(nn.Module):
         return self
 
 
+def use_plain_drop_rates(backbone: nn.Module) -> None:
+    """Turn NumPy's numbers in ``DropPath`` into Python's, in place.
+
+    mmpretrain and mmaction2 set them; ``torch.compile`` takes them for tensors and so breaks its
+    graph at every block.
+    """
+    for module in backbone.modules():
+        if hasattr(module, 'drop_prob'):
+            module.drop_prob = float(module.drop_prob)
+
+
 class PatchViT(FrozenStages, VisionTransformer):
     """Base of our ViTs: mmpretrain's ``VisionTransformer`` with freezing and resized positions."""
 
     interpolate_offset = 0.0
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        use_plain_drop_rates(self)
 
     @property
     def patch_size(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from mmvidssl.models.target_generators import hog_generator
 from mmvidssl.models.utils import resize_mask
 from mmvidssl.registry import MODELS
 from tests.references.reference_figures import load_figures, named_noise
+from tests.utils_gpu import NEEDS_PRETENDED_GPU
 from tests.utils_model import noise
 
 OPTIONS = {
@@ -197,16 +198,7 @@ def test_frames_are_worked_on_in_chunks(monkeypatch):
         assert sizes == chunks
 
 
-def can_pretend_a_gpu() -> bool:
-    """Some builds of PyTorch ask the driver about a pretended tensor that is sliced."""
-    try:
-        with FakeTensorMode():
-            return len(torch.empty(2, device='cuda')[::2]) == 1
-    except RuntimeError:
-        return False
-
-
-@pytest.mark.skipif(not can_pretend_a_gpu(), reason='this PyTorch needs a GPU to pretend one')
+@NEEDS_PRETENDED_GPU
 @pytest.mark.parametrize('options', OPTIONS.values(), ids=OPTIONS)
 def test_any_device(options):
     """Everything made on the way is made where the clip is (no GPU is needed to tell)."""
