@@ -1,6 +1,7 @@
 """Activation checkpointing of blocks and of cheap operations."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -29,14 +30,30 @@ def run_block(block: Callable[..., Any], with_cp: bool | str, *args: Any) -> Any
 
     False keeps all; ``'cheap'`` keeps the block's input and the results of matrix products,
     attention and convolution, and computes norms, activations, sums and copies again; True keeps
-    the input alone. Results and gradients are the same.
+    the input alone. Results and gradients are the same (under autocast, but for rounding).
     """
     if not with_cp or not torch.is_grad_enabled():
         return block(*args)
     if with_cp is True:
         return checkpoint(block, *args, use_reentrant=False)
     keep = partial(create_selective_checkpoint_contexts, _keep_costly)
-    return checkpoint(block, *args, use_reentrant=False, context_fn=keep)
+    with _uncached_autocast(args[0].device.type):
+        return checkpoint(block, *args, use_reentrant=False, context_fn=keep)
+
+
+def _uncached_autocast(device: str) -> AbstractContextManager:
+    """The autocast in force without its cache of weights.
+
+    The backward pass must meet the same operators, and by then the cache is gone.
+    """
+    if not torch.amp.is_autocast_available(device):  # meta
+        return nullcontext()
+    return torch.autocast(
+        device,
+        dtype=torch.get_autocast_dtype(device),
+        enabled=torch.is_autocast_enabled(device),
+        cache_enabled=False,
+    )
 
 
 def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:

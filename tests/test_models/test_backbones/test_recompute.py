@@ -116,6 +116,21 @@ def test_what_a_block_keeps(with_cp, expected):
     assert kept / (out.nbytes / 2**20) - 1 == pytest.approx(expected, abs=1.2)
 
 
+@pytest.mark.parametrize('with_cp', ['cheap', True])
+def test_blocks_may_be_passed_twice_in_half_precision(with_cp):
+    """As DoRA's student is, by objects and by local views; autocast casts weights once for both."""
+    layer = MODELS.build(dict(type='mmvidssl.DINOViT', arch='deit-tiny')).layers[0]
+    x = noise(2, 5, 192)
+    gradients = []
+    for option in (with_cp, False):
+        with torch.autocast('cpu', torch.bfloat16):
+            out = run_block(layer, option, x) + run_block(layer, option, 2 * x)
+            assert torch.is_autocast_cache_enabled()
+        gradients.append(torch.autograd.grad(out.square().sum(), layer.attn.qkv.weight)[0])
+    one, other = gradients  # which are added up in bfloat16 where the cast is one
+    assert (one - other).norm() < 0.01 * other.norm()
+
+
 @pytest.mark.parametrize('with_cp', ['Cheap', 2, None])
 def test_another_with_cp_is_refused(with_cp):
     for name in ('DINOViT', 'MaskFeatViT'):
