@@ -3,7 +3,7 @@
 # size x accumulation).
 optim_wrapper = dict(
     type='PerParamClipOptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.04),
+    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.04, fused=True),
     clip_grad=dict(max_norm=3.0),
     constructor='DecayGroupsConstructor',
 )
