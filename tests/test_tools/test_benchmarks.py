@@ -106,3 +106,19 @@ def test_evaluation(tmp_path, monkeypatch):
         assert found['wall'] > 0
     ours, dense = (torch.load(tmp_path / kind, weights_only=True) for kind in ('ours', 'dense'))
     torch.testing.assert_close(ours, dense)
+
+
+def test_train_step(tmp_path, monkeypatch):
+    """Each kind in this process, with the same losses."""
+    monkeypatch.syspath_prepend(TOOLS)
+    module = importlib.import_module('train_step')
+    options = dict(arch='deit-tiny', frames=1, locals=1, prototypes=8, batch=1, steps=1)
+    options |= dict(method='dora', peer=None, profile=False, threads=torch.get_num_threads())
+    ((peer, kinds),) = module.kinds_by_peer(argparse.Namespace(**options)).items()
+    expected, *others = (
+        module.measure(argparse.Namespace(kind=kind, **options)) for kind in (peer, *kinds)
+    )
+    assert len(others) == 3
+    for found in others:
+        assert found['losses'] == pytest.approx(expected['losses'], abs=1e-4)
+        assert 0 < found['share'] < 1

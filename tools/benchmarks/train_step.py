@@ -3,38 +3,33 @@
 Forward, loss, backward, AdamW (and the teacher's update) on random input. Each kind runs in
 processes of its own, in turn, on the same weights and inputs.
 
-- dora: against a step written naively (tests/references/naive_dora.py), a frame and an object at a
-  time with full attention maps.
-- maskfeat: MViTv2-S against mmaction2's MViT and mmpretrain's HOG as they are
-  (tests/references/peer_maskfeat.py): in float32 and in bfloat16.
+- dora: against the released DoRA, a checkout of which is given by --peer; without one, against a
+  step written naively (tests/references/naive_dora.py), a frame and an object at a time.
+- maskfeat: MViTv2-S against the released PySlowFast (--peer); without one, against mmaction2's MViT
+  and mmpretrain's HOG as they are (tests/references/peer_maskfeat.py). In float32 and bfloat16.
 
-Peak memory is the whole process's, libraries included. With a batch of few clips it includes holes
-in the C library's heap, more of them if a step frees more; MALLOC_MMAP_THRESHOLD_=1048576 in the
-environment avoids them, and shows what tensors take.
+Ours also runs with with_cp='cheap' and with_cp=True of the backbone. Memory is what the steps add
+to what the process holds before the first. With a batch of few clips it includes holes in the C
+library's heap, more of them if a step frees more; MALLOC_MMAP_THRESHOLD_=1048576 in the environment
+avoids them, and shows what tensors take.
 """
 
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
-from measuring import call_again, make_parser, median_ratio, peak_mib
+from measuring import call_again, make_parser, median_ratio, peak_mib, reset_peak
 
-# Ours and what it is compared with.
-PAIRS = dict(
-    dora=[('ours', 'naive')],
-    maskfeat=[
-        ('ours', 'peers'),
-        ('ours bfloat16', 'peers bfloat16'),
-    ],
-)
+# Operators whose work is given by the model: products, attention and convolution.
+PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm', 'dot', '_scaled_dot_product', 'convolution', 'mkldnn')
 
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--method', choices=PAIRS, default='dora', help='method to time')
+    parser.add_argument('--method', choices=('dora', 'maskfeat'), default='dora')
+    parser.add_argument('--peer', help='checkout of the released DoRA, or PySlowFast')
     parser.add_argument('--batch', type=int, default=1, help='clips per batch')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads of torch')
     parser.add_argument('--steps', type=int, default=3, help='steps timed, after a warm-up step')
@@ -49,48 +44,55 @@ def parse_args():
     return parser.parse_args()
 
 
+def kinds_by_peer(args: argparse.Namespace) -> dict[str, list[str]]:
+    """The peers' kinds of steps, each with those of ours that are compared with it."""
+    peer = 'released' if args.peer else 'naive' if args.method == 'dora' else 'composed'
+    precisions = ('', ' bfloat16') if args.method == 'maskfeat' else ('',)
+    return {
+        peer + precision: [f'ours{precision}{cp}' for cp in ('', ', cheap', ', with_cp')]
+        for precision in precisions
+    }
+
+
 def measure(args: argparse.Namespace) -> dict:
-    """Run one kind of step in this process; return seconds, memory and losses."""
+    """Run one kind of step in this process; return seconds, memory, losses and shares."""
     import torch
     from training_steps import STEPS
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     step = STEPS[args.method](args)
+    reset_peak()
     before = peak_mib()
     seconds, losses = [], []
     for _ in range(args.steps + 1):
         started = time.perf_counter()
         losses.append(step())
         seconds.append(time.perf_counter() - started)
-    if args.profile:
-        print_profile(step)
     return dict(
         seconds=statistics.median(seconds[1:]),
-        before_gib=before / 2**10,
-        peak_gib=peak_mib() / 2**10,
+        before=before / 2**10,
+        added=(peak_mib() - before) / 2**10,
         losses=losses,
+        **profile(step, args.profile),
     )
 
 
-def print_profile(step: Callable[[], float]) -> None:
-    from torch.profiler import profile
+def profile(step: Callable[[], float], with_table: bool) -> dict:
+    """Share of a step's processor time that is products, attention and convolution."""
+    import torch
 
-    with profile() as record:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as record:
         step()
-    table = record.key_averages().table(
-        sort_by='self_cpu_time_total', row_limit=15, max_name_column_width=60
+    events = record.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    work = sum(
+        event.self_cpu_time_total
+        for event in events
+        if event.key.partition('::')[2].startswith(PRODUCTS)
     )
-    print(table, file=sys.stderr)
-
-
-def print_comparison(ours: list[dict], theirs: list[dict], names: tuple[str, str]) -> None:
-    for key, what in (('seconds', 'time'), ('peak_gib', 'peak memory')):
-        ratio = median_ratio(*([run[key] for run in runs] for runs in (ours, theirs)))
-        print(f'{what}: {names[0]} / {names[1]} = {ratio:.2f}')
-    losses = zip(ours[0]['losses'], theirs[0]['losses'], strict=True)
-    difference = max(abs(a - b) for a, b in losses)
-    print(f'largest difference between their losses over all steps: {difference:.1e}')
+    table = events.table(sort_by='self_cpu_time_total', row_limit=15, max_name_column_width=60)
+    return dict(share=work / total, table=table if with_table else '')
 
 
 def main() -> None:
@@ -98,19 +100,33 @@ def main() -> None:
     if args.kind:
         print(json.dumps(measure(args)))
         return
-    runs: dict[str, list[dict]] = {kind: [] for pair in PAIRS[args.method] for kind in pair}
+    pairs = kinds_by_peer(args)
+    runs: dict[str, list[dict]] = {
+        kind: [] for peer, ours in pairs.items() for kind in (peer, *ours)
+    }
     width = max(map(len, runs))
     for _ in range(args.rounds):
         for kind, results in runs.items():
-            results.append(call_again('--kind', kind))
-            seconds, before, peak = (results[-1][k] for k in ('seconds', 'before_gib', 'peak_gib'))
+            run = call_again('--kind', kind)
+            results.append(run)
             print(
-                f'{kind:{width}} {seconds:6.2f} s a step, peak {peak:.2f} GiB '
-                f'({before:.2f} before the first)',
+                f'{kind:{width}} {run["seconds"]:6.2f} s a step, {run["added"]:.2f} GiB added to '
+                f'{run["before"]:.2f}; {run["share"]:.0%} products, attention and convolution',
                 flush=True,
             )
-    for pair in PAIRS[args.method]:
-        print_comparison(*(runs[kind] for kind in pair), pair)
+            print(run['table'], end='')
+    for peer, ours in pairs.items():
+        for kind in ours:
+            time_ratio, memory_ratio = (
+                median_ratio(*([run[key] for run in runs[k]] for k in (kind, peer)))
+                for key in ('seconds', 'added')
+            )
+            losses = zip(runs[kind][0]['losses'], runs[peer][0]['losses'], strict=True)
+            difference = max(abs(a - b) for a, b in losses)
+            print(
+                f'{kind} / {peer}: time {time_ratio:.2f}, memory added {memory_ratio:.2f}; losses '
+                f'differ by {difference:.1e} at most'
+            )
 
 
 if __name__ == '__main__':

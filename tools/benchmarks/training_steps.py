@@ -6,6 +6,7 @@ A step is called without arguments and gives its loss.
 import argparse
 from collections.abc import Callable
 
+import peer_dora
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,8 @@ def dora_step(args: argparse.Namespace) -> Step:
     shape = (args.batch, 3, args.frames)
     clip = torch.randn(*shape, 224, 224)
     local_clips = [torch.randn(*shape, 112, 112) for _ in range(args.locals)]
+    if args.kind == 'released':
+        return peer_dora.peer_step(args, model, clip, local_clips)
 
     def loss() -> Tensor:
         if args.kind == 'naive':
@@ -33,7 +36,7 @@ def dora_step(args: argparse.Namespace) -> Step:
 
     def step() -> float:
         value = update()
-        if args.kind == 'ours':  # the naive step moves center and heads itself
+        if args.kind.startswith('ours'):  # the naive step moves center and heads itself
             model.finish_step()
         model.update_teacher(0.004)
         return value
@@ -44,7 +47,7 @@ def dora_step(args: argparse.Namespace) -> Step:
 def maskfeat_step(args: argparse.Namespace) -> Step:
     """MViTv2-S on clips of 16 x 224 x 224, 157 of 392 cubes masked, HOG targets."""
     is_ours = args.kind.startswith('ours')
-    model = (MODELS.build(maskfeat_cfg()) if is_ours else PeerMaskFeat()).train()
+    model = (MODELS.build(maskfeat_cfg(args.kind)) if is_ours else PeerMaskFeat()).train()
     for _, parameter in sorted(model.named_parameters()):
         if parameter.ndim > 1:
             nn.init.trunc_normal_(parameter, std=0.02)
@@ -56,7 +59,7 @@ def maskfeat_step(args: argparse.Namespace) -> Step:
         samples[-1].mask = one
 
     def loss() -> Tensor:
-        with torch.autocast('cpu', torch.bfloat16, enabled=args.kind.endswith('bfloat16')):
+        with torch.autocast('cpu', torch.bfloat16, enabled='bfloat16' in args.kind):
             return (
                 model.loss(dict(clip=clip), samples)['loss'] if is_ours else model.loss(clip, mask)
             )
@@ -78,12 +81,23 @@ def optimizer_step(model: nn.Module, loss: Callable[[], Tensor]) -> Step:
     return step
 
 
+def with_cp(kind: str) -> bool | str:
+    """Option of the backbone for a kind of step: ``'ours'``, ``'ours, cheap'`` and so on."""
+    return {'cheap': 'cheap', 'with_cp': True}.get(kind.partition(', ')[2], False)
+
+
 def dora_cfg(args: argparse.Namespace) -> dict:
     dims = {'deit-tiny': 192, 'deit-small': 384, 'deit-base': 768}[args.arch]
     return dict(
         type='mmvidssl.DoRA',
-        preset='paper',
-        backbone=dict(type='mmvidssl.DINOViT', arch=args.arch, img_size=224, patch_size=16),
+        preset='official' if args.peer else 'paper',
+        backbone=dict(
+            type='mmvidssl.DINOViT',
+            arch=args.arch,
+            with_cp=with_cp(args.kind),
+            img_size=224,
+            patch_size=16,
+        ),
         neck=dict(type='mmvidssl.DINONeck', in_channels=dims, num_prototypes=args.prototypes),
         tracker=dict(type='mmvidssl.MultiObjectTracker', num_objects=3, heads=(0, 1, 2)),
         target_generator=dict(
@@ -93,10 +107,10 @@ def dora_cfg(args: argparse.Namespace) -> dict:
     )
 
 
-def maskfeat_cfg() -> dict:
+def maskfeat_cfg(kind: str) -> dict:
     return dict(
         type='mmvidssl.MaskFeat',
-        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small'),
+        backbone=dict(type='mmvidssl.MaskFeatMViT', arch='small', with_cp=with_cp(kind)),
         neck=dict(type='mmpretrain.LinearNeck', in_channels=768, out_channels=108, norm_cfg=None),
         target_generator=dict(type='mmvidssl.HOGGenerator'),
         head=dict(type='mmvidssl.MaskFeatHead', loss=dict(type='mmvidssl.RegressionLoss')),

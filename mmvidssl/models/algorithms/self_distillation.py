@@ -116,7 +116,11 @@ class SelfDistillation(BaseAlgorithm):
     def encode_student(self, views: Tensor) -> Tensor:
         """Class tokens ``(V, T, B, D)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
         num_views, batch_size, _, clip_len = views.shape[:4]
-        features = self.backbone(clip_to_frames(views))[-1]
+        frames = clip_to_frames(views)
+        if hasattr(self.backbone, 'forward_class_token'):
+            features = self.backbone.forward_class_token(frames)
+        else:
+            features = self.backbone(frames)[-1]
         return features.unflatten(0, (num_views, clip_len, batch_size))
 
     def forward_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:

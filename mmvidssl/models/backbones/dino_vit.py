@@ -1,6 +1,6 @@
 """The ViT of DINO and DoRA."""
 
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 from mmengine.model.weight_init import trunc_normal_init
@@ -10,8 +10,8 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from ..utils import FrameTokens, clip_to_frames
-from .recompute import run_block
-from .vit_parts import PatchViT, check_frame_size
+from .recompute import check_with_cp, run_block
+from .vit_parts import PatchViT, check_frame_size, class_token_block, split_linear
 
 
 @MODELS.register_module()
@@ -26,9 +26,10 @@ class DINOViT(PatchViT):
             ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``.
         interpolate_offset: See :func:`mmvidssl.models.utils.resize_pos_embed`. The released DINO
             and DoRA use 0.1.
-        with_cp: Keep only the input of each block for the backward pass and compute the rest again
-            there: less memory for about a third more time, the same gradients. Has no effect
-            without gradients (on a teacher).
+        with_cp: What is computed again in the backward pass rather than kept: False, nothing;
+            ``'cheap'``, norms, activations and sums; True, all but the input of each block, for
+            about a third more time. The gradients are the same. Has no effect without gradients (on
+            a teacher).
         norm_outputs: Apply the last norm to every output (iBOT's segmentation, DINO's linear
             probe), not only to that of the last block.
         concat_outputs: Concatenate all outputs along their channels to a single one, as DINO's
@@ -53,7 +54,7 @@ class DINOViT(PatchViT):
         self,
         arch: str | dict = 'deit-small',
         interpolate_offset: float = 0.0,
-        with_cp: bool = False,
+        with_cp: bool | str = False,
         norm_outputs: bool = False,
         concat_outputs: bool = False,
         pad_frames: bool = False,
@@ -72,6 +73,7 @@ class DINOViT(PatchViT):
                 'it out; set one of them only'
             )
         self.interpolate_offset = interpolate_offset
+        check_with_cp(with_cp)
         self.with_cp = with_cp
         self.norm_outputs = norm_outputs
         self.concat_outputs = concat_outputs
@@ -110,12 +112,26 @@ class DINOViT(PatchViT):
         tokens, grid = self._embed(frames)
         outputs = []
         for index, layer in enumerate(self.layers):
-            tokens = run_block(layer, tokens, self.with_cp)
+            tokens = run_block(layer, self.with_cp, tokens)
             if index in self.out_indices:
                 outputs.append(self._format_output(self._norm(tokens, index), grid))
         if self.concat_outputs:
             outputs = [torch.cat(outputs, dim=-1 if self.out_type == 'raw' else 1)]
         return tuple(outputs)
+
+    def forward_class_token(self, frames: Tensor) -> Tensor:
+        """Class tokens of frames ``(N, C, H, W)``: the last output of ``forward``, for less work.
+
+        The last block computes nothing but the class token, for a sixth of a block's work.
+        """
+        if self.concat_outputs or self.out_indices[-1] != self.num_layers - 1:
+            return self(frames)[-1]
+        tokens, _ = self._embed(frames)
+        for index, layer in enumerate(self.layers):
+            is_last = index == self.num_layers - 1
+            block = partial(class_token_block, layer) if is_last else layer
+            tokens = run_block(block, self.with_cp, tokens)
+        return self._norm(tokens, self.num_layers - 1)[:, 0]
 
     def _norm(self, tokens: Tensor, index: int) -> Tensor:
         """Output of block ``index``, after the last norm if that applies to it."""
@@ -165,13 +181,10 @@ class DINOViT(PatchViT):
 
         The block itself computes them once more, which costs 1 / 36 of a ViT's work.
         """
-        attn, dims = layer.attn, layer.attn.embed_dims
+        attn = layer.attn
+        query_of, key_of, _ = split_linear(attn.qkv, [attn.embed_dims] * 3)
         normed = layer.ln1(tokens)
-        bias: Sequence = (None, None)
-        if attn.qkv.bias is not None:
-            bias = attn.qkv.bias[:dims], attn.qkv.bias[dims : 2 * dims]
-        query = nn.functional.linear(normed[:batch_size], attn.qkv.weight[:dims], bias[0])
-        key = nn.functional.linear(normed, attn.qkv.weight[dims : 2 * dims], bias[1])
+        query, key = query_of(normed[:batch_size]), key_of(normed)
         split = (attn.num_heads, attn.head_dims)
         return query.unflatten(-1, split).transpose(1, 2), key.unflatten(-1, split).transpose(1, 2)
 

@@ -7,7 +7,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from ..utils import ClipTokens, resize_mask
-from .recompute import run_block
+from .recompute import check_with_cp, run_block
 from .vit_parts import PatchViT, check_frame_size
 
 
@@ -27,8 +27,7 @@ class MaskFeatViT(PatchViT):
             ``embed_dims``, ``num_layers``, ``num_heads`` and ``feedforward_channels``.
         out_type: What ``forward`` gives, as in mmpretrain. ``'raw'``, all tokens, adds no
             parameter that pretraining would leave untrained.
-        with_cp: Keep only the input of each block for the backward pass and compute the rest again
-            there: less memory for about a third more time, the same gradients.
+        with_cp: As in :class:`DINOViT`.
         **kwargs: As in mmpretrain's ``VisionTransformer``; ``patch_size``, ``img_size`` and
             ``final_norm`` among them, and ``frozen_stages`` as in :class:`DINOViT`.
 
@@ -39,11 +38,16 @@ class MaskFeatViT(PatchViT):
     """
 
     def __init__(
-        self, arch: str | dict = 'base', out_type: str = 'raw', with_cp: bool = False, **kwargs
+        self,
+        arch: str | dict = 'base',
+        out_type: str = 'raw',
+        with_cp: bool | str = False,
+        **kwargs,
     ) -> None:
         frozen_stages = kwargs.pop('frozen_stages', -1)
         super().__init__(arch=arch, out_type=out_type, **kwargs)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        check_with_cp(with_cp)
         self.with_cp = with_cp
         self.freeze(frozen_stages)
 
@@ -118,7 +122,7 @@ class MaskFeatViT(PatchViT):
             patches = torch.where(masked, self.mask_token.to(patches.dtype), patches)
         tokens = self._add_positions(patches, frame_grid)
         for block in self.layers:
-            tokens = run_block(block, tokens, self.with_cp)
+            tokens = run_block(block, self.with_cp, tokens)
         tokens = tokens[:, self.num_extra_tokens :]
         return ClipTokens(tokens.unflatten(0, (clip.shape[0], -1)).flatten(1, 2), grid)
 

@@ -1,19 +1,55 @@
 """Activation checkpointing of blocks and of cheap operations."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import (
+    CheckpointPolicy,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+)
 
 
-def run_block(block: nn.Module, tokens: Tensor, with_cp: bool) -> Tensor:
-    """A block's output; with ``with_cp``, only its input is kept for the backward pass."""
-    if with_cp and torch.is_grad_enabled():
-        return checkpoint(block, tokens, use_reentrant=False)
-    return block(tokens)
+def check_with_cp(with_cp: bool | str) -> None:
+    """Check a backbone's option ``with_cp``.
+
+    Raises:
+        ValueError: if it is neither a bool nor ``'cheap'``.
+    """
+    if with_cp not in (False, True, 'cheap'):
+        raise ValueError(f"with_cp must be False, True or 'cheap', got {with_cp!r}")
+
+
+def run_block(block: Callable[..., Any], with_cp: bool | str, *args: Any) -> Any:
+    """A block's output, with as much kept for the backward pass as ``with_cp`` says.
+
+    False keeps all; ``'cheap'`` keeps the block's input and the results of matrix products,
+    attention and convolution, and computes norms, activations, sums and copies again; True keeps
+    the input alone. Results and gradients are the same.
+    """
+    if not with_cp or not torch.is_grad_enabled():
+        return block(*args)
+    if with_cp is True:
+        return checkpoint(block, *args, use_reentrant=False)
+    keep = partial(create_selective_checkpoint_contexts, _keep_costly)
+    return checkpoint(block, *args, use_reentrant=False, context_fn=keep)
+
+
+def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+    name = operator.name().partition('::')[2].partition('.')[0]
+    if name.startswith('_scaled_dot_product'):
+        # With dropout, all that is random after it would draw other numbers if it were left out.
+        is_kept = not any(isinstance(option, float) and option > 0 for option in args)
+    elif name == 'addmm':
+        # A product that narrows (the last of an MLP) is only added to something: it isn't needed.
+        is_kept = args[1].shape[1] <= args[2].shape[1]
+    else:
+        is_kept = name in ('mm', 'bmm', 'baddbmm', 'convolution')
+    return CheckpointPolicy.MUST_SAVE if is_kept else CheckpointPolicy.PREFER_RECOMPUTE
 
 
 def recompute(

@@ -1,8 +1,10 @@
 """Parts of the ViT backbones: frozen stages, patches and their positions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
@@ -24,6 +26,38 @@ def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
             f'not divide a frame of {height}x{width}. Set the crop size to {near[0]}x{near[1]}, or '
             'the patch_size of the backbone to a divisor of the crop size.'
         )
+
+
+def split_linear(linear: nn.Linear, sizes: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+    """Parts of a linear map, each of which gives so many of its outputs as ``sizes`` says."""
+    weights = linear.weight.split(sizes)
+    biases = [None] * len(sizes) if linear.bias is None else linear.bias.split(sizes)
+    return [
+        partial(F.linear, weight=weight, bias=bias)
+        for weight, bias in zip(weights, biases, strict=True)
+    ]
+
+
+def class_token_block(layer: nn.Module, tokens: Tensor) -> Tensor:
+    """Class tokens ``(N, 1, D)`` after a block of mmpretrain's ViT on tokens ``(N, L, D)``.
+
+    Of the other tokens only keys and values are computed.
+    """
+    attn = layer.attn
+    if type(attn.qkv) is not nn.Linear:  # an adapter (LoRA, say): its weights cannot be split
+        return layer(tokens)[:, :1]
+    query_of, key_value_of = split_linear(attn.qkv, [attn.embed_dims, 2 * attn.embed_dims])
+    normed = layer.ln1(tokens)
+    query, key, value = (
+        part.unflatten(-1, (attn.num_heads, attn.head_dims)).transpose(1, 2)
+        for part in (query_of(normed[:, :1]), *key_value_of(normed).chunk(2, dim=-1))
+    )
+    attended = attn.scaled_dot_product_attention(
+        query, key, value, dropout_p=attn.attn_drop if attn.training else 0.0
+    )
+    attended = attn.proj(attended.transpose(1, 2).flatten(2))
+    class_token = tokens[:, :1] + attn.out_drop(attn.gamma1(attn.proj_drop(attended)))
+    return layer.ffn(layer.ln2(class_token), identity=class_token)
 
 
 class FrozenStages(nn.Module):

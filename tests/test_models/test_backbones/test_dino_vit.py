@@ -50,6 +50,49 @@ def test_features_are_those_of_mmpretrain(options, size):
         torch.testing.assert_close(our, their, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(final_norm=False, layer_scale_init_value=0.5, qkv_bias=False),
+        dict(drop_path_rate=0.5, layer_cfgs=dict(ffn_type='swiglu_fused')),
+    ],
+    ids=['', 'layer scale', 'drop path, swiglu'],
+)
+def test_the_class_token_alone_is_that_of_mmpretrain(options):
+    """Its gradients are the same too, and the last block's drop path draws the same."""
+    model = build(**options)
+    peer = peer_of(model, **options)
+    frames, direction = noise(4, 3, 16, 24), noise(4, model.embed_dims, seed=1)
+    for net in (model, peer):
+        net.train()
+    torch.manual_seed(0)
+    ours = model.forward_class_token(frames)
+    torch.manual_seed(0)
+    (theirs,) = peer(frames)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    for out in (ours, theirs):
+        out.backward(direction)
+    for (name, one), other in zip(model.named_parameters(), peer.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize('options', [dict(out_indices=[0]), dict(concat_outputs=True)])
+def test_the_class_token_of_other_outputs(options):
+    model = build(**{'out_indices': [0, 1], **options})
+    frames = noise(2, 3, 32, 32)
+    assert torch.equal(model.forward_class_token(frames), model(frames)[-1])
+
+
+def test_the_class_token_of_adapted_weights():
+    """An adapter's weights are no matrix that could be split."""
+    model = build()
+    for layer in model.layers:
+        layer.attn.qkv = torch.nn.Sequential(layer.attn.qkv, torch.nn.Hardtanh())
+    frames = noise(2, 3, 32, 32)
+    torch.testing.assert_close(model.forward_class_token(frames), model(frames)[0])
+
+
 def test_loads_weights_of_mmpretrain():
     model = build()
     missing, unexpected = model.load_state_dict(peer_of(model).state_dict(), strict=False)

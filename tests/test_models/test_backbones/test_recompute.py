@@ -1,3 +1,4 @@
+import os
 import weakref
 
 import pytest
@@ -5,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmvidssl.models.backbones.recompute import recompute
+from mmvidssl.models.backbones.recompute import recompute, run_block
+from mmvidssl.registry import MODELS
 from tests.utils_model import noise
+from tools.benchmarks.measuring import memory_with_children
 
 
 class Counted:
@@ -94,3 +97,27 @@ def test_a_copy_in_another_precision_is_recomputed_in_it(x):
     expected = torch.autograd.grad(plain.float().square().sum(), (x, weight))
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize('with_cp, expected', [(False, 15), ('cheap', 9), (True, 0)])
+def test_what_a_block_keeps(with_cp, expected):
+    """Times the size of its input, beside that and its output.
+
+    ``'cheap'`` keeps query, key and value, the attention's result and its projection, and four of
+    the hidden layer; with norms, sums and what GELU made of the latter it is 15 or 16.
+    """
+    layer = MODELS.build(dict(type='mmvidssl.DINOViT', arch='deit-tiny')).layers[0]
+    # 34 MB, so that the C library gives the memory of each such tensor back at once.
+    x = noise(224, 197, 192).requires_grad_()
+    run_block(layer, with_cp, x[:2])
+    before = memory_with_children(os.getpid(), 'Pss_Anon')
+    out = run_block(layer, with_cp, x)
+    kept = memory_with_children(os.getpid(), 'Pss_Anon') - before
+    assert kept / (out.nbytes / 2**20) - 1 == pytest.approx(expected, abs=1.2)
+
+
+@pytest.mark.parametrize('with_cp', ['Cheap', 2, None])
+def test_another_with_cp_is_refused(with_cp):
+    for name in ('DINOViT', 'MaskFeatViT'):
+        with pytest.raises(ValueError, match=repr(with_cp)):
+            MODELS.build(dict(type=f'mmvidssl.{name}', arch='deit-tiny', with_cp=with_cp))
