@@ -15,7 +15,7 @@ def depthwise_conv3d(clip: Tensor, weight: Tensor, stride: Sides, padding: Sides
 
     On a CPU its gradients cannot be differentiated again.
     """
-    if clip.is_cpu:
+    if clip.is_cpu and torch.is_grad_enabled():  # without: nothing to gain, and traces can be saved
         return _DepthwiseConv.apply(clip, weight, stride, padding)
     return F.conv3d(clip, weight, None, stride, padding, groups=len(weight))
 
