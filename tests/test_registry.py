@@ -27,7 +27,7 @@ def test_misspelt_options_are_told_with_what_was_meant(registry, cfg, message):
 @pytest.mark.parametrize(
     'registry, kind, option, instead',
     [
-        (MODELS, 'MaskFeatMViT', 'num_lean_blocks', 'num_recompute_blocks now'),
+        (MODELS, 'MaskFeatMViT', 'num_recompute_blocks', 'set with_cp'),
         (MODELS, 'HOGGenerator', 'interpolate_bins', 'one bin'),
         (TRANSFORMS, 'DecodeClip', 'on_reopen', 'raise max_open'),
         (TRANSFORMS, 'ClipRandAugment', 'fill', 'gray'),

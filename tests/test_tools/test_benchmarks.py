@@ -122,3 +122,23 @@ def test_train_step(tmp_path, monkeypatch):
     for found in others:
         assert found['losses'] == pytest.approx(expected['losses'], abs=1e-4)
         assert 0 < found['share'] < 1
+
+
+def test_hog(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    module = importlib.import_module('hog')
+    targets = []
+    for kind in ('ours', 'mmpretrain'):
+        options = dict(frames=1, size=224, threads=[torch.get_num_threads()], gaussian_window=16)
+        args = argparse.Namespace(kind=kind, save=tmp_path / kind, **options)
+        assert module.measure_memory(args)['mib'] >= 0
+        assert 0 < module.fastest(module.make_call(args, kind), 0.001) < 1
+        targets.append(torch.load(tmp_path / kind, weights_only=True))
+    torch.testing.assert_close(*targets, rtol=0, atol=2e-7)
+
+
+def test_a_folder_that_is_no_checkout_of_slowfast(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    peer_step = importlib.import_module('peer_slowfast').peer_step
+    with pytest.raises(SystemExit, match=re.escape(str(tmp_path))[-30:]):
+        peer_step(argparse.Namespace(peer=str(tmp_path), kind='released'), None, None, None)

@@ -1,7 +1,8 @@
 """Time and extra memory of HOG targets, ours against mmpretrain's, on a CPU.
 
-Both compute all given frames, with the same results, each in processes of its own, in turn. For a
-clip ours computes only the frames that are targets; that is printed separately.
+Both compute all given frames, with the same results. Times are taken in one process, in turn: in
+each round the fastest of several calls of each kind. Memory is that of a process with one call. For
+a clip ours computes only the frames that are targets; that is printed separately.
 """
 
 import argparse
@@ -9,15 +10,16 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from measuring import call_again, make_parser, median_ratio, peak_mib, reset_peak
+from measuring import call_again, make_parser, peak_mib, reset_peak
+from torch import Tensor
 
 from mmvidssl.registry import MODELS
 
 KINDS = ('ours', 'mmpretrain', 'ours, a clip')
-MEASURES = dict(seconds='time', mib='extra memory')
 
 
 def parse_args():
@@ -26,62 +28,78 @@ def parse_args():
     parser.add_argument('--size', type=int, default=224, help='height and width in pixels')
     parser.add_argument('--threads', type=int, nargs='+', default=[1, 2], help='torch CPU threads')
     parser.add_argument('--gaussian-window', type=int, default=0, help='HOG window in px; 0: none')
+    parser.add_argument('--rounds', type=int, default=20, help='times of each kind, taken in turn')
     parser.add_argument(
-        '--seconds', type=float, default=3, help='seconds of calls per run; the fastest call counts'
+        '--seconds', type=float, default=1, help='of calls for one time; the fastest call counts'
     )
-    parser.add_argument('--rounds', type=int, default=3, help='runs of each kind, taken in turn')
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--save', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def measure(args: argparse.Namespace) -> dict:
-    """Run one kind of HOG in this process; return seconds, extra peak memory; save its targets."""
-    torch.set_num_threads(args.threads[0])
-    name = 'mmpretrain.HOGGenerator' if args.kind == 'mmpretrain' else 'mmvidssl.HOGGenerator'
+def make_call(args: argparse.Namespace, kind: str) -> Callable[[], Tensor]:
+    """A call of one kind of HOG, warmed up."""
+    name = 'mmpretrain.HOGGenerator' if kind == 'mmpretrain' else 'mmvidssl.HOGGenerator'
     generator = MODELS.build(dict(type=name, gaussian_window=args.gaussian_window))
     frames = torch.randn(
         args.frames, 3, args.size, args.size, generator=torch.Generator().manual_seed(0)
     )
-    if args.kind == 'ours, a clip':
+    if kind == 'ours, a clip':
         frames = frames.transpose(0, 1).unsqueeze(0).contiguous()
-    generator(frames[..., :16, :16] if args.kind != 'mmpretrain' else frames[:1])
+    generator(frames[..., :16, :16] if kind != 'mmpretrain' else frames[:1])
+    return lambda: generator(frames)
+
+
+def measure_memory(args: argparse.Namespace) -> dict:
+    """Call one kind in this process; return the extra peak memory and save its targets."""
+    torch.set_num_threads(args.threads[0])
+    call = make_call(args, args.kind)
     reset_peak()
     before = peak_mib()
-    target = generator(frames)
+    target = call()
     extra = peak_mib() - before
-    seconds: list[float] = []
-    while sum(seconds) < args.seconds:
-        started = time.perf_counter()
-        generator(frames)
-        seconds.append(time.perf_counter() - started)
     torch.save(target, args.save)
-    return dict(seconds=min(seconds), mib=extra)
+    return dict(mib=extra)
+
+
+def fastest(call: Callable[[], Tensor], seconds: float) -> float:
+    """Seconds of the fastest of the calls that fit into ``seconds``."""
+    times: list[float] = []
+    while sum(times) < seconds:
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def compare(args: argparse.Namespace, threads: int) -> None:
-    """Run all kinds with one number of threads and print the comparison."""
-    runs: dict[str, list[dict]] = {kind: [] for kind in KINDS}
+    """Measure all kinds with one number of threads and print the comparison."""
     with tempfile.TemporaryDirectory() as folder:
-        files = {kind: Path(folder, kind) for kind in KINDS}
-        for _ in range(args.rounds):
-            for kind, file in files.items():
-                runs[kind].append(call_again('--kind', kind, '--threads', threads, '--save', file))
-        ours, theirs = (torch.load(files[kind], weights_only=True) for kind in KINDS[:2])
+        files = [Path(folder, kind) for kind in KINDS]
+        mib = [
+            call_again('--kind', kind, '--threads', threads, '--save', file)['mib']
+            for kind, file in zip(KINDS, files, strict=True)
+        ]
+        ours, theirs = (torch.load(file, weights_only=True) for file in files[:2])
+    torch.set_num_threads(threads)
+    calls = [make_call(args, kind) for kind in KINDS]
+    rounds = [[fastest(call, args.seconds) for call in calls] for _ in range(args.rounds)]
     print(f'{args.frames} x 3 x {args.size} x {args.size}, {threads} thread(s)')
-    for kind in KINDS:
-        seconds, mib = (statistics.median(run[key] for run in runs[kind]) for key in MEASURES)
-        print(f'  {kind:12} {1000 * seconds:7.1f} ms, {mib:6.1f} MiB more')
-    for key, name in MEASURES.items():
-        ratio = median_ratio(*([run[key] for run in runs[kind]] for kind in KINDS[:2]))
-        print(f'  {name}: ours / mmpretrain = {ratio:.3f}')
+    for kind, extra, times in zip(KINDS, mib, zip(*rounds, strict=True), strict=True):
+        print(f'  {kind:12} {1000 * statistics.median(times):7.1f} ms, {extra:6.1f} MiB more')
+    ratios = torch.tensor([theirs / ours for ours, theirs, _ in rounds])
+    spread = ratios.quantile(torch.linspace(0, 1, 5)).tolist()
+    print(
+        '  times as fast as mmpretrain: {:.1f} at least, {:.1f}, {:.1f} and {:.1f} (quartiles), '
+        '{:.1f} at most'.format(*spread)
+    )
     print(f'  largest difference of all numbers: {(ours - theirs).abs().max().item():.1e}')
 
 
 def main() -> None:
     args = parse_args()
     if args.kind:
-        print(json.dumps(measure(args)))
+        print(json.dumps(measure_memory(args)))
         return
     for threads in args.threads:
         compare(args, threads)

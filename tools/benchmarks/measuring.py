@@ -35,7 +35,9 @@ def installed_readers() -> list[str]:
 def call_again(*options: object) -> dict:
     """Run this script in a subprocess with more options; return the JSON that it prints."""
     command = [sys.executable, *sys.argv, *map(str, options)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(done.returncode)  # it has said why
     return json.loads(done.stdout)
 
 

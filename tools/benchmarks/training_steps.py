@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Callable
 
 import peer_dora
+import peer_slowfast
 import torch
 from torch import Tensor, nn
 
@@ -46,13 +47,15 @@ def dora_step(args: argparse.Namespace) -> Step:
 
 def maskfeat_step(args: argparse.Namespace) -> Step:
     """MViTv2-S on clips of 16 x 224 x 224, 157 of 392 cubes masked, HOG targets."""
-    is_ours = args.kind.startswith('ours')
+    is_ours = not args.kind.startswith('composed')
     model = (MODELS.build(maskfeat_cfg(args.kind)) if is_ours else PeerMaskFeat()).train()
     for _, parameter in sorted(model.named_parameters()):
         if parameter.ndim > 1:
             nn.init.trunc_normal_(parameter, std=0.02)
     clip = torch.randn(args.batch, 3, 16, 224, 224)
     mask = torch.rand(args.batch, 392).argsort(dim=1).lt(157).unflatten(1, (8, 7, 7))
+    if args.kind.startswith('released'):
+        return peer_slowfast.peer_step(args, model, clip, mask)
     samples = []
     for one in mask:
         samples.append(VidSSLDataSample())
@@ -69,7 +72,8 @@ def maskfeat_step(args: argparse.Namespace) -> Step:
 
 def optimizer_step(model: nn.Module, loss: Callable[[], Tensor]) -> Step:
     """Forward, backward and AdamW, in MMEngine's order."""
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)  # as the configs say
 
     def step() -> float:
         value = loss()

@@ -5,7 +5,7 @@
 # and scaled together there too.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1.6e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=1.6e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True),
     # The norm of all gradients together.
     clip_grad=dict(max_norm=0.02),
     # Biases and norms do not decay; tokens and positions do.

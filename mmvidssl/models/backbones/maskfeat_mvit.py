@@ -98,7 +98,11 @@ class MaskFeatMViT(MViT):
         out_grid = pooled_grid(last.attn.pool_q, grid)
         wanted = resize_mask(mask, out_grid).flatten(1)
         wanted = nn.functional.pad(wanted, (int(self.with_cls_token), 0))
-        return ClipTokens(self._last_norm(last(tokens, grid, wanted)[0]), out_grid)
+        # Each sample's wanted tokens first; where another has more, some unwanted behind them.
+        order = wanted.byte().argsort(dim=1, descending=True, stable=True)
+        rows = order[:, : wanted.sum(dim=1).max()]
+        tokens = last(tokens, grid, rows)[0][wanted.gather(1, rows)]
+        return ClipTokens(self._last_norm(tokens), out_grid)
 
     def _forward_but_last(self, clip: Tensor, mask: Tensor | None) -> tuple[Tensor, Grid]:
         """Tokens (class token first, if any) before the last block, and their grid."""

@@ -13,6 +13,7 @@ from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
 from .mvit_block import MViTBlock
+from .recompute import check_with_cp
 from .vit_parts import FrozenStages, use_plain_drop_rates
 
 
@@ -41,12 +42,9 @@ class MViT(FrozenStages, _MViT):
         dim_mul_in_attention: Where a block doubles the width, do so in its attention (the
             supervised MViTv2) rather than in its MLP (MaskFeat, and so its fine-tuning).
             Default False; mmaction2's is True.
-        with_cp: Keep only the input of each block for the backward pass and compute the rest again
-            there: less memory for about a third more time, the same gradients.
-        num_recompute_blocks: Number of first blocks (they have the most tokens) that recompute some
-            linear layers in the backward pass and so keep less than half of their activations; the
-            same gradients. Default: half of the blocks, which saves a third of the activations of
-            all blocks for a tenth more time. 0 is fastest.
+        with_cp: What is computed again in the backward pass rather than kept: False, nothing;
+            ``'cheap'``, norms, activations, sums and copies; True, all but the input of each block,
+            for about a third more time. The gradients are the same.
         frozen_stages: Number of first blocks that are frozen (no gradients, no drop path), with the
             patch embedding, class token and positions; if it is all blocks, the norms behind them
             too. Default -1: none.
@@ -56,7 +54,9 @@ class MViT(FrozenStages, _MViT):
         ValueError: if there are fewer blocks than ``frozen_stages``.
     """
 
-    REMOVED = dict(num_lean_blocks='it is called num_recompute_blocks now')
+    REMOVED = dict.fromkeys(
+        ('num_lean_blocks', 'num_recompute_blocks'), "set with_cp='cheap' for less memory"
+    )
     # The parameters that loading may interpolate; see mmvidssl.engine.checkpoint.
     interpolated_on_load = ('rel_pos_t', 'rel_pos_h', 'rel_pos_w')
     has_fresh_norm = False
@@ -65,8 +65,7 @@ class MViT(FrozenStages, _MViT):
         self,
         arch: str | dict = 'small',
         dim_mul_in_attention: bool = False,
-        with_cp: bool = False,
-        num_recompute_blocks: int | None = None,
+        with_cp: bool | str = False,
         frozen_stages: int = -1,
         **kwargs,
     ) -> None:
@@ -74,10 +73,9 @@ class MViT(FrozenStages, _MViT):
             del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
         use_plain_drop_rates(self)
-        if num_recompute_blocks is None:
-            num_recompute_blocks = self.num_layers // 2
-        for index, block in enumerate(self.blocks):
-            MViTBlock.adopt(block, with_cp, recomputes_linear=index < num_recompute_blocks)
+        check_with_cp(with_cp)
+        for block in self.blocks:
+            MViTBlock.adopt(block, with_cp)
         self.freeze(frozen_stages)
 
     def _freeze_stages(self) -> None:

@@ -1,16 +1,14 @@
 """Pooled attention of MViTv2 without an attention map."""
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from mmaction.models.backbones.mvit import MultiScaleAttention, resize_decomposed_rel_pos
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from .recompute import recompute
+from .depthwise import channels_last, depthwise_conv3d
+from .vit_parts import split_linear
 
 Grid = tuple[int, int, int]
 
@@ -24,69 +22,47 @@ class MViTAttention(MultiScaleAttention):
       fused kernel computes everything, and neither bias nor attention map is ever built.
     - Pooling convolutions run channels last. One convolution pools keys and values, which are
       computed only at the positions that it reads.
-    - Copies and other cheap intermediate results are recomputed in the backward pass.
-
-    Attributes:
-        recomputes: Whether cheap results are recomputed in the backward pass.
-        recomputes_linear: Whether queries, keys and values are recomputed from the input in the
-            backward pass, linear map included (the attention itself is not).
     """
-
-    recomputes = True
-    recomputes_linear = False
 
     def init_weights(self) -> None:
         """As in mmaction2, which fails without relative positions."""
         if self.rel_pos_embed:
             super().init_weights()
 
-    def forward(
-        self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, Grid]:
+    def forward(self, x: Tensor, in_size: Grid, rows: Tensor | None = None) -> tuple[Tensor, Grid]:
         """Pooled multi-head self-attention.
 
         Args:
-            x: Tokens ``(B, 1 + N, D)``, or ``(B, N, D)`` without a class token.
+            x: Normalised tokens ``(B, 1 + N, D)``, or ``(B, N, D)`` without a class token.
             in_size: Grid ``(t, h, w)`` of the ``N`` patch tokens.
-            norm: The norm to apply to ``x``; None if it is normalised already.
+            rows: ``(B, R)``, the output tokens to compute; None for all.
 
         Returns:
-            ``(B, 1 + M, D')`` and the grid of the ``M`` pooled queries.
+            ``(B, 1 + M, D')``, or ``(B, R, D')``, and the grid of the ``M`` pooled queries.
         """
-        norm = norm or nn.Identity()
-        if self.recomputes_linear and torch.is_grad_enabled():
-            tokens = checkpoint(
-                self._tokens, x, in_size, norm, use_reentrant=False, preserve_rng_state=False
-            )
-        else:
-            tokens = self._tokens(x, in_size, norm)
+        query, key, value = self._tokens(x, in_size)
         grids = pooled_grid(self.pool_q, in_size), pooled_grid(self.pool_k, in_size)
-        query, key, value = tokens
-        out = self._attend(query, key, value, *grids)
-        return self._recompute(self.proj, self._join_heads, out, query), grids[0]
+        bias = self._query_bias(query, *grids) if self.rel_pos_embed else None
+        if rows is None:
+            rows = torch.arange(query.shape[2], device=x.device)[None]
+        else:
+            places = rows[:, None, :, None]
+            query = query.take_along_dim(places, dim=2)
+            bias = None if bias is None else bias.take_along_dim(places, dim=2)
+        out = self._attend(query, bias, key, value, grids[1])
+        if self.residual_pooling:
+            is_patch = (rows >= int(self.with_cls_token)).to(out.dtype)[:, None, :, None]
+            out = torch.addcmul(out, query, is_patch)
+        return self.proj(out.transpose(1, 2).flatten(2)), grids[0]
 
-    def _tokens(
-        self, x: Tensor, in_size: Grid, norm: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _tokens(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised query ``(B, heads, 1 + M, d)``, key and value ``(B, heads, 1 + K, d)``."""
-        project = partial(self._project, in_size=in_size)
-        query, key_value = recompute(project, norm, x, enabled=self._recomputes_cheap)
+        query, key_value = self._project(x, in_size)
         dtype = key_value[1].dtype
-        query = recompute(
-            self.norm_q, self._pool, *query, [self.pool_q], enabled=self._recomputes_cheap
-        )
-        key, value = self._pool(key_value[0], key_value[1], [self.pool_k, self.pool_v]).chunk(
-            2, dim=-1
-        )
+        query = self.norm_q(self._pool(*query, [self.pool_q]))
+        pooled = self._pool(*key_value, [self.pool_k, self.pool_v])
+        key, value = pooled.chunk(2, dim=-1)
         return query.to(dtype), self.norm_k(key).to(dtype), self.norm_v(value).to(dtype)
-
-    @property
-    def _recomputes_cheap(self) -> bool:
-        """Whether to recompute cheap results; not in a checkpoint, where it would keep tensors."""
-        return self.recomputes and not self.recomputes_linear
-
-    def _recompute(self, *args) -> Tensor:
-        return recompute(*args, enabled=self.recomputes)
 
     def _project(self, x: Tensor, in_size: Grid) -> list[tuple[Tensor, Tensor]]:
         """Queries, and keys with values, before pooling, each as ``_fold`` returns them.
@@ -112,10 +88,8 @@ class MViTAttention(MultiScaleAttention):
         if type(self.qkv) is not nn.Linear:  # an adapter (LoRA, say): its weights cannot be split
             query, key_value = self.qkv(x).split(parts, dim=-1)
             return query, key_value.index_select(1, rows)
-        weights, bias = self.qkv.weight.split(parts), self.qkv.bias
-        biases = (None, None) if bias is None else bias.split(parts)
-        query = F.linear(x, weights[0], biases[0])
-        return query, F.linear(x.index_select(1, rows), weights[1], biases[1])
+        query_of, key_value_of = split_linear(self.qkv, parts)
+        return query_of(x), key_value_of(x.index_select(1, rows))
 
     def _fold(self, x: Tensor, in_size: Grid) -> tuple[Tensor, Tensor]:
         """Split into class token ``(B, heads, 1, P * d)``, clip ``(B * heads, P * d, t, h, w)``.
@@ -135,38 +109,24 @@ class MViTAttention(MultiScaleAttention):
 
     def _pool(self, class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
         """Pool the outputs of ``_fold`` by all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
-        # On a CPU the backward pass of depthwise convolutions is slow in half precision.
-        dtype = torch.promote_types(clip.dtype, torch.float32) if clip.is_cpu else clip.dtype
-        convolve = partial(
-            F.conv3d,
-            weight=torch.cat([pool.weight for pool in pools]).to(dtype),
-            stride=[*map(min, pools[0].stride, pools[0].kernel_size)],  # see seen_places
-            padding=pools[0].padding,
-            groups=clip.shape[1],
-        )
-        # The meta device (used to count parameters and operations) has no autocast.
-        with nullcontext() if clip.is_meta else torch.autocast(clip.device.type, enabled=False):
-            to_dtype = partial(Tensor.to, dtype=dtype)
-            pooled = recompute(convolve, to_dtype, clip, enabled=self._recomputes_cheap)
+        weight = torch.cat([pool.weight for pool in pools]).to(clip.dtype)
+        stride = tuple(map(min, pools[0].stride, pools[0].kernel_size))  # see seen_places
+        pooled = depthwise_conv3d(clip, weight, stride, pools[0].padding)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])
         return torch.cat((class_token.to(tokens.dtype), tokens), dim=2)
 
     def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, q_grid: Grid, k_grid: Grid
+        self, query: Tensor, bias: Tensor | None, key: Tensor, value: Tensor, k_grid: Grid
     ) -> Tensor:
-        """Softmax attention with relative positions, ``(B, heads, 1 + M, d)``."""
-        if not self.rel_pos_embed:
+        """Softmax attention with relative positions, ``(B, heads, R, d)``."""
+        if bias is None:
             return F.scaled_dot_product_attention(query, key, value, scale=self.scale)
-        bias = self._query_bias(query, q_grid, k_grid)
         places = key_places(k_grid, int(self.with_cls_token), like=bias)
         key = torch.cat((key * self.scale, places.expand(*key.shape[:2], -1, -1)), dim=-1)
         value = F.pad(value, (0, bias.shape[-1]))
-        out = self._recompute(
-            lambda wide: F.scaled_dot_product_attention(wide, key, value, scale=1.0),
-            partial(torch.cat, dim=-1),
-            (query, bias),
-        )
-        return out[..., : query.shape[-1]]
+        query = torch.cat((query, bias), dim=-1)
+        out = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        return out[..., : -bias.shape[-1]]
 
     def _query_bias(self, query: Tensor, q_grid: Grid, k_grid: Grid) -> Tensor:
         """Relative position bias of each query for each coordinate that a key may have.
@@ -179,7 +139,7 @@ class MViTAttention(MultiScaleAttention):
         for axis, table in enumerate((self.rel_pos_t, self.rel_pos_h, self.rel_pos_w)):
             rows = resize_decomposed_rel_pos(table, q_grid[axis], k_grid[axis])
             rows = rows.to(query.dtype).transpose(1, 2)  # (side, d, side of keys)
-            part = self._recompute(partial(torch.bmm, mat2=rows), self._along, query, q_grid, axis)
+            part = torch.bmm(self._along(query, q_grid, axis), rows)
             others = [side for i, side in enumerate(q_grid) if i != axis]
             part = part.unflatten(1, (*query.shape[:2], *others))
             parts.append(part.movedim(0, 2 + axis))
@@ -191,14 +151,6 @@ class MViTAttention(MultiScaleAttention):
         """Patch queries grouped by coordinate on an axis: ``(side, B * heads * others, d)``."""
         patches = self._split_class_token(query)[1].unflatten(2, grid)
         return patches.movedim(2 + axis, 0).flatten(1, -2)
-
-    def _join_heads(self, out: Tensor, query: Tensor) -> Tensor:
-        """Residual pooling of patch tokens, then heads concatenated: ``(B, 1 + M, heads * d)``."""
-        if self.residual_pooling:
-            is_patch = out.new_ones(out.shape[2], 1)
-            is_patch[: int(self.with_cls_token)] = 0
-            out = torch.addcmul(out, query, is_patch)
-        return out.transpose(1, 2).flatten(2)
 
 
 def pooled_grid(pool: nn.Conv3d, grid: Grid) -> Grid:
@@ -243,8 +195,3 @@ def key_places(grid: Grid, num_class: int, like: Tensor) -> Tensor:
     coordinates[:, 2] += grid[0] + grid[1]
     places = like.new_zeros(len(coordinates), like.shape[-1]).scatter_(1, coordinates, 1)
     return F.pad(places, (0, 0, num_class, 0))
-
-
-def channels_last(clip: Tensor) -> Tensor:
-    """Clip ``(B, C, T, H, W)`` in the memory format ``channels_last_3d``."""
-    return clip.contiguous(memory_format=torch.channels_last_3d)

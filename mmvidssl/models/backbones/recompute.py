@@ -1,4 +1,4 @@
-"""Activation checkpointing of blocks and of cheap operations."""
+"""Activation checkpointing of blocks."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -6,8 +6,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -67,43 +65,3 @@ def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> Chec
     else:
         is_kept = name in ('mm', 'bmm', 'baddbmm', 'convolution')
     return CheckpointPolicy.MUST_SAVE if is_kept else CheckpointPolicy.PREFER_RECOMPUTE
-
-
-def recompute(
-    function: Callable[[Tensor], Any],
-    make: Callable[..., Tensor],
-    *args: Any,
-    enabled: bool = True,
-) -> Any:
-    """``function(make(*args))``, with ``make(*args)`` recomputed in the backward pass.
-
-    ``make`` should be cheap (an activation function, a norm, a copy), and the tensors in ``args``
-    such as are kept for the backward pass anyway. Results are the same to the last bit.
-
-    Args:
-        function: Takes the tensor that ``make`` returns.
-        make: Deterministic: it draws no random numbers, and does not depend on autocast.
-        args: Arguments of ``make``.
-        enabled: False only calls both, and keeps the tensor. So does compilation: the compiler
-            itself chooses what to recompute.
-    """
-    made = make(*args)
-    if not enabled or not torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return function(made)
-    key = _key(made)
-
-    def pack(saved: Tensor) -> Any:
-        return saved.shape if saved.is_contiguous() and _key(saved) == key else saved
-
-    def unpack(packed: Any) -> Tensor:
-        if not isinstance(packed, torch.Size):
-            return packed
-        return make(*args).to(key[2]).reshape(packed)
-
-    with saved_tensors_hooks(pack, unpack):
-        return function(made)
-
-
-def _key(tensor: Tensor) -> tuple[int, int, torch.dtype]:
-    """Address, size and type of a tensor's data: equal if two tensors share the same data."""
-    return tensor.data_ptr(), tensor.numel(), tensor.dtype

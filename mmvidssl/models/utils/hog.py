@@ -78,16 +78,16 @@ def _cell_sums(planes: Tensor, cell_size: int) -> Tensor:
 def _scatter_by_bin(bins: Tensor, votes: Tensor, nbins: int, cell_size: int) -> Tensor:
     """Sum votes ``(M, C, H, W)`` by cell and bin, ``(M, C, nbins, h, w)``.
 
-    One scatter into a slot for each of the bins ``-nbins .. nbins`` (integral floats); slots that
-    are equal modulo ``nbins`` are then added up.
+    One scatter for each row of cells, into a slot for each of a cell's bins ``-nbins .. nbins``
+    (integral floats, which are overwritten); slots that are equal modulo ``nbins`` are then added
+    up.
     """
-    height, width = (side // cell_size for side in votes.shape[-2:])
-    num_slots = 2 * nbins + 1
-    cells = torch.arange(height * width).view(height, width).repeat_interleave(cell_size, dim=0)
-    slots = cells.repeat_interleave(cell_size, dim=1).mul_(num_slots).add_(nbins)
-    index = bins.long().add_(slots).flatten(2)
-    sums = votes.new_zeros(*votes.shape[:2], height * width * num_slots)
-    sums = sums.scatter_add_(2, index, votes.flatten(2)).unflatten(2, (height, width, num_slots))
+    width, num_slots = votes.shape[-1] // cell_size, 2 * nbins + 1
+    first = torch.arange(nbins, width * num_slots, num_slots, dtype=bins.dtype)
+    slots = bins.add_(first.repeat_interleave(cell_size)).long()
+    votes, slots = (pixels.unflatten(2, (-1, cell_size)).flatten(3) for pixels in (votes, slots))
+    sums = votes.new_zeros(*votes.shape[:3], width * num_slots)
+    sums = sums.scatter_add_(3, slots, votes).unflatten(3, (width, num_slots))
     folded = sums[..., :nbins] + sums[..., nbins:-1]
     folded[..., 0] += sums[..., -1]
     return folded.permute(0, 1, 4, 2, 3).contiguous()
