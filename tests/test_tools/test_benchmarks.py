@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import json
+import math
 import re
 import shutil
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 
 from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.registry import VIDEO_READERS
@@ -106,3 +109,90 @@ def test_evaluation(tmp_path, monkeypatch):
         assert found['wall'] > 0
     ours, dense = (torch.load(tmp_path / kind, weights_only=True) for kind in ('ours', 'dense'))
     torch.testing.assert_close(ours, dense)
+
+
+def test_scaling(run, tmp_path):
+    run('scaling', '--quick', '--steps', 1, '--threads', torch.get_num_threads(), '--out', tmp_path)
+    axes = json.loads((tmp_path / 'scaling.json').read_text())
+    names = 'frames objects local_views size prototypes videos long_videos workers'
+    assert set(axes) == set(names.split())
+    for axis in axes.values():
+        assert len(axis['x']) == len(axis['seconds']) == len(axis['mib']) == 2
+        numbers = [*axis['seconds'], *axis['mib'], *axis['work']]
+        assert all(math.isfinite(number) and number > 0 for number in numbers), axis
+        assert all(map(math.isfinite, axis['exponents'].values()))
+        assert axis['work'][0] < axis['work'][1]
+    assert axes['frames']['work'][1] == pytest.approx(2 * axes['frames']['work'][0], rel=0.01)
+    assert (tmp_path / 'scaling.png').stat().st_size > 1000
+
+
+@pytest.fixture
+def loaders(tmp_path, monkeypatch):
+    """The tool, on small files; each kind is timed in this process."""
+    monkeypatch.syspath_prepend(TOOLS)
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(BaseTransform, '__call__', BaseTransform.__call__)  # which a profile times
+    tool = importlib.import_module('loaders')
+
+    def call_again(*options):
+        monkeypatch.setattr(sys, 'argv', [*sys.argv, *options])
+        result = tool.measure(tool.parse_args())
+        monkeypatch.setattr(sys, 'argv', sys.argv[: -len(options)])
+        return result
+
+    def start(method, *options):
+        folder = tmp_path / method
+        folder.mkdir()
+        write_video(folder / 'a.mp4', num_frames=120)
+        args = ('--work-dir', tmp_path, '--clips', 1, '--rounds', 1, *options)
+        monkeypatch.setattr(sys, 'argv', ['', method, *map(str, args)])
+        tool.main()
+
+    monkeypatch.setattr(tool, 'call_again', call_again)
+    return start
+
+
+@pytest.mark.parametrize('method', ['dora', 'maskfeat'])
+def test_loaders(loaders, method, capsys):
+    loaders(method, '--need', 1e5, '--profile')
+    out, profile = capsys.readouterr()
+    found = re.findall(rf'{method}, (\w+), (ours.*?): ([\d.]+) clips/s .*; (\d+) core', out)
+    assert [line[:2] for line in found] == [
+        (file, kind) for file in ('proxy', 'video') for kind in ('ours', 'ours, normalised')
+    ]
+    for *_, rate, cores in found:
+        assert int(cores) == pytest.approx(1e5 / float(rate), rel=0.01)
+    first = {'dora': 'DecodeClip', 'maskfeat': 'SampleClip'}[method]
+    shares = re.findall(r'^ours, proxy: +(\d+)% (\w+)', profile, re.MULTILINE)
+    assert first in dict((name, share) for share, name in shares)
+    assert sum(int(share) for share, _ in shares) <= 105
+
+
+def test_what_a_checkout_lacks_is_named(tmp_path):
+    from tools.benchmarks import released_loaders
+
+    with pytest.raises(SystemExit, match='no main there'):
+        released_loaders.dora(tmp_path, 'a.mp4', 4)
+    (tmp_path / 'main.py').write_text('import a_module_that_nobody_has')
+    with pytest.raises(SystemExit, match='a_module_that_nobody_has'):
+        released_loaders.dora(tmp_path, 'a.mp4', 4)
+
+
+def test_the_stand_in_for_torchvisions_decoder(tmp_path):
+    """It tells times, and gives the frames of a range, shrunk, as PyAV's reader does."""
+    import numpy as np
+
+    from tools.benchmarks import released_loaders
+
+    path = write_video(tmp_path / 'v.mp4', num_frames=50, size=(64, 96))
+    data = torch.from_numpy(np.fromfile(path, np.uint8))
+    meta = released_loaders._probe(data)
+    assert meta.video_fps == 10 and meta.video_duration == pytest.approx(5)
+    unit = float(meta.video_timebase)
+    part = round(1.5 / unit), round(3 / unit)
+    frames, _ = released_loaders._read(data, 1.0, 0, part)
+    ours = PyAVReader(str(path)).get_frames(np.arange(15, 31))
+    assert frames.shape == ours.shape
+    assert np.abs(frames.numpy().astype(int) - ours).mean() < 3
+    small, _ = released_loaders._read(data, 1.0, 32, (0, -1))
+    assert small.shape == (50, 32, 48, 3)
