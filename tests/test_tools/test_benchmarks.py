@@ -9,15 +9,19 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.registry import VIDEO_READERS
 from tests.utils_run import tiny_cfg
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
+from tools.benchmarks import released_loaders
 
 TOOLS = Path(__file__).parents[2] / 'tools/benchmarks'
 
@@ -126,6 +130,18 @@ def test_scaling(run, tmp_path):
     assert (tmp_path / 'scaling.png').stat().st_size > 1000
 
 
+def test_attention_counts_as_work(monkeypatch):
+    """Two products of 50 x 50 x 16 for each head; in the backward pass five, one of them again."""
+    monkeypatch.syspath_prepend(TOOLS)
+    attention = importlib.import_module('tools.benchmarks.scaling_points').ATTENTION
+    query = torch.randn(1, 2, 50, 16, requires_grad=True)
+    with FlopCounterMode(display=False, custom_mapping=attention) as counter:
+        found = scaled_dot_product_attention(query, query, query)
+        assert counter.get_total_flops() == 2 * 2 * 2 * 50 * 50 * 16
+        found.sum().backward()
+    assert counter.get_total_flops() == (2 + 5) * 2 * 2 * 50 * 50 * 16
+
+
 @pytest.fixture
 def loaders(tmp_path, monkeypatch):
     """The tool, on small files; each kind is timed in this process."""
@@ -164,13 +180,11 @@ def test_loaders(loaders, method, capsys):
         assert int(cores) == pytest.approx(1e5 / float(rate), rel=0.01)
     first = {'dora': 'DecodeClip', 'maskfeat': 'SampleClip'}[method]
     shares = re.findall(r'^ours, proxy: +(\d+)% (\w+)', profile, re.MULTILINE)
-    assert first in dict((name, share) for share, name in shares)
+    assert first in [name for _, name in shares]
     assert sum(int(share) for share, _ in shares) <= 105
 
 
 def test_what_a_checkout_lacks_is_named(tmp_path):
-    from tools.benchmarks import released_loaders
-
     with pytest.raises(SystemExit, match='no main there'):
         released_loaders.dora(tmp_path, 'a.mp4', 4)
     (tmp_path / 'main.py').write_text('import a_module_that_nobody_has')
@@ -180,10 +194,6 @@ def test_what_a_checkout_lacks_is_named(tmp_path):
 
 def test_the_stand_in_for_torchvisions_decoder(tmp_path):
     """It tells times, and gives the frames of a range, shrunk, as PyAV's reader does."""
-    import numpy as np
-
-    from tools.benchmarks import released_loaders
-
     path = write_video(tmp_path / 'v.mp4', num_frames=50, size=(64, 96))
     data = torch.from_numpy(np.fromfile(path, np.uint8))
     meta = released_loaders._probe(data)

@@ -40,7 +40,11 @@ def parse_args():
     parser.add_argument('method', choices=CONFIGS, help='whose data')
     parser.add_argument('--peer', type=Path, help='checkout of the released code')
     parser.add_argument(
-        '--files', nargs='+', choices=FILES, default=FILES, help='what to read: proxy, video or both'
+        '--files',
+        nargs='+',
+        choices=FILES,
+        default=FILES,
+        help='what to read: proxy, video or both',
     )
     parser.add_argument('--clips', type=int, default=24, help='clips a run, after two first ones')
     parser.add_argument('--rounds', type=int, default=5, help='runs of each kind, taken in turn')
@@ -48,7 +52,9 @@ def parse_args():
         '--need', type=float, metavar='CLIPS_PER_S', help='print how many cores load so many'
     )
     parser.add_argument('--profile', action='store_true', help='also print what our time goes to')
-    parser.add_argument('--work-dir', type=Path, default='work_dirs/loaders', help='folder of files')
+    parser.add_argument(
+        '--work-dir', type=Path, default='work_dirs/loaders', help='folder of files'
+    )
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

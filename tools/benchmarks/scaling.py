@@ -46,7 +46,7 @@ QUICK = dict(
     prototypes=(16, 64),
     videos=(1, 30),
     long_videos=(1, 2),
-    workers=(0, 1),
+    workers=(1, 2),
 )
 LABELS = dict(
     frames='frames a clip',
@@ -62,10 +62,14 @@ LABELS = dict(
 
 def parse_args():
     parser = make_parser(__doc__)
-    parser.add_argument('--out', type=Path, default='work_dirs/scaling', help='folder of the result')
+    parser.add_argument(
+        '--out', type=Path, default='work_dirs/scaling', help='folder of the result'
+    )
     parser.add_argument('--threads', type=int, default=2, help='CPU threads of torch')
     parser.add_argument('--steps', type=int, default=3, help='steps timed, after a first one')
-    parser.add_argument('--axes', nargs='+', choices=VALUES, default=list(VALUES), help='what grows')
+    parser.add_argument(
+        '--axes', nargs='+', choices=VALUES, default=list(VALUES), help='what grows'
+    )
     parser.add_argument(
         '--quick', action='store_true', help='tiny sizes, all in this process: whether it runs'
     )
@@ -95,7 +99,7 @@ def apart(call: Callable[[], dict]) -> dict:
 
 
 def slope(x: list[float], y: list[float]) -> float:
-    """Exponent of the growth of y over that of x, by least squares over the upper half of points."""
+    """Exponent of the growth of y with x, by least squares over the upper half of points."""
     half = len(x) // 2 if len(x) > 2 else 0
     logs = [(math.log(a), math.log(max(b, 1e-9))) for a, b in zip(x[half:], y[half:], strict=True)]
     mean_x, mean_y = (sum(column) / len(logs) for column in zip(*logs, strict=True))
@@ -105,13 +109,15 @@ def slope(x: list[float], y: list[float]) -> float:
 
 def draw(path: Path, axes: dict[str, dict]) -> None:
     """Growth of time, memory and work from the first point on, in a panel for each axis."""
+    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     columns = min(4, len(axes))
     rows = math.ceil(len(axes) / columns)
     figure = Figure(figsize=(3.1 * columns, 3.1 * rows), dpi=90, layout='constrained')
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     for number, (axis, found) in enumerate(axes.items(), start=1):
         panel = figure.add_subplot(rows, columns, number, xlabel=LABELS[axis])
         x = range(len(found['x']))
@@ -128,12 +134,13 @@ def draw(path: Path, axes: dict[str, dict]) -> None:
             ends = values[0], values[-1]
             panel.plot(x, growth, style, label=label.format(*ends, *(1 / v for v in ends)))
         panel.set_xticks(x, map(str, found['x']))
-        panel.set_yscale('log', base=2)
+        panel.set_yscale('log', base=10 if max(found['work']) > 100 * min(found['work']) else 2)
         panel.yaxis.set_major_formatter('{x:g}')
         panel.grid(alpha=0.3)
         panel.legend(fontsize='x-small', loc='upper left')
     figure.supylabel('times what it is at the first point')
-    figure.savefig(path)
+    canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert('RGB').quantize(48).save(path)
 
 
 def main() -> None:

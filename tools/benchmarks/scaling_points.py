@@ -4,7 +4,6 @@
 on the function; only ratios count).
 """
 
-import os
 import statistics
 import time
 from argparse import Namespace
@@ -20,7 +19,7 @@ from mmvidssl.registry import DATASETS, MODELS
 from mmvidssl.utils import register_all_modules
 from tools.benchmarks.decoding import make_video
 from tools.benchmarks.loading_rate import measure_loading, with_videos
-from tools.benchmarks.measuring import ROOT, memory_with_children, peak_mib, reset_peak
+from tools.benchmarks.measuring import ROOT, peak_mib, reset_peak
 from tools.benchmarks.training_steps import dora_cfg, optimizer_step
 
 DATA = ROOT / 'configs/_base_/datasets'
@@ -84,16 +83,17 @@ def start_of_long(videos: int, file: str, folder: str) -> dict:
 
 
 def loading(workers: int, file: str, batches: int) -> dict:
-    """Seconds a clip, with DoRA's recipe on a proxy, two clips a batch; memory of all processes.
+    """Seconds a clip, with DoRA's recipe on a proxy, two clips a batch; memory of all workers.
 
-    The work is the number of processes: with the one that trains.
+    Each has a process that decodes for it, which counts. Without workers, the memory is this
+    process's.
     """
     cfg = with_videos(Config.fromfile(DATA / 'walking_tours_proxy.py'), [file])
     cfg.train_dataloader.batch_size = 2
     rate = measure_loading(cfg, workers, batches)
-    own = memory_with_children(os.getpid()) or 1.0
-    mib = own + workers * (rate.mib_per_worker or 0.0)
-    return dict(seconds=1 / rate.clips_per_second, mib=mib, work=workers + 1)
+    processes = max(workers, 1)
+    mib = processes * (rate.mib_per_worker or 1.0)
+    return dict(seconds=1 / rate.clips_per_second, mib=mib, work=processes)
 
 
 def make_files(folder: Path, height: int) -> str:
