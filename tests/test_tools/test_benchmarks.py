@@ -21,7 +21,6 @@ from mmvidssl.registry import VIDEO_READERS
 from tests.utils_run import tiny_cfg
 from tests.utils_tool import run_tool
 from tests.utils_video import write_video
-from tools.benchmarks import released_loaders
 
 TOOLS = Path(__file__).parents[2] / 'tools/benchmarks'
 
@@ -133,7 +132,7 @@ def test_scaling(run, tmp_path):
 def test_attention_counts_as_work(monkeypatch):
     """Two products of 50 x 50 x 16 for each head; in the backward pass five, one of them again."""
     monkeypatch.syspath_prepend(TOOLS)
-    attention = importlib.import_module('tools.benchmarks.scaling_points').ATTENTION
+    attention = importlib.import_module('scaling').ATTENTION
     query = torch.randn(1, 2, 50, 16, requires_grad=True)
     with FlopCounterMode(display=False, custom_mapping=attention) as counter:
         found = scaled_dot_product_attention(query, query, query)
@@ -143,66 +142,59 @@ def test_attention_counts_as_work(monkeypatch):
 
 
 @pytest.fixture
-def loaders(tmp_path, monkeypatch):
-    """The tool, on small files; each kind is timed in this process."""
+def loaders(monkeypatch):
     monkeypatch.syspath_prepend(TOOLS)
-    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr(BaseTransform, '__call__', BaseTransform.__call__)  # which a profile times
-    tool = importlib.import_module('loaders')
-
-    def call_again(*options):
-        monkeypatch.setattr(sys, 'argv', [*sys.argv, *options])
-        result = tool.measure(tool.parse_args())
-        monkeypatch.setattr(sys, 'argv', sys.argv[: -len(options)])
-        return result
-
-    def start(method, *options):
-        folder = tmp_path / method
-        folder.mkdir()
-        write_video(folder / 'a.mp4', num_frames=120)
-        args = ('--work-dir', tmp_path, '--clips', 1, '--rounds', 1, *options)
-        monkeypatch.setattr(sys, 'argv', ['', method, *map(str, args)])
-        tool.main()
-
-    monkeypatch.setattr(tool, 'call_again', call_again)
-    return start
+    return importlib.import_module('loaders')
 
 
 @pytest.mark.parametrize('method', ['dora', 'maskfeat'])
-def test_loaders(loaders, method, capsys):
-    loaders(method, '--need', 1e5, '--profile')
+def test_loaders(loaders, method, tmp_path, monkeypatch, capsys):
+    """Each kind in this process; on the command line each has one of its own, on one core."""
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(BaseTransform, '__call__', BaseTransform.__call__)  # --profile times it
+    (tmp_path / method).mkdir()
+    write_video(tmp_path / method / 'a.mp4', num_frames=120)
+    options = ('--clips', 1, '--rounds', 1, '--need', 1e5, '--profile', '--work-dir', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['', method, *map(str, options)])
+
+    def measure(*options):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, 'argv', [*sys.argv, *options])
+            args = loaders.parse_args()
+        return loaders.measure(args, tmp_path / method / 'proxy')
+
+    monkeypatch.setattr(loaders, 'call_again', measure)
+    loaders.main()
     out, profile = capsys.readouterr()
-    found = re.findall(rf'{method}, (\w+), (ours.*?): ([\d.]+) clips/s .*; (\d+) core', out)
-    assert [line[:2] for line in found] == [
-        (file, kind) for file in ('proxy', 'video') for kind in ('ours', 'ours, normalised')
-    ]
-    for *_, rate, cores in found:
+    found = re.findall(rf'^{method}, (ours.*?): ([\d.]+) clips/s .*; (\d+) core', out, re.M)
+    assert [kind for kind, *_ in found] == ['ours', 'ours, normalised']
+    for _, rate, cores in found:
         assert int(cores) == pytest.approx(1e5 / float(rate), rel=0.01)
-    first = {'dora': 'DecodeClip', 'maskfeat': 'SampleClip'}[method]
-    shares = re.findall(r'^ours, proxy: +(\d+)% (\w+)', profile, re.MULTILINE)
-    assert first in [name for _, name in shares]
+    shares = re.findall(r'^ours: +(\d+)% (\w+)', profile, re.MULTILINE)
+    assert {'dora': 'DecodeClip', 'maskfeat': 'SampleClip'}[method] in [name for _, name in shares]
     assert sum(int(share) for share, _ in shares) <= 105
 
 
-def test_what_a_checkout_lacks_is_named(tmp_path):
-    with pytest.raises(SystemExit, match='no main there'):
-        released_loaders.dora(tmp_path, 'a.mp4', 4)
-    (tmp_path / 'main.py').write_text('import a_module_that_nobody_has')
+def test_what_a_checkout_lacks_is_named(loaders, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    with pytest.raises(SystemExit, match="named 'WTDataloader'"):
+        loaders.import_from(tmp_path, 'WTDataloader')
+    (tmp_path / 'WTDataloader.py').write_text('import a_module_that_nobody_has')
+    importlib.invalidate_caches()
     with pytest.raises(SystemExit, match='a_module_that_nobody_has'):
-        released_loaders.dora(tmp_path, 'a.mp4', 4)
+        loaders.import_from(tmp_path, 'WTDataloader')
 
 
-def test_the_stand_in_for_torchvisions_decoder(tmp_path):
+def test_the_stand_in_for_torchvisions_decoder(loaders, tmp_path):
     """It tells times, and gives the frames of a range, shrunk, as PyAV's reader does."""
     path = write_video(tmp_path / 'v.mp4', num_frames=50, size=(64, 96))
     data = torch.from_numpy(np.fromfile(path, np.uint8))
-    meta = released_loaders._probe(data)
+    meta = loaders.probe_video(data)
     assert meta.video_fps == 10 and meta.video_duration == pytest.approx(5)
-    unit = float(meta.video_timebase)
-    part = round(1.5 / unit), round(3 / unit)
-    frames, _ = released_loaders._read(data, 1.0, 0, part)
+    times = tuple(round(seconds / meta.video_timebase) for seconds in (1.5, 3))
+    frames, _ = loaders.read_video(data, times, 0)
     ours = PyAVReader(str(path)).get_frames(np.arange(15, 31))
     assert frames.shape == ours.shape
     assert np.abs(frames.numpy().astype(int) - ours).mean() < 3
-    small, _ = released_loaders._read(data, 1.0, 32, (0, -1))
+    small, _ = loaders.read_video(data, (0, -1), 32)
     assert small.shape == (50, 32, 48, 3)
