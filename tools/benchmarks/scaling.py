@@ -81,7 +81,8 @@ def dora_step(axis: str, value: int, args: Namespace) -> dict:
     sizes = {**(SMALL if args.quick or axis == 'prototypes' else STEP), axis: value}
     frames, size, objects = sizes['frames'], sizes['size'], sizes['objects']
     cfg = dora_cfg(Namespace(arch='deit-tiny', prototypes=sizes['prototypes']))
-    cfg['backbone'].update(arch=TINY, img_size=size)
+    layers = 2 if args.quick else TINY['num_layers']
+    cfg['backbone'].update(arch=dict(TINY, num_layers=layers), img_size=size)
     cfg['tracker'].update(num_objects=objects, heads=tuple(range(objects)))
     torch.set_num_threads(args.threads)
     before = start_measuring()
@@ -146,20 +147,22 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def make_files(folder: Path) -> None:
-    """Write 30 s of small (144 lines) and of larger video (360), and proxies."""
-    for height in (144, 360):
-        video = folder / f'{height}.mp4'
-        make_video(video, height, 0.5)
-        make_proxy(video, folder / f'{height}.proxy.mp4', ProxySettings(short_side=height))
+def make_files(folder: Path, quick: bool) -> None:
+    """Write 30 s of a small video and of a larger one, and their proxies."""
+    for name, height in dict(small=144, large=144 if quick else 360).items():
+        video = folder / f'{name}.mp4'
+        make_video(video, height, 0.5, 6 if quick else 60)
+        make_proxy(video, folder / f'{name}.proxy.mp4', ProxySettings(short_side=height))
 
 
 def measurement(axis: str, args: Namespace, folder: Path) -> Callable[..., dict]:
     """What measures a value of an axis."""
     if axis == 'workers':
-        return partial(load, file=folder / '360.proxy.mp4', batches=4 if args.quick else 32)
+        return partial(load, file=folder / 'large.proxy.mp4', batches=4 if args.quick else 32)
     if axis in ('videos', 'long_videos'):
-        return partial(start, file=folder / ('144.mp4' if axis == 'videos' else '144.proxy.mp4'))
+        return partial(
+            start, file=folder / ('small.mp4' if axis == 'videos' else 'small.proxy.mp4')
+        )
     return partial(dora_step, args=args)
 
 
@@ -213,7 +216,7 @@ def main() -> None:
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         os.environ['MMVIDSSL_CACHE'] = f'{temporary}/cache'
-        make_files(Path(temporary))
+        make_files(Path(temporary), args.quick)
         for axis in args.axes:
             label, *values = AXES[axis]
             measure = measurement(axis, args, Path(temporary))
