@@ -80,7 +80,9 @@ def dora_step(axis: str, value: int, args: Namespace) -> dict:
     """A training step of DoRA with one of its sizes changed."""
     sizes = {**(SMALL if args.quick or axis == 'prototypes' else STEP), axis: value}
     frames, size, objects = sizes['frames'], sizes['size'], sizes['objects']
-    cfg = dora_cfg(Namespace(arch='deit-tiny', prototypes=sizes['prototypes']))
+    cfg = dora_cfg(
+        Namespace(arch='deit-tiny', prototypes=sizes['prototypes'], kind='ours', peer=None)
+    )
     layers = 2 if args.quick else TINY['num_layers']
     cfg['backbone'].update(arch=dict(TINY, num_layers=layers), img_size=size)
     cfg['tracker'].update(num_objects=objects, heads=tuple(range(objects)))
