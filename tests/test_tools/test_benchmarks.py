@@ -2,13 +2,19 @@
 
 import argparse
 import importlib
+import json
+import math
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmvidssl.datasets.readers import PyAVReader
 from mmvidssl.registry import VIDEO_READERS
@@ -142,3 +148,89 @@ def test_a_folder_that_is_no_checkout_of_slowfast(tmp_path, monkeypatch):
     peer_step = importlib.import_module('peer_slowfast').peer_step
     with pytest.raises(SystemExit, match=re.escape(str(tmp_path))[-30:]):
         peer_step(argparse.Namespace(peer=str(tmp_path), kind='released'), None, None, None)
+
+
+def test_scaling(run, tmp_path):
+    run('scaling', '--quick', '--steps', 1, '--threads', torch.get_num_threads(), '--out', tmp_path)
+    axes = json.loads((tmp_path / 'scaling.json').read_text())
+    names = 'frames objects local_views size prototypes videos long_videos workers'
+    assert set(axes) == set(names.split())
+    for axis in axes.values():
+        assert len(axis['x']) == len(axis['seconds']) == len(axis['mib']) == 2
+        numbers = [*axis['seconds'], *axis['mib'], *axis['work']]
+        assert all(math.isfinite(number) and number > 0 for number in numbers), axis
+        assert all(map(math.isfinite, axis['exponents'].values()))
+        assert axis['work'][0] < axis['work'][1]
+    assert axes['frames']['work'][1] == pytest.approx(2 * axes['frames']['work'][0], rel=0.01)
+    assert (tmp_path / 'scaling.png').stat().st_size > 1000
+
+
+def test_attention_counts_as_work(monkeypatch):
+    """Two products of 50 x 50 x 16 for each head; in the backward pass five, one of them again."""
+    monkeypatch.syspath_prepend(TOOLS)
+    attention = importlib.import_module('scaling').ATTENTION
+    query = torch.randn(1, 2, 50, 16, requires_grad=True)
+    with FlopCounterMode(display=False, custom_mapping=attention) as counter:
+        found = scaled_dot_product_attention(query, query, query)
+        assert counter.get_total_flops() == 2 * 2 * 2 * 50 * 50 * 16
+        found.sum().backward()
+    assert counter.get_total_flops() == (2 + 5) * 2 * 2 * 50 * 50 * 16
+
+
+@pytest.fixture
+def loaders(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)
+    return importlib.import_module('loaders')
+
+
+@pytest.mark.parametrize('method', ['dora', 'maskfeat'])
+def test_loaders(loaders, method, tmp_path, monkeypatch, capsys):
+    """Each kind in this process; on the command line each has one of its own, on one core."""
+    monkeypatch.setenv('MMVIDSSL_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(BaseTransform, '__call__', BaseTransform.__call__)  # --profile times it
+    (tmp_path / method).mkdir()
+    write_video(tmp_path / method / 'a.mp4', num_frames=120)
+    options = ('--clips', 1, '--rounds', 1, '--need', 1e5, '--profile', '--work-dir', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['', method, *map(str, options)])
+
+    def measure(*options):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, 'argv', [*sys.argv, *options])
+            args = loaders.parse_args()
+        return loaders.measure(args, tmp_path / method / 'proxy')
+
+    monkeypatch.setattr(loaders, 'call_again', measure)
+    loaders.main()
+    out, profile = capsys.readouterr()
+    found = re.findall(rf'^{method}, (ours.*?): ([\d.]+) clips/s .*; (\d+) core', out, re.M)
+    assert [kind for kind, *_ in found] == ['ours', 'ours, normalised']
+    for _, rate, cores in found:
+        assert int(cores) == pytest.approx(1e5 / float(rate), rel=0.01)
+    shares = re.findall(r'^ours: +(\d+)% (\w+)', profile, re.MULTILINE)
+    assert {'dora': 'DecodeClip', 'maskfeat': 'SampleClip'}[method] in [name for _, name in shares]
+    assert sum(int(share) for share, _ in shares) <= 105
+
+
+def test_what_a_checkout_lacks_is_named(loaders, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    with pytest.raises(SystemExit, match="named 'WTDataloader'"):
+        loaders.import_from(tmp_path, 'WTDataloader')
+    (tmp_path / 'WTDataloader.py').write_text('import a_module_that_nobody_has')
+    importlib.invalidate_caches()
+    with pytest.raises(SystemExit, match='a_module_that_nobody_has'):
+        loaders.import_from(tmp_path, 'WTDataloader')
+
+
+def test_the_stand_in_for_torchvisions_decoder(loaders, tmp_path):
+    """It tells times, and gives the frames of a range, shrunk, as PyAV's reader does."""
+    path = write_video(tmp_path / 'v.mp4', num_frames=50, size=(64, 96))
+    data = torch.from_numpy(np.fromfile(path, np.uint8))
+    meta = loaders.probe_video(data)
+    assert meta.video_fps == 10 and meta.video_duration == pytest.approx(5)
+    times = tuple(round(seconds / meta.video_timebase) for seconds in (1.5, 3))
+    frames, _ = loaders.read_video(data, times, 0)
+    ours = PyAVReader(str(path)).get_frames(np.arange(15, 31))
+    assert frames.shape == ours.shape
+    assert np.abs(frames.numpy().astype(int) - ours).mean() < 3
+    small, _ = loaders.read_video(data, (0, -1), 32)
+    assert small.shape == (50, 32, 48, 3)

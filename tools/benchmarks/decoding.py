@@ -93,7 +93,7 @@ def _make(path: Path, write: Callable[[Path], object]) -> None:
         print(f'made {path} in {time.monotonic() - started:.0f} s', flush=True)
 
 
-def make_video(path: Path, height: int, minutes: float) -> None:
+def make_video(path: Path, height: int, minutes: float, fps: int = FPS) -> None:
     """Write a video that repeats ten seconds of drifting, shaking texture under noise."""
     width = height * 16 // 9
     rng = np.random.default_rng(0)
@@ -111,12 +111,12 @@ def make_video(path: Path, height: int, minutes: float) -> None:
     with av.open(str(first), 'w') as container:
         stream = container.add_stream(
             'libx264',
-            rate=FPS,
+            rate=fps,
             options={'preset': 'veryfast', 'x264-params': 'ref=3:bframes=3'},
         )
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         stream.gop_size, stream.codec_context.bit_rate = GOP, 24_000_000 * height**2 // 2160**2
-        for i in range(10 * FPS):
+        for i in range(10 * fps):
             left, top = 2 * i, int(150 + 100 * np.sin(i / 20)) + int(rng.integers(0, 3))
             view = canvas[top : top + height, left : left + width].astype(np.int16)
             frame = (view + grain[i % 3]).clip(0, 255).astype(np.uint8)

@@ -100,7 +100,7 @@ class MaskFeatMViT(MViT):
         wanted = nn.functional.pad(wanted, (int(self.with_cls_token), 0))
         # Each sample's wanted tokens first; where another has more, some unwanted behind them.
         order = wanted.byte().argsort(dim=1, descending=True, stable=True)
-        rows = order[:, : wanted.sum(dim=1).max()]
+        rows = order[:, wanted.gather(1, order).any(dim=0)]
         tokens = last(tokens, grid, rows)[0][wanted.gather(1, rows)]
         return ClipTokens(self._last_norm(tokens), out_grid)
 
