@@ -1,7 +1,6 @@
 """Activation checkpointing of blocks."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -35,23 +34,14 @@ def run_block(block: Callable[..., Any], with_cp: bool | str, *args: Any) -> Any
     if with_cp is True:
         return checkpoint(block, *args, use_reentrant=False)
     keep = partial(create_selective_checkpoint_contexts, _keep_costly)
-    with _uncached_autocast(args[0].device.type):
+    # The backward pass must meet the same operators, and by then autocast's cache of weights, which
+    # a block that is passed twice would use, is gone.
+    was_cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
         return checkpoint(block, *args, use_reentrant=False, context_fn=keep)
-
-
-def _uncached_autocast(device: str) -> AbstractContextManager:
-    """The autocast in force without its cache of weights.
-
-    The backward pass must meet the same operators, and by then the cache is gone.
-    """
-    if not torch.amp.is_autocast_available(device):  # meta
-        return nullcontext()
-    return torch.autocast(
-        device,
-        dtype=torch.get_autocast_dtype(device),
-        enabled=torch.is_autocast_enabled(device),
-        cache_enabled=False,
-    )
+    finally:
+        torch.set_autocast_cache_enabled(was_cached)
 
 
 def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
