@@ -58,6 +58,4 @@ class MViTBlock(MultiScaleBlock):
         """Max-pool the patch tokens of the skip connection as queries are downscaled."""
         num_class = int(self.with_cls_token)
         clip = channels_last(x[:, num_class:].unflatten(1, in_size).movedim(-1, 1))
-        with torch.autocast('cpu', enabled=False):  # which would have it in float32, unlike a GPU's
-            pooled = self.pool_skip(clip)
-        return torch.cat((x[:, :num_class], pooled.flatten(2).transpose(1, 2)), dim=1)
+        return torch.cat((x[:, :num_class], self.pool_skip(clip).flatten(2).transpose(1, 2)), dim=1)
