@@ -31,7 +31,7 @@ def run_block(block: Callable[..., Any], with_cp: bool | str, *args: Any) -> Any
     """
     if not with_cp or not torch.is_grad_enabled():
         return block(*args)
-    if with_cp is True:
+    if with_cp != 'cheap':
         return checkpoint(block, *args, use_reentrant=False)
     keep = partial(create_selective_checkpoint_contexts, _keep_costly)
     # The backward pass must meet the same operators, and by then autocast's cache of weights, which
