@@ -60,7 +60,7 @@ class ClipDataPreprocessor(BaseDataPreprocessor):
                 f'the clips of one view must have one shape; {name!r} holds {sorted(shapes)}. '
                 'Resize or crop them to one size in the pipeline.'
             )
-        # Stacked there: a stack here would not be pinned, so that copying it would wait.
+        # Stacked on the device: a stack on the CPU would not be pinned, so that copying it waits.
         return torch.stack([self.cast_data(clip) for clip in value])
 
     def _normalize(self, clips: Tensor) -> Tensor:

@@ -22,11 +22,14 @@ def test_compiled_training_step(video, tmp_path):
     assert compiled == pytest.approx(losses('eager'), rel=1e-4)
 
 
-def test_a_model_is_compiled_in_two_pieces_once():
+@pytest.mark.parametrize('with_cp', [False, 'cheap'])
+def test_a_model_is_compiled_in_two_pieces_once(with_cp):
     """Before and after the tracker, whose heads change; neither blocks nor draws make more."""
     torch._dynamo.reset()
     torch.manual_seed(0)
-    model = MODELS.build(dora_cfg(backbone=backbone_cfg(drop_path_rate=0.1))).train()
+    model = MODELS.build(
+        dora_cfg(backbone=backbone_cfg(drop_path_rate=0.1, with_cp=with_cp))
+    ).train()
     counter, heads = CompileCounter(), set()
     forward = torch.compile(model.forward, backend=counter)
     for _ in range(4):

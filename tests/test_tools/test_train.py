@@ -69,7 +69,7 @@ def test_trains_and_resumes(shell, config, tmp_path):
         (['--cfg-options', 'load_from.path=a'], '--cfg-options: load_from='),
         (
             ['--amp', '--cfg-options', 'optim_wrapper.type=Mine'],
-            'is known for Mine',
+            'got Mine',
         ),
         (
             ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=None'],

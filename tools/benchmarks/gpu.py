@@ -53,10 +53,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default='gpu.json', help='file of the figures')
     parser.add_argument('--minutes', type=float, default=5, help='end after so many minutes')
     parser.add_argument(
-        '--sections', nargs='+', choices=NAMES, default=NAMES, metavar='NAME', help='which'
+        '--sections',
+        nargs='+',
+        choices=NAMES,
+        default=NAMES,
+        metavar='NAME',
+        help='sections to run',
     )
     parser.add_argument(
-        '--configs', nargs='+', metavar='CONFIG', help='of pretraining on videos; None: both papers'
+        '--configs', nargs='+', metavar='CONFIG', help='configs that pretrain on videos'
     )
     parser.add_argument('--backend', default='inductor', help='of torch.compile')
     parser.add_argument('--here', action='store_true', help=argparse.SUPPRESS)

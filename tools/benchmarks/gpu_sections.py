@@ -37,7 +37,7 @@ from tests.utils_video import write_video
 from tools.benchmarks.loading_rate import build_loader, measure_loading, with_videos
 
 torch.set_float32_matmul_precision('highest')
-torch.backends.cudnn.allow_tf32 = False  # float32 is what it says
+torch.backends.cudnn.allow_tf32 = False  # float32 without TF32
 FPS, NUM_FRAMES, GOP, NUM_FILES = 30, 270, 120, 16
 
 
@@ -248,7 +248,7 @@ def waits(step: Callable[[], Any]) -> dict[str, int]:
             step()
         finally:
             torch.cuda.set_sync_debug_mode('default')
-    lines = [w for w in caught if 'synchroniz' in str(w.message)]
+    lines = [w for w in caught if 'called a synchronizing' in str(w.message)]
     return dict(Counter(f'{"/".join(Path(w.filename).parts[-2:])}:{w.lineno}' for w in lines))
 
 

@@ -30,7 +30,7 @@ def parse_args():
     parser.add_argument('--gaussian-window', type=int, default=0, help='HOG window in px; 0: none')
     parser.add_argument('--rounds', type=int, default=20, help='times of each kind, taken in turn')
     parser.add_argument(
-        '--seconds', type=float, default=1, help='of calls for one time; the fastest call counts'
+        '--seconds', type=float, default=1, help='seconds of calls, of which the fastest counts'
     )
     parser.add_argument('--kind', choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument('--save', help=argparse.SUPPRESS)

@@ -7,7 +7,8 @@ model = dict(
     type='DoRA',
     preset='paper',
     # Norms, activations and sums are computed again in the backward pass, with the same numbers:
-    # less memory for a little more time (docs/en/reference/performance.md). False keeps them.
+    # less memory for, on a CPU, a little more time (docs/en/reference/performance.md). False keeps
+    # them.
     backbone=dict(with_cp='cheap'),
     tracker=dict(
         type='MultiObjectTracker',

@@ -14,6 +14,7 @@ model = dict(
         temporal_size=16,
         drop_path_rate=0.0,
         dim_mul_in_attention=False,
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
     ),
     # LinearNeck's default adds a batch norm.
     neck=dict(

@@ -31,7 +31,7 @@ model = dict(
         drop_path_rate=0.2,
         dim_mul_in_attention=False,
         output_cls_token=False,  # a feature map per time step
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
     roi_head=dict(

@@ -25,7 +25,7 @@ model = dict(
         out_scales=[0, 1, 2, 3],
         drop_path_rate=0.1,
         dim_mul_in_attention=False,
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
         # Size of pretraining clips, which sets the lengths of relative positions.
         spatial_size=224,
         temporal_size=16,

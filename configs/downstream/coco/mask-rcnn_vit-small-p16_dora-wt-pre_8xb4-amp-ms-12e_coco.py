@@ -25,7 +25,7 @@ model = dict(
         out_indices=[3, 5, 7, 11],
         out_type='featmap',
         final_norm=False,
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='teacher.backbone.'),
     ),
     neck=[

@@ -41,7 +41,7 @@ model = dict(
         drop_path_rate=0.1,
         dim_mul_in_attention=False,
         fresh_norm=True,  # False: keeps that of pretraining
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
     cls_head=dict(

@@ -17,7 +17,7 @@ model = dict(
         temporal_size=16,
         drop_path_rate=0.2,
         dim_mul_in_attention=True,
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
     ),
     cls_head=dict(with_cls_token=True, dropout_ratio=0.5, init_scale=1.0),
 )

@@ -28,7 +28,7 @@ model = dict(
         temporal_size=16,
         drop_path_rate=0.2,
         dim_mul_in_attention=False,
-        with_cp=False,  # True: less memory, the same numbers
+        with_cp=False,  # 'cheap', True: less memory, the same numbers
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='backbone.'),
     ),
     cls_head=dict(

@@ -122,9 +122,12 @@ class DINOViT(PatchViT):
     def forward_class_token(self, frames: Tensor) -> Tensor:
         """Class tokens of frames ``(N, C, H, W)``: the last output of ``forward``, for less work.
 
-        The last block computes nothing but the class token, for a sixth of a block's work.
+        The last block computes nothing but the class token, for a sixth of a block's work; unless
+        that is not all that ``forward`` puts out, or a subclass overrides it.
         """
-        if self.concat_outputs or self.out_indices[-1] != self.num_layers - 1:
+        gives_class_token = self.out_type == 'cls_token' and not self.concat_outputs
+        is_overridden = type(self).forward is not DINOViT.forward
+        if is_overridden or not gives_class_token or self.out_indices[-1] != self.num_layers - 1:
             return self(frames)[-1]
         tokens, _ = self._embed(frames)
         for index, layer in enumerate(self.layers):

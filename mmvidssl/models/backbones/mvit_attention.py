@@ -109,7 +109,7 @@ class MViTAttention(MultiScaleAttention):
 
     def _pool(self, class_token: Tensor, clip: Tensor, pools: Sequence[nn.Conv3d]) -> Tensor:
         """Pool the outputs of ``_fold`` by all ``pools`` at once: ``(B, heads, 1 + M, P * d)``."""
-        weight = torch.cat([pool.weight for pool in pools]).to(clip.dtype)
+        weight = torch.cat([pool.weight for pool in pools])
         stride = tuple(map(min, pools[0].stride, pools[0].kernel_size))  # see seen_places
         pooled = depthwise_conv3d(clip, weight, stride, pools[0].padding)
         tokens = pooled.flatten(2).transpose(1, 2).unflatten(0, class_token.shape[:2])

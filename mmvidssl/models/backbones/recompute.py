@@ -27,7 +27,8 @@ def run_block(block: Callable[..., Any], with_cp: bool | str, *args: Any) -> Any
 
     False keeps all; ``'cheap'`` keeps the block's input and the results of matrix products,
     attention and convolution, and computes norms, activations, sums and copies again; True keeps
-    the input alone. Results and gradients are the same (under autocast, but for rounding).
+    the input alone. Results and gradients are the same (under autocast, but for rounding). After
+    ``'cheap'`` one backward pass is possible: ``retain_graph`` does not help.
     """
     if not with_cp or not torch.is_grad_enabled():
         return block(*args)
@@ -50,7 +51,8 @@ def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> Chec
         # With dropout, all that is random after it would draw other numbers if it were left out.
         is_kept = not any(isinstance(option, float) and option > 0 for option in args)
     elif name == 'addmm':
-        # A product that narrows (the last of an MLP) is only added to something: it isn't needed.
+        # A product that narrows (the last of an MLP) is only added to something, so that the
+        # backward pass stops before it would compute it again.
         is_kept = args[1].shape[1] <= args[2].shape[1]
     else:
         is_kept = name in ('mm', 'bmm', 'baddbmm', 'convolution')

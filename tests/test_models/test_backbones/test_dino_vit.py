@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmpretrain.models import VisionTransformer
 
+from mmvidssl.models.backbones import DINOViT
 from mmvidssl.models.utils import clip_to_frames
 from mmvidssl.registry import MODELS
 from tests.utils_model import backbone_cfg, noise
@@ -77,11 +78,24 @@ def test_the_class_token_alone_is_that_of_mmpretrain(options):
         torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize('options', [dict(out_indices=[0]), dict(concat_outputs=True)])
+@pytest.mark.parametrize(
+    'options', [dict(out_indices=[0]), dict(concat_outputs=True), dict(out_type='featmap')]
+)
 def test_the_class_token_of_other_outputs(options):
     model = build(**{'out_indices': [0, 1], **options})
     frames = noise(2, 3, 32, 32)
     assert torch.equal(model.forward_class_token(frames), model(frames)[-1])
+
+
+def test_the_class_token_of_a_forward_of_ones_own():
+    class Doubled(DINOViT):
+        def forward(self, frames):
+            return tuple(2 * out for out in super().forward(frames))
+
+    model, frames = build(), noise(2, 3, 32, 32)
+    expected = 2 * model(frames)[-1]
+    model.__class__ = Doubled
+    assert torch.equal(model.forward_class_token(frames), expected)
 
 
 def test_the_class_token_of_adapted_weights():

@@ -132,7 +132,28 @@ def test_bfloat16_gradients_point_the_same_way():
     for name, gradient in full.items():
         if gradient.norm() > 1e-3:  # a bias of all keys has none but rounding
             cosine = torch.cosine_similarity(gradient.flatten(), half[name].flatten(), dim=0)
-            assert cosine > 0.85, (name, cosine.item())  # mmaction2's least: 0.80
+            assert cosine > 0.9, (name, cosine.item())
+
+
+@pytest.mark.parametrize('with_cp', [False, True])
+def test_gradients_twice(with_cp):
+    """What is made again must not be used up by the first backward pass."""
+    model = randomize_(MViT(arch=ARCH, with_cp=with_cp, **SIZES))
+    loss = sum(o.square().sum() for o in flat(model(noise(1, 3, 4, 32, 32))))
+    loss.backward(retain_graph=True)
+    once = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    loss.backward()
+    for name, gradient in once.items():
+        parameter = dict(model.named_parameters())[name]
+        torch.testing.assert_close(parameter.grad, 2 * gradient, msg=name)
+
+
+def test_a_trace_can_be_saved(tmp_path):
+    model = randomize_(MViT(arch=ARCH, **SIZES)).eval()
+    clip = noise(1, 3, 4, 32, 32)
+    torch.jit.trace(model, clip, strict=False, check_trace=False).save(tmp_path / 'traced.pt')
+    traced = torch.jit.load(tmp_path / 'traced.pt')
+    torch.testing.assert_close(flat(traced(clip)), flat(model(clip)))
 
 
 @pytest.mark.parametrize('arch, millions', [('small', 36), ('base', 53), ('large', 218)])

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from tests.utils_model import noise
 from tools.benchmarks.measuring import memory_with_children
 
 
+@pytest.mark.skipif(not Path('/proc/self/smaps_rollup').exists(), reason='needs Linux')
 @pytest.mark.parametrize('with_cp, expected', [(False, 15), ('cheap', 9), (True, 0)])
 def test_what_a_block_keeps(with_cp, expected):
     """Times the size of its input, beside that and its output.
