@@ -1,11 +1,10 @@
 """Mixed precision: an optimizer wrapper for CPUs, and the choice of a wrapper in configs."""
 
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from mmengine.optim import OptimWrapper
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import nn
 
 from mmvidssl.registry import OPTIM_WRAPPERS
 
@@ -35,25 +34,8 @@ class AutocastOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module):
         """Enter autocast for the forward pass."""
         device_type = next(model.parameters()).device.type
-        with (
-            super().optim_context(model),
-            torch.autocast(device_type, torch.bfloat16),
-            _plain_attention(device_type),
-        ):
+        with super().optim_context(model), torch.autocast(device_type, torch.bfloat16):
             yield
-
-    def backward(self, loss: Tensor, **kwargs) -> None:
-        """Backward pass; what it recomputes (``with_cp``) needs the forward pass's attention."""
-        with _plain_attention(loss.device.type):
-            super().backward(loss, **kwargs)
-
-
-def _plain_attention(device_type: str) -> AbstractContextManager:
-    """Context in which attention on a CPU is computed by plain matrix products.
-
-    The fused kernel's backward pass in bfloat16 is about three times slower there (torch 2.14).
-    """
-    return sdpa_kernel(SDPBackend.MATH) if device_type == 'cpu' else nullcontext()
 
 
 def fit_to_device(optim_wrapper: dict, device: str, autocasts: bool = True) -> bool:
