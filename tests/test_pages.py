@@ -83,7 +83,7 @@ NEEDED = {
     'docs/en/howto/converting.md': 'released checkpoints',
     'docs/en/howto/datasets.md': 'data sets',
     'docs/en/howto/inference.md': 'a data set',
-    'docs/en/reference/*.md': 'data sets, hours',
+    'docs/en/reference/*.md': 'GPUs, data sets, released code, minutes to hours',
     'configs/**/README.md': 'data sets, GPUs, released checkpoints',
     'projects/*/README.md': 'data sets, hours of training',
 }

@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import yaml
@@ -12,7 +13,7 @@ import yaml
 from mmvidssl import registry
 
 project = 'mmvidssl'
-author = 'The mmvidssl authors'
+author = copyright = 'The mmvidssl authors'
 extensions = [
     'myst_parser',
     'sphinx.ext.autodoc',
@@ -22,6 +23,8 @@ extensions = [
     'sphinx_design',
     'sphinx_gallery.gen_gallery',
 ]
+# MMEngine imports it while examples run; under pytest they would show that.
+warnings.filterwarnings('ignore', 'pkg_resources')
 # .txt: copies, see below; .rst: examples, as sphinx-gallery writes them.
 source_suffix = {'.md': 'markdown', '.txt': 'markdown', '.rst': 'restructuredtext'}
 sphinx_gallery_conf = dict(
@@ -58,8 +61,9 @@ PAGES = {
         *ROOT.glob('projects/*/README.md'),
     )
 }
-EXAMPLES = {path: DOCS / f'gallery/{path.stem}.rst' for path in DOCS.glob('examples/*.py')}
-MOVED = {**PAGES, **EXAMPLES, DOCS / 'examples/GALLERY_HEADER.rst': DOCS / 'gallery/index.rst'}
+EXAMPLES = {path: DOCS / f'gallery/{path.stem}.rst' for path in sorted(DOCS.glob('examples/*.py'))}
+# A folder stands for its README.
+MOVED = {**PAGES, **EXAMPLES, DOCS / 'examples/README.md': DOCS / 'gallery/index.rst'}
 
 
 def copy_pages(app, config) -> None:
@@ -113,10 +117,14 @@ def words_of(path: Path) -> set[str]:
 
 
 def link_back(app, what: str, name: str, obj, options, lines: list[str]) -> None:
-    """End the docstring of a class or function with links to examples and pages that name it."""
+    """End the docstring of a class or function with links to examples and pages that name it.
+
+    Those named by a plain word, which pages also use as such, get none.
+    """
     uses = {**EXAMPLES, **{page: page for page in sorted(DOCS.glob('*/*.md'))}}
-    found = [uses[path] for path in uses if name.rpartition('.')[2] in words_of(path)]
-    if found and what in ('class', 'function'):
+    word = name.rpartition('.')[2]
+    found = [uses[path] for path in uses if word in words_of(path)]
+    if found and what in ('class', 'function') and not re.fullmatch('[a-z]+', word):
         links = (f':doc:`/{page.relative_to(DOCS).with_suffix("")}`' for page in found)
         lines += ['', f'Used in: {", ".join(links)}', '']
 

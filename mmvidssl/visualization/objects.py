@@ -6,7 +6,7 @@ import numpy as np
 
 from .drawing import PALETTE, enlarge, heat_map, overlay_masks, picture_sheet
 
-MAX_COLUMNS = 5
+MAX_COLUMNS = 4
 
 
 def attention_sheet(frame: np.ndarray, attention: np.ndarray, used: Sequence[int]) -> np.ndarray:

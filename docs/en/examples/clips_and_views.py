@@ -2,7 +2,8 @@
 Clips and views of DoRA
 =======================
 
-DoRA trains on clips of one long video. This shows a clip, and its views for student and teacher.
+DoRA trains on clips of one long video. This shows the views of a clip that teacher and
+student get.
 """
 
 import matplotlib.pyplot as plt
@@ -50,8 +51,9 @@ def show(views):
 
 
 # %%
-# Teacher and student get the **global view**. It is cropped alike in all frames, so that objects
-# can be followed. Colours change from frame to frame.
+# The teacher gets the **global view**; the student gets it with all but one object masked
+# (:doc:`the next example <dora_tracking>`). It is cropped alike in all frames, so that objects can
+# be followed. Colours change from frame to frame.
 
 show(global_view[None])
 

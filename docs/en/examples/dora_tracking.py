@@ -38,12 +38,14 @@ plt.figure().figimage(pictures.attention, resize=True)
 plt.figure().figimage(pictures.assignment, resize=True)
 
 # %%
-# **Tracks.** Each object attends to the patches of every frame. Cut at its mean, that is its mask.
+# **Tracks.** Each object attends to the patches of every frame; where this attention lies above its
+# mean is the object's mask. Object 2 follows the roof of the bus. Object 1 follows nothing: it
+# attends to a few scattered patches. Expect no more of a model this small.
 
 plt.figure().figimage(picture_strip(pictures.tracks), resize=True)
 
 # %%
-# **Views.** The student sees one object at a time.
+# **Views.** The student sees only what a mask covers, one mask at a time.
 
 plt.figure().figimage(picture_strip(pictures.views), resize=True)
 

@@ -28,7 +28,7 @@ dataset = DATASETS.build(
         test_mode=True,  # the same clip and mask each time
     )
 )
-sample = dataset[1]
+sample = dataset[1]  # bikes.mp4, the second file of the folder
 clip = sample['inputs']['clip']  # (C, T, H, W) uint8
 mask = sample['data_samples'].mask  # (t, h, w) bool, True = hidden
 print(tuple(clip.shape), tuple(mask.shape), f'{mask.float().mean():.0%} hidden')

@@ -34,7 +34,7 @@ class PatchColour(PatchTargetGenerator):
 
 
 # %%
-# The quickstart's small model gets it, and a projection of its width.
+# The quickstart's small model takes it as its target; the neck's output must have as many channels.
 
 cfg = get_config('mmvidssl::maskfeat/maskfeat_mvit-nano_1xb8-coslr-1200i_quickstart.py')
 cfg.model.target_generator = dict(type='PatchColour', patch_size=8)
@@ -58,7 +58,9 @@ axes.plot(losses)
 axes.set(xlabel='iteration', ylabel='loss')
 
 # %%
-# What is known by now of the first frames of four clips:
+# After these 40 iterations: the first frames of four clips, the colours of the patches that the
+# model sees, the same with those that it predicts for hidden patches, and the true ones. It was
+# trained on these very clips, so this shows that the target can be learnt, no more.
 
 data = model.eval().data_preprocessor(batch)
 clip, mask = data['inputs']['clip'], torch.stack([x.mask for x in data['data_samples']])

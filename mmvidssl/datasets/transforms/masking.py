@@ -23,7 +23,7 @@ class MaskTransform(BaseTransform):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """A new mask, np.bool_ ``(t, h, w)``."""
+        """A new mask, ``(t, h, w)`` bool."""
 
     def transform(self, results: dict) -> dict:
         """Add ``results['mask']``."""
