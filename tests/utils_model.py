@@ -1,7 +1,11 @@
 """Models small enough for a test, and views to feed them."""
 
+import weakref
+
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmvidssl.structures import VidSSLDataSample
 
@@ -98,3 +102,22 @@ def masked_samples(*masks: Tensor) -> list[VidSSLDataSample]:
     for sample, mask in zip(samples, masks, strict=True):
         sample.mask = mask
     return samples
+
+
+class KeptBytes(TorchDispatchMode):
+    """Counts the memory that was allocated inside and is still held."""
+
+    def __init__(self):
+        super().__init__()
+        self.storages = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        outputs = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(outputs):
+            if torch.is_tensor(leaf):
+                storage = leaf.untyped_storage()
+                self.storages[id(storage)] = weakref.ref(storage), storage.nbytes()
+        return outputs
+
+    def total(self):
+        return sum(size for storage, size in self.storages.values() if storage() is not None)

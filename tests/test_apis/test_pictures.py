@@ -101,7 +101,8 @@ def test_objects_are_those_of_the_model(dora, maskfeat, video, monkeypatch):
             np.testing.assert_allclose(drawn, share.astype(int), atol=2)
     for i, attention in enumerate(tokens.class_attention[0].numpy()):
         levels = attention.reshape(tokens.grid) / np.percentile(attention, 98)
-        drawn = pictures.attention[28:, (1 + i) * 340 :][:, :336]
+        row, column = divmod(1 + i, 3)  # five pictures in two rows
+        drawn = pictures.attention[28 + row * (28 + 228) :, column * 340 :][:224, :336]
         np.testing.assert_allclose(drawn, heat_map(levels, (224, 336)).astype(int), atol=2)
     assert pictures.assignment.shape[1] == 4 * 340 - 4  # frame, both, one, the other
     with pytest.raises(ValueError, match='MaskFeat does not'):

@@ -1,14 +1,10 @@
-import weakref
-
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from mmvidssl.models.utils import resize_mask
 from mmvidssl.registry import MODELS
 from tests.references.peer_maskfeat import PeerMaskFeat
-from tests.utils_model import masked_samples, noise
+from tests.utils_model import KeptBytes, masked_samples, noise
 
 ARCH = dict(embed_dims=8, num_layers=4, num_heads=1, downscale_indices=[1], dim_mul_indices=[1, 3])
 SIZES = dict(spatial_size=32, temporal_size=4, adaptive_kv_stride=(1, 4, 4))
@@ -152,25 +148,6 @@ def test_tokens_that_stand_for_something_start_small():
     model.init_weights()
     for token in (model.mask_token, model.cls_token):
         assert token.std().item() == pytest.approx(0.02, rel=0.5)
-
-
-class KeptBytes(TorchDispatchMode):
-    """Counts the memory that was allocated inside and is still held."""
-
-    def __init__(self):
-        super().__init__()
-        self.storages = {}
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        outputs = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(outputs):
-            if torch.is_tensor(leaf):
-                storage = leaf.untyped_storage()
-                self.storages[id(storage)] = weakref.ref(storage), storage.nbytes()
-        return outputs
-
-    def total(self):
-        return sum(size for storage, size in self.storages.values() if storage() is not None)
 
 
 def test_what_is_kept_for_the_backward_pass():
