@@ -23,7 +23,7 @@ from collections.abc import Callable
 from measuring import call_again, make_parser, median_ratio, peak_mib, reset_peak
 
 # Operators whose work is given by the model: products, attention and convolution.
-PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm', 'dot', '_scaled_dot_product', 'convolution', 'mkldnn')
+PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm', 'dot', '_scaled_dot_product', 'convolution', 'mkldnn', '_linear_pointwise')
 
 
 def parse_args():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmvidssl.registry import MODELS
 from mmvidssl.utils.init_cfg import load_listed, names_checkpoint
 
+from ..utils import Linear
 from .mvit_block import MViTBlock
 from .recompute import check_with_cp
 from .vit_parts import FrozenStages, use_plain_drop_rates
@@ -72,6 +73,7 @@ class MViT(FrozenStages, _MViT):
         if kwargs.get('init_cfg', ()) is None:  # mmaction2 calls init_cfg.copy()
             del kwargs['init_cfg']
         super().__init__(arch=arch, dim_mul_in_attention=dim_mul_in_attention, **kwargs)
+        Linear.adopt(self)
         use_plain_drop_rates(self)
         check_with_cp(with_cp)
         for block in self.blocks:

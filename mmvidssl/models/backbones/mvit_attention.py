@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmaction.models.backbones.mvit import MultiScaleAttention, resize_decomposed_rel_pos
 from torch import Tensor, nn
 
+from ..utils import Linear
 from .depthwise import channels_last, depthwise_conv3d
 from .vit_parts import split_linear
 
@@ -85,7 +86,7 @@ class MViTAttention(MultiScaleAttention):
     def _project_some(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Queries of all tokens ``(B, 1 + N, D)``, keys and values of the ``rows`` alone."""
         parts = self.out_dims, 2 * self.out_dims
-        if type(self.qkv) is not nn.Linear:  # an adapter (LoRA, say): its weights cannot be split
+        if type(self.qkv) is not Linear:  # an adapter (LoRA, say): its weights cannot be split
             query, key_value = self.qkv(x).split(parts, dim=-1)
             return query, key_value.index_select(1, rows)
         query_of, key_value_of = split_linear(self.qkv, parts)

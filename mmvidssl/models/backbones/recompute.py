@@ -50,10 +50,11 @@ def _keep_costly(context: Any, operator: Any, *args: Any, **kwargs: Any) -> Chec
     if name.startswith('_scaled_dot_product'):
         # With dropout, all that is random after it would draw other numbers if it were left out.
         is_kept = not any(isinstance(option, float) and option > 0 for option in args)
-    elif name == 'addmm':
+    elif name in ('addmm', '_linear_pointwise'):
         # A product that narrows (the last of an MLP) is only added to something, so that the
         # backward pass stops before it would compute it again.
-        is_kept = args[1].shape[1] <= args[2].shape[1]
+        width, out_width = args[2].shape if name == 'addmm' else args[1].shape[::-1]
+        is_kept = width <= out_width
     else:
         is_kept = name in ('mm', 'bmm', 'baddbmm', 'convolution')
     return CheckpointPolicy.MUST_SAVE if is_kept else CheckpointPolicy.PREFER_RECOMPUTE

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
-from ..utils import resize_pos_embed
+from ..utils import Linear, linear, resize_pos_embed
 
 
 def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
@@ -28,12 +27,12 @@ def check_frame_size(frames: Tensor, patch_size: tuple[int, int]) -> None:
         )
 
 
-def split_linear(linear: nn.Linear, sizes: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
+def split_linear(layer: nn.Linear, sizes: Sequence[int]) -> list[Callable[[Tensor], Tensor]]:
     """Parts of a linear map, each of which gives so many of its outputs as ``sizes`` says."""
-    weights = linear.weight.split(sizes)
-    biases = [None] * len(sizes) if linear.bias is None else linear.bias.split(sizes)
+    weights = layer.weight.split(sizes)
+    biases = [None] * len(sizes) if layer.bias is None else layer.bias.split(sizes)
     return [
-        partial(F.linear, weight=weight, bias=bias)
+        partial(linear, weight=weight, bias=bias)
         for weight, bias in zip(weights, biases, strict=True)
     ]
 
@@ -44,7 +43,7 @@ def class_token_block(layer: nn.Module, tokens: Tensor) -> Tensor:
     Of the other tokens only keys and values are computed.
     """
     attn = layer.attn
-    if type(attn.qkv) is not nn.Linear:  # an adapter (LoRA, say): its weights cannot be split
+    if type(attn.qkv) is not Linear:  # an adapter (LoRA, say): its weights cannot be split
         return layer(tokens)[:, :1]
     query_of, key_value_of = split_linear(attn.qkv, [attn.embed_dims, 2 * attn.embed_dims])
     normed = layer.ln1(tokens)
@@ -112,6 +111,7 @@ class PatchViT(FrozenStages, VisionTransformer):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        Linear.adopt(self)
         use_plain_drop_rates(self)
 
     @property

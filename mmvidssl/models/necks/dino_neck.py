@@ -7,6 +7,8 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from mmvidssl.registry import MODELS
 
+from ..utils import Linear
+
 
 @MODELS.register_module()
 class DINONeck(BaseModule):
@@ -47,12 +49,12 @@ class DINONeck(BaseModule):
         hidden: list[nn.Module] = []
         for index in range(num_layers - 1):
             width = hidden_channels if index else in_channels
-            hidden += [nn.Linear(width, hidden_channels)]
+            hidden += [Linear(width, hidden_channels)]
             hidden += [nn.BatchNorm1d(hidden_channels)] if use_bn else []
             hidden += [nn.GELU()]
         width = hidden_channels if hidden else in_channels
-        self.mlp = nn.Sequential(*hidden, nn.Linear(width, bottleneck_channels))
-        self.last_layer = weight_norm(nn.Linear(bottleneck_channels, num_prototypes, bias=False))
+        self.mlp = nn.Sequential(*hidden, Linear(width, bottleneck_channels))
+        self.last_layer = weight_norm(Linear(bottleneck_channels, num_prototypes, bias=False))
         self._reset_parameters()
 
     def init_weights(self) -> None:

@@ -8,6 +8,7 @@ from .health import (
     prediction_health,
     tracking_health,
 )
+from .linear import Linear, linear
 from .outputs import ClipTokens, FrameTokens, TrackResult
 from .sinkhorn_knopp import sinkhorn_knopp
 from .token_ops import (
@@ -23,6 +24,7 @@ from .token_ops import (
 __all__ = [
     'ClipTokens',
     'FrameTokens',
+    'Linear',
     'TrackResult',
     'apply_masks',
     'clip_to_frames',
@@ -30,6 +32,7 @@ __all__ = [
     'distillation_health',
     'ema_update_',
     'health_figures',
+    'linear',
     'mask_overlap',
     'prediction_health',
     'resize_mask',

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmvidssl.models.utils import Linear
 from mmvidssl.registry import MODELS
 from tests.utils_model import noise
 
@@ -46,8 +47,8 @@ def test_norm_last_layer_keeps_the_lengths(norm_last_layer):
 def test_layers(num_layers, use_bn):
     neck = build(num_layers=num_layers, use_bn=use_bn)
     kinds = [type(module) for module in neck.mlp]
-    hidden = [nn.Linear, nn.BatchNorm1d, nn.GELU] if use_bn else [nn.Linear, nn.GELU]
-    assert kinds == hidden * (num_layers - 1) + [nn.Linear]
+    hidden = [Linear, nn.BatchNorm1d, nn.GELU] if use_bn else [Linear, nn.GELU]
+    assert kinds == hidden * (num_layers - 1) + [Linear]
     assert neck(noise(4, 6)).shape == (4, 10)
 
 
