@@ -23,7 +23,7 @@ from collections.abc import Callable
 from measuring import call_again, make_parser, median_ratio, peak_mib, reset_peak
 
 # Operators whose work is given by the model: products, attention and convolution.
-PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm', 'dot', '_scaled_dot_product', 'convolution', 'mkldnn', '_linear_pointwise')
+PRODUCTS = ('mm', 'addmm', 'bmm', 'baddbmm', 'dot', 'linear', 'scaled_dot', 'convolution', 'mkldnn')
 
 
 def parse_args():
@@ -89,7 +89,7 @@ def profile(step: Callable[[], float], with_table: bool) -> dict:
     work = sum(
         event.self_cpu_time_total
         for event in events
-        if event.key.partition('::')[2].startswith(PRODUCTS)
+        if event.key.partition('::')[2].lstrip('_').startswith(PRODUCTS)
     )
     table = events.table(sort_by='self_cpu_time_total', row_limit=15, max_name_column_width=60)
     return dict(share=work / total, table=table if with_table else '')

@@ -37,15 +37,12 @@ class DINO(SelfDistillation):
         teacher_features, logits = self.forward_teacher(views)
         targets = self.target_generator(logits)  # (G, T, B, K)
         view_features = self.encode_student(views) if len(views) > 1 else None  # (G, T, B, D)
-        local_features = self.encode_student(torch.stack(local_clips)) if local_clips else None
+        local_features = self.encode_student_locals(local_clips)  # (V, T, B, D)
         if self.measure_health:
             seen = local_features if view_features is None else view_features
             center = self.target_generator.center
             self.measure(distillation_health(targets, teacher_features, seen, center))
-        student_views, student_locals = (
-            None if features is None else self.neck(features)  # (G or V, T, B, K)
-            for features in (view_features, local_features)
-        )
+        student_views, student_locals = self.project_student(view_features, local_features)
         return self.head.loss(student_views, student_locals, targets)
 
     @torch.no_grad()

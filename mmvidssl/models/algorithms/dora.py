@@ -134,8 +134,8 @@ class DoRA(SelfDistillation):
         track = self.tracker(tokens)
         masks = self.student_masks(track.masks)  # (O, B, T, h, w)
         features = self.encode_student(apply_masks(global_clips[0], masks))  # (O, T, B, D)
-        student_objects = self.neck(features)  # (O, T, B, K)
-        student_locals = self.forward_student_locals(local_clips)  # (V, T, B, K)
+        local_features = self.encode_student_locals(local_clips)  # (V, T, B, D)
+        student_objects, student_locals = self.project_student(features, local_features)
         if self.measure_health:
             center = self.target_generator.center
             measured = distillation_health(target, tokens.class_token, features, center)

@@ -109,10 +109,6 @@ class SelfDistillation(BaseAlgorithm):
         """Prediction for clips ``(B, C, T, H, W)``: features, unless a subclass overrides it."""
         return self.extract_feat(clip)
 
-    def forward_student(self, views: Tensor) -> Tensor:
-        """Logits ``(V, T, B, K)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
-        return self.neck(self.encode_student(views))
-
     def encode_student(self, views: Tensor) -> Tensor:
         """Class tokens ``(V, T, B, D)`` of views ``(V, B, C, T, H, W)``, all in one forward."""
         num_views, batch_size, _, clip_len = views.shape[:4]
@@ -123,9 +119,18 @@ class SelfDistillation(BaseAlgorithm):
             features = self.backbone(frames)[-1]
         return features.unflatten(0, (num_views, clip_len, batch_size))
 
-    def forward_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:
-        """Logits ``(V, T, B, K)`` of ``V`` local clips ``(B, C, T, h, w)``; None for no clips."""
-        return self.forward_student(torch.stack(local_clips)) if local_clips else None
+    def encode_student_locals(self, local_clips: list[Tensor]) -> Tensor | None:
+        """Class tokens ``(V, T, B, D)`` of ``V`` clips ``(B, C, T, h, w)``; None for no clips."""
+        return self.encode_student(torch.stack(local_clips)) if local_clips else None
+
+    def project_student(self, *features: Tensor | None) -> list[Tensor | None]:
+        """Logits ``(V, T, B, K)`` of class tokens ``(V, T, B, D)``, and None of None.
+
+        All in one forward, since the prototypes and their gradients are large.
+        """
+        given = [one for one in features if one is not None]
+        logits = iter(self.neck(torch.cat(given)).split([len(one) for one in given]))
+        return [None if one is None else next(logits) for one in features]
 
     @staticmethod
     def unpack_views(inputs: dict) -> tuple[list[Tensor], list[Tensor]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 # The operator to which TorchInductor turns linear layers. Builds without oneDNN do not have it.
-_PRODUCT = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
+_PRODUCT: Any = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
 
 
 class Linear(nn.Linear):
@@ -33,17 +33,23 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     MKL leaves AVX-512 unused on AMD's CPUs, where oneDNN takes half the time.
     """
-    is_float32_on_cpu = (
-        x.device.type == weight.device.type == 'cpu'
+    function = _Linear.apply if _is_for_onednn(x, weight) else F.linear
+    return function(x, weight, bias)
+
+
+def _is_for_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        _PRODUCT is not None
+        # Traces, exports and compilers know PyTorch's operator.
+        and not (torch.jit.is_tracing() or torch.compiler.is_compiling())
+        and x.device.type == weight.device.type == 'cpu'
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled('cpu')
+        # oneDNN takes no vectors and nothing empty; another width is an error, better PyTorch's.
+        and x.ndim > 1
+        and x.numel() > 0
+        and x.shape[-1] == weight.shape[1]
     )
-    # Traces, exports and compilers know aten's operator.
-    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-    fits = x.ndim > 1 and x.numel() and x.shape[-1:] == weight.shape[1:]
-    if _PRODUCT is None or not is_float32_on_cpu or is_traced or not fits:
-        return F.linear(x, weight, bias)
-    return _Linear.apply(x, weight, bias)
 
 
 class _Linear(torch.autograd.Function):
@@ -55,14 +61,19 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        rows = grad.flatten(0, -2)
+        grad_rows, x_rows = grad.flatten(0, -2), x.flatten(0, -2)
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             of_x = linear(grad, weight.t())
         if ctx.needs_input_grad[1]:
-            of_weight = linear(rows.t(), x.flatten(0, -2).t())
+            # oneDNN copies its first input, if that is transposed: better the narrow one, though
+            # autograd then copies the transposed result.
+            if grad_rows.numel() <= x_rows.numel() + weight.numel():
+                of_weight = linear(grad_rows.t(), x_rows.t())
+            else:
+                of_weight = linear(x_rows.t(), grad_rows.t()).t()
         if ctx.needs_input_grad[2]:
-            of_bias = rows.sum(0)
+            of_bias = grad_rows.sum(0)
         return of_x, of_weight, of_bias
 
 

@@ -48,13 +48,13 @@ def test_the_whole_view_is_the_first_object():
     seen = {}
     torch.manual_seed(0)
     model = MODELS.build(dora_cfg(type='mmvidssl.WholeViewDoRA'))
-    forward_student = model.forward_student
+    encode_student = model.encode_student
 
     def spy(clips):
         seen.setdefault('objects', clips)
-        return forward_student(clips)
+        return encode_student(clips)
 
-    model.forward_student = spy
+    model.encode_student = spy
     inputs = views()
     losses = model.loss(inputs)
     assert set(losses) == {'loss_object', 'loss_local'}

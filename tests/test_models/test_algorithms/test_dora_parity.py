@@ -45,8 +45,9 @@ def step():
     model.finish_step()
     center = model.target_generator.center.clone()
     with torch.no_grad():
-        objects = model.forward_student(apply_masks(inputs['global_clip'], track.masks))
-        local_views = model.forward_student_locals(inputs['local_clips'])
+        features = model.encode_student(apply_masks(inputs['global_clip'], track.masks))
+        local_features = model.encode_student_locals(inputs['local_clips'])
+        objects, local_views = model.project_student(features, local_features)
     model.update_teacher(1 - setup['ema_momentum'])
     return SimpleNamespace(**locals())
 

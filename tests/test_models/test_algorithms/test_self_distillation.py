@@ -123,10 +123,21 @@ def test_modes(cfg):
         model(inputs, mode='train')
 
 
+def test_all_views_are_projected_at_once():
+    """With batch norm, all share its statistics, as in DINO's released code."""
+    cfg = dino_cfg()
+    cfg['neck'].update(use_bn=True)
+    many, few = noise(2, 4, 3, 24), noise(1, 4, 3, 24, seed=1)
+    model = build(cfg).train()
+    one, none, other = model.project_student(many, None, few)
+    assert none is None and one.shape == (2, 4, 3, 16) and other.shape == (1, 4, 3, 16)
+    torch.testing.assert_close(torch.cat((one, other)), model.neck(torch.cat((many, few))))
+
+
 def test_student_views_keep_their_order():
     model = build(dino_cfg()).eval()
     clips = noise(2, 3, 3, 4, 16, 16)  # V, B, C, T, h, w
-    logits = model.forward_student(clips)
+    (logits,) = model.project_student(model.encode_student(clips))
     assert logits.shape == (2, 4, 3, 16)
     for v in range(2):
         for t in range(4):

@@ -47,7 +47,12 @@ def test_equals_float64(shape, with_bias):
 
 @pytest.mark.parametrize(
     'x',
-    [noise(6, 8)[:, ::2], noise(1, 4).expand(6, 4), noise(8, 6, 4).transpose(0, 1), noise(4, 6).t()],
+    [
+        noise(6, 8)[:, ::2],
+        noise(1, 4).expand(6, 4),
+        noise(8, 6, 4).transpose(0, 1),
+        noise(4, 6).t(),
+    ],
     ids=['every other', 'expanded', 'axes swapped', 'transposed'],
 )
 def test_layouts(x):
