@@ -343,7 +343,8 @@ def test_a_killed_decoder_costs_one_retry(video):
 def test_a_killed_worker_ends_the_run_and_leaves_no_process(video):
     """As a script, since torch raises the error at any line once the worker is dead."""
     code = (
-        'import os, signal\n'
+        'import faulthandler, os, signal\n'
+        'faulthandler.dump_traceback_later(60, exit=True)\n'  # says where, should it hang
         'from tests.test_datasets.test_broken_videos import *\n'
         f'dataset = long_dataset({str(video)!r})\n'
         'iterator = iter(loader_of(dataset, num_samples=4000, prefetch_factor=1))\n'

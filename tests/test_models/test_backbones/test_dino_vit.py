@@ -1,6 +1,7 @@
 import pytest
 import torch
 from mmpretrain.models import VisionTransformer
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmvidssl.models.backbones import DINOViT
 from mmvidssl.models.utils import clip_to_frames
@@ -96,6 +97,17 @@ def test_the_class_token_of_a_forward_of_ones_own():
     expected = 2 * model(frames)[-1]
     model.__class__ = Doubled
     assert torch.equal(model.forward_class_token(frames), expected)
+
+
+def test_the_class_token_alone_takes_less():
+    """Query, projection and MLP of one token of 17, 24 numbers wide and 48 in the MLP."""
+    model, frames = build(), noise(2, 3, 32, 32)
+    work = []
+    for function in (model.forward, model.forward_class_token):
+        with FlopCounterMode(display=False) as counter:
+            function(frames)
+        work.append(counter.get_total_flops())
+    assert work[0] - work[1] == 2 * 2 * 16 * 24 * (24 + 24 + 2 * 48)
 
 
 def test_the_class_token_of_adapted_weights():

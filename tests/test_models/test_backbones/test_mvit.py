@@ -90,6 +90,17 @@ def test_equals_mmaction_at_other_sizes(shape):
     compare(*pair(), noise(1, 3, *shape))
 
 
+def test_keys_and_values_only_where_pooling_reads():
+    """3 x 3 places by steps of 4 are 0, 1, 3, 4 and 5 of 8; qkv as a whole is not called."""
+    block = pair()[0].blocks[0]
+    called = []
+    block.attn.qkv.register_forward_hook(lambda *_: called.append(True))
+    x, grid = noise(1, 1 + 2 * 64, 8), (2, 8, 8)
+    query, key_value = block.attn._project(x, grid)
+    assert not called
+    assert query[1].shape == (1, 8, 2, 8, 8) and key_value[1].shape == (1, 16, 2, 5, 5)
+
+
 def test_heads_and_stages_of_the_large_model():
     """Two heads from the start, as in MViTv2-L."""
     arch = dict(embed_dims=16, num_layers=3, num_heads=2, downscale_indices=[1])

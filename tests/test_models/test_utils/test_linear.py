@@ -55,9 +55,26 @@ def test_equals_float64(shape, with_bias):
     ],
     ids=['every other', 'expanded', 'axes swapped', 'transposed'],
 )
-def test_layouts(x):
+@pytest.mark.parametrize(
+    'bias', [None, noise(6)[::2], noise(1).expand(3), noise(1)], ids=['no', 'strided', 'one', 'one']
+)
+def test_layouts(x, bias):
     weight = noise(3, 8, seed=1)[:, 1::2]
-    torch.testing.assert_close(linear(x, weight), F.linear(x, weight))
+    torch.testing.assert_close(linear(x, weight, bias), F.linear(x, weight, bias))
+
+
+def test_keeps_what_is_needed():
+    """If one of both is frozen, the other may change before the backward pass."""
+    for frozen in (0, 1):
+        inputs = [noise(3, 4).clone(), noise(2, 4, seed=1).clone()]
+        kept = inputs[1 - frozen].detach().clone().requires_grad_()
+        inputs[1 - frozen] = kept
+        out = linear(*inputs)
+        expected = torch.autograd.grad(F.linear(*inputs), kept, torch.ones_like(out))[0]
+        with torch.no_grad():
+            kept.zero_()
+        out.sum().backward()
+        torch.testing.assert_close(kept.grad, expected)
 
 
 @needs_onednn
@@ -86,7 +103,7 @@ def test_layers_that_openmmlab_builds(cfg):
 
 @needs_onednn
 def test_where_others_are_needed():
-    """Half precision, double precision, traces and compiled code take PyTorch's operator."""
+    """Other precisions, traces, exports and torch.func take PyTorch's operator."""
     layer = Linear(4, 8)
     for x in (noise(3, 4), noise(3, 4).double(), noise(3, 4).to(torch.bfloat16)):
         with Operators() as called:
@@ -97,6 +114,12 @@ def test_where_others_are_needed():
         assert layer(noise(3, 4)).dtype == torch.bfloat16
     assert 'mkldnn::_linear_pointwise' not in called.names
     assert 'aten::linear' in str(torch.jit.trace(layer, noise(3, 4)).graph)
+    gradient = torch.func.grad(lambda x: layer(x).sum())
+    assert torch.equal(torch.func.vmap(gradient)(noise(2, 3, 4)), gradient(noise(2, 3, 4)))
+    assert [node.op for node in torch.fx.symbolic_trace(nn.Sequential(layer)).graph.nodes]
+    with torch.backends.mkldnn.flags(enabled=False), Operators() as called:
+        layer(noise(3, 4))
+    assert 'mkldnn::_linear_pointwise' not in called.names
     exported = torch.export.export(layer, (noise(3, 4),))
     assert torch.ops.aten.linear.default in {node.target for node in exported.graph.nodes}
 
