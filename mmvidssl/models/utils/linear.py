@@ -35,7 +35,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear``, whose float32 products on a CPU are computed by oneDNN rather than MKL.
 
     MKL leaves AVX-512 unused on AMD's CPUs, where oneDNN takes about half the time for a backbone's
-    layers. ``torch.backends.mkldnn.flags(enabled=False)`` switches it off.
+    layers. ``torch.backends.mkldnn.flags(enabled=False)`` switches it off, which forward-mode
+    derivatives (``torch.autograd.forward_ad``) need.
     """
     function = _Linear.apply if _is_for_onednn(x, weight, bias) else F.linear
     return function(x, weight, bias)
