@@ -112,12 +112,16 @@ class KeptBytes(TorchDispatchMode):
         self.storages = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {one.data_ptr() for one in self._storages_of((args, kwargs))}
         outputs = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(outputs):
-            if torch.is_tensor(leaf):
-                storage = leaf.untyped_storage()
+        for storage in self._storages_of(outputs):
+            if storage.data_ptr() not in given:  # not a view, of a weight, say
                 self.storages[id(storage)] = weakref.ref(storage), storage.nbytes()
         return outputs
+
+    @staticmethod
+    def _storages_of(tree):
+        return [leaf.untyped_storage() for leaf in tree_leaves(tree) if torch.is_tensor(leaf)]
 
     def total(self):
         return sum(size for storage, size in self.storages.values() if storage() is not None)

@@ -1,4 +1,4 @@
-"""Pure functions and plain records shared by the models."""
+"""Pure functions, plain records and layers shared by the models."""
 
 from .ema_update import ema_update_
 from .health import (

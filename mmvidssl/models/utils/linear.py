@@ -52,13 +52,11 @@ def _is_for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         and not torch._C._are_functorch_transforms_active()
         and all(type(one) in (Tensor, nn.Parameter) for one in tensors)
         and all(one.device.type == 'cpu' and one.dtype == torch.float32 for one in tensors)
-        and all(one.layout == torch.strided for one in tensors)
         and not torch.is_autocast_enabled('cpu')
         # The operator reads a bias as if it were contiguous, takes no vectors and nothing empty,
         # and PyTorch's errors about shapes are better.
         and x.ndim > 1
         and x.numel() > 0
-        and weight.ndim == 2
         and x.shape[-1] == weight.shape[1]
         and (bias is None or bias.shape == weight.shape[:1] and bias.is_contiguous())
     )
